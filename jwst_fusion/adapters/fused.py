@@ -1,0 +1,189 @@
+"""The fused cube as a product."""
+
+import numpy as np
+from scipy.spatial import ConvexHull
+
+from jwst_fusion import datamodels
+from jwst_fusion.coregistration.grid import grid_wcs
+
+__all__ = ["fused_model"]
+
+DO_NOT_USE = 1
+NON_SCIENCE = 512
+
+
+def fused_model(observation, result, scores, source):
+    """
+    Put a fused cube into a model.
+
+    Parameters
+    ----------
+    observation : Observation
+        What was fused.
+    result : FusionResult
+        The fused cube.
+    scores : tuple of BandScore
+        How well each band is fitted.
+    source : CrossCalibratedModel
+        Source of the metadata.
+
+    Returns
+    -------
+    FusedCubeModel
+        The product: the cells of the footprint's bounding box.
+    """
+    d, cube = observation.grid.decimation_factor, observation.cube
+    box = tuple(_extent(cube.footprint.any(axis=axis)) for axis in (1, 0))
+    cells = tuple(slice(b.start * d, b.stop * d) for b in box)
+    inside = np.kron(cube.footprint[box], np.ones((d, d), dtype=bool))
+    alive = np.isfinite(cube.noise)
+    model = datamodels.FusedCubeModel(data=_scene(result, cells, inside, alive))
+    model.update(source)
+    model.err = _errors(result, inside, alive)
+    dq = np.zeros(model.data.shape, dtype=np.uint32)
+    dq[~alive] = DO_NOT_USE
+    dq[:, ~inside] = DO_NOT_USE | NON_SCIENCE
+    model.dq = dq
+    model.weightmap = _coverage(observation, cells, inside, alive)
+    coefficients = np.where(inside, result.coefficients[(slice(None), *cells)], np.nan)
+    model.coefficients = coefficients.astype(np.float32)
+    errors = np.sqrt(np.diag(result.covariance))[:, np.newaxis, np.newaxis]
+    model.coefficient_errors = np.where(inside, errors, np.nan).astype(np.float32)
+    model.set_components(cube.wavelength, result.mean_spectrum, result.basis)
+    _set_coordinates(model, observation.grid, box, inside, cells)
+    _set_tables(model, observation, result, scores, box)
+    model.set_fusion(
+        n_components=result.basis.shape[1],
+        info_kept=result.info_kept,
+        mu=float(result.regularization[0]),
+        mu_components=[float(mu) for mu in result.regularization],
+        gamma=result.gamma,
+        solver="block-preconditioned conjugate gradients",
+        boundary="free",
+        tuning=result.tuning,
+        regularization="Sobolev",
+        uncertainty="posterior of the stationary blocks",
+        psf_source="analytic",
+        iterations=result.iterations,
+        converged=result.converged,
+        chi2_images=float(np.mean(result.image_chi2)),
+        chi2_cube=result.cube_chi2,
+    )
+    return model
+
+
+def _extent(mask):
+    """Slice from the first to the last true value."""
+    at = np.flatnonzero(mask)
+    return slice(int(at[0]), int(at[-1]) + 1)
+
+
+def _scene(result, cells, inside, alive):
+    """Fused cube, float32 of shape (n_wave, ny, nx); NaN where nothing is known."""
+    coefficients = result.coefficients[(slice(None), *cells)].astype(np.float32)
+    scene = np.tensordot(result.basis.astype(np.float32), coefficients, axes=1)
+    scene += result.mean_spectrum.astype(np.float32)[:, np.newaxis, np.newaxis]
+    scene[~alive] = np.nan
+    scene[:, ~inside] = np.nan
+    return scene
+
+
+def _errors(result, inside, alive):
+    """Error of the fused cube, float32 of shape (n_wave, ny, nx)."""
+    variance = (
+        np.einsum("li,ij,lj->l", result.basis, result.covariance, result.basis) + result.dropped_variance
+    )
+    errors = np.where(alive, np.sqrt(variance), np.nan).astype(np.float32)
+    return np.where(inside, errors[:, np.newaxis, np.newaxis], np.float32(np.nan))
+
+
+def _coverage(observation, cells, inside, alive):
+    """Count the data sets, the cube and the bands, that see each voxel."""
+    looks = np.stack([band.bandpass > 0 for band in observation.bands], axis=1).astype(np.float32)
+    known = np.stack([np.isfinite(band.data[cells]) for band in observation.bands]).astype(np.float32)
+    count = np.tensordot(looks, known, axes=1)
+    count[alive] += inside
+    return count
+
+
+def _set_coordinates(model, grid, box, inside, cells):
+    """Coordinates of the cells: those of the spaxels, divided."""
+    d, info = grid.decimation_factor, model.meta.wcsinfo
+    for axis, first in ((1, box[1].start), (2, box[0].start)):
+        crpix = getattr(info, f"crpix{axis}") - first
+        setattr(info, f"crpix{axis}", (crpix - 0.5) * d + 0.5)
+        setattr(info, f"cdelt{axis}", getattr(info, f"cdelt{axis}") / d)
+    full = np.zeros(grid.shape, dtype=bool)
+    full[cells] = inside
+    info.s_region = _sky_region(grid, full)
+    area = grid.cell_area
+    model.meta.photometry.pixelarea_arcsecsq = area
+    model.meta.photometry.pixelarea_steradians = area * np.deg2rad(1 / 3600) ** 2
+    datamodels.assign_wcs(model)
+
+
+def _set_tables(model, observation, result, scores, box):
+    """Tables of the bands and of the wavelengths."""
+    bands = observation.bands
+    model.set_table(
+        "filters",
+        filter=[band.filter for band in bands],
+        pivot=[band.pivot_wavelength for band in bands],
+        scale=[band.scale for band in bands],
+        scale_err=[band.scale_err for band in bands],
+        offset_east=[band.offset_east for band in bands],
+        offset_north=[band.offset_north for band in bands],
+        offset_err=[band.offset_err for band in bands],
+        psnr=[score.psnr for score in scores],
+        ssim=[score.ssim for score in scores],
+        chi2=result.image_chi2,
+        held_out=np.zeros(len(bands), dtype=np.uint8),
+    )
+    cube = observation.cube
+    seen = cube.data[(slice(None), *box)]
+    d = observation.grid.decimation_factor
+    weight = np.isfinite(seen)
+    count = weight.sum(axis=(1, 2))
+    cube_mean = np.where(weight, seen, 0).sum(axis=(1, 2), dtype=np.float64)
+    fused_mean = np.zeros(count.size)
+    n_wave, my, mx = seen.shape
+    on_spaxels = model.data.reshape(n_wave, my, d, mx, d).mean(axis=(2, 4))
+    fused_mean = np.where(weight & np.isfinite(on_spaxels), on_spaxels, 0).sum(axis=(1, 2), dtype=np.float64)
+    known = count > 0
+    cube_mean, fused_mean = (
+        np.divide(total, count, out=np.full(count.size, np.nan), where=known)
+        for total in (cube_mean, fused_mean)
+    )
+    model.set_table(
+        "spectral",
+        wavelength=cube.wavelength,
+        cube_mean=cube_mean,
+        fused_mean=fused_mean,
+        relative_error=(fused_mean - cube_mean) / cube_mean,
+        psf_fwhm=result.resolution,
+    )
+
+
+def _sky_region(grid, inside):
+    """
+    S_REGION of the cells with data: the corners of their convex hull.
+
+    Parameters
+    ----------
+    grid : FusionGrid
+        The grid.
+    inside : ndarray of bool, shape (ny, nx)
+        Cells with data.
+
+    Returns
+    -------
+    str
+        Polygon in ICRS.
+    """
+    rows, columns = np.nonzero(inside)
+    corners = np.concatenate(
+        [np.stack([columns + a, rows + b], axis=1) for a in (-0.5, 0.5) for b in (-0.5, 0.5)]
+    )
+    hull = corners[ConvexHull(corners).vertices]
+    ra, dec = grid_wcs(grid).wcs_pix2world(hull[:, 0], hull[:, 1], 0)
+    return "POLYGON ICRS  " + " ".join(f"{a:.9f} {b:.9f}" for a, b in zip(ra, dec, strict=True))

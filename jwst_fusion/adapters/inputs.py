@@ -1,0 +1,177 @@
+"""What a user hands over: an association, files or models, sorted into one cube and its images."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from stdatamodels.jwst.datamodels import JwstDataModel
+
+from jwst_fusion import datamodels
+from jwst_fusion.exceptions import InputError
+
+__all__ = ["Inputs", "open_inputs"]
+
+ADVICE = "give one NIRSpec IFU cube (*_s3d.fits) and one NIRCam image (*_i2d.fits) for each filter"
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """
+    The models of one fusion.
+
+    Attributes
+    ----------
+    cube : DataModel
+        The NIRSpec IFU cube.
+    images : tuple of DataModel
+        The NIRCam images.
+    product : str
+        Name of the product: the association's, or for plain files or models the cube's file name
+        without its suffix.
+    association : str or None
+        File name of the association.
+    """
+
+    cube: object
+    images: tuple
+    product: str
+    association: str | None = None
+
+
+def open_inputs(source, make_path=str):
+    """
+    Open the members of a fusion and tell cube and images apart.
+
+    Members are told apart by their model and EXP_TYPE, not by the association's exptype.
+
+    Parameters
+    ----------
+    source : str, path-like, dict or sequence
+        Association file, an association as a dict, or files or models.
+    make_path : callable, optional
+        Gives the path of an association from its name.
+
+    Returns
+    -------
+    Inputs
+        The opened models.
+
+    Raises
+    ------
+    InputError
+        A file is missing or can not be read, or the members are not one cube and at least one image.
+    """
+    product, association = None, None
+    if isinstance(source, str | Path):
+        path = Path(make_path(str(source)))
+        if path.suffix.lower() != ".json":
+            raise InputError(
+                f"{path.name}: one file is not enough to fuse; {ADVICE}, in an association (*_asn.json)"
+            )
+        product, members = _read_association(path)
+        association = path.name
+    elif isinstance(source, dict):
+        product, members = _members(source, Path("."), "the association")
+    elif isinstance(source, JwstDataModel):
+        raise InputError(f"{_name(source)}: one model is not enough to fuse; {ADVICE}")
+    else:
+        members = list(source)
+    opened = [_open(member) for member in members]
+    cubes = [model for model in opened if _kind(model) == "cube"]
+    images = [model for model in opened if _kind(model) == "image"]
+    for model in opened:
+        if _kind(model) is None:
+            raise InputError(
+                f"{_name(model)}: {_description(model)} is neither a NIRSpec IFU cube nor a NIRCam image; "
+                f"{ADVICE}"
+            )
+    where = association or "the input"
+    if len(cubes) != 1:
+        names = ", ".join(_name(model) for model in cubes)
+        found = f"{len(cubes)} NIRSpec IFU cubes ({names})" if cubes else "no NIRSpec IFU cube"
+        raise InputError(f"{where}: {found} among {len(opened)} members, exactly 1 needed; {ADVICE}")
+    if not images:
+        raise InputError(f"{where}: no NIRCam image among {len(opened)} members, at least 1 needed; {ADVICE}")
+    product = product or Path(cubes[0].meta.filename or "fusion").stem.removesuffix("_s3d")
+    return Inputs(cubes[0], tuple(images), product, association)
+
+
+def _read_association(path):
+    """Product name and member paths of an association file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the path of an association (*_asn.json)") from None
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path.name}: not a readable association ({reason}); make one with asn_from_list"
+        ) from None
+    return _members(content, path.parent, path.name)
+
+
+def _members(content, folder, name):
+    """Product name and member paths of an association's content."""
+    cure = "make one with asn_from_list"
+    products = content.get("products") if isinstance(content, dict) else None
+    if not isinstance(products, list) or not products or not isinstance(products[0], dict):
+        raise InputError(f"{name}: not an association: it names no product; {cure}")
+    if len(products) > 1:
+        raise InputError(
+            f"{name}: {len(products)} products, exactly 1 needed; make an association for each fusion"
+        )
+    product, members = products[0].get("name"), products[0].get("members")
+    if not isinstance(product, str) or not product or Path(product).name != product:
+        raise InputError(f"{name}: product name {product!r} can not name a file; {cure}")
+    if not isinstance(members, list) or not all(
+        isinstance(member, dict) and isinstance(member.get("expname"), str) for member in members
+    ):
+        raise InputError(f"{name}: its members have no expname; {cure}")
+    paths = [folder / member["expname"] for member in members]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(
+                f"{name}: its member {path.name} is not there ({path}); fetch it or correct the association"
+            )
+    return product, paths
+
+
+def _open(member):
+    """Open a member as a model."""
+    if isinstance(member, JwstDataModel):
+        return member
+    path = Path(member)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; {ADVICE}")
+    try:
+        return datamodels.open(str(path))
+    except Exception as error:  # noqa: BLE001 - astropy, asdf and stdatamodels raise all kinds for a broken file
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path.name}: can not be read as a JWST product ({reason}); fetch the file again"
+        ) from error
+
+
+def _kind(model):
+    """Tell a NIRSpec IFU cube and a NIRCam image from all else."""
+    instrument = str(model.meta.instrument.name).upper()
+    exposure = str(model.meta.exposure.type).upper()
+    data = getattr(model, "data", None)
+    dimensions = data.ndim if data is not None else 0
+    if instrument == "NIRSPEC" and exposure == "NRS_IFU" and dimensions == 3:
+        return "cube"
+    if instrument == "NIRCAM" and exposure == "NRC_IMAGE" and dimensions == 2:
+        return "image"
+    return None
+
+
+def _description(model):
+    """Say in a few words what a model is."""
+    shape = getattr(getattr(model, "data", None), "shape", None)
+    instrument, exposure = model.meta.instrument.name, model.meta.exposure.type
+    return f"{type(model).__name__} of {instrument}, EXP_TYPE {exposure}, shape {shape}"
+
+
+def _name(model):
+    """File name of a model."""
+    return model.meta.filename or repr(model)

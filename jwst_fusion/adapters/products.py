@@ -1,0 +1,206 @@
+"""Products of the official pipeline as the observation's sources."""
+
+import logging
+
+import numpy as np
+from astropy.wcs import WCS
+
+from jwst_fusion.coregistration.grid import local_frame
+from jwst_fusion.exceptions import InputError
+from jwst_fusion.observation import CubeProduct, ImageProduct
+from jwst_fusion.optics import throughput
+
+__all__ = ["celestial_wcs", "cube_product", "image_product", "native"]
+
+log = logging.getLogger(__name__)
+
+UNIT = "MJy/sr"
+
+DO_NOT_USE = 1
+
+#: Side of NIRCam's detector pixels [arcsec] (JWST User Documentation, NIRCam detectors).
+DETECTOR_PIXEL = {"short": 0.0311, "long": 0.0630}
+
+#: Angle from V3 to the y axis of the NIRSpec IFU aperture [deg] (SIAF, NRS_FULL_IFU).
+IFU_ANGLE = 138.97
+
+
+def cube_product(model):
+    """
+    Take what the fusion needs from an s3d model.
+
+    Parameters
+    ----------
+    model : IFUCubeModel
+        A cube of NIRSpec.
+
+    Returns
+    -------
+    CubeProduct
+        Arrays of native byte order, NaN where the quality flags forbid use.
+
+    Raises
+    ------
+    InputError
+        Wrong unit, or no usable coordinates.
+    """
+    name = model.meta.filename
+    _check_unit(model, name)
+    data = native(model.data)
+    error = _matching(model, "err", data.shape)
+    bad = ~np.isfinite(data)
+    if model.hasattr("dq") and model.dq.shape == data.shape:
+        bad |= (np.asarray(model.dq) & DO_NOT_USE) != 0
+    data[bad], error[bad] = np.nan, np.nan
+    wavelength = _wavelengths(model, name)
+    if wavelength.size != data.shape[0] or not (np.diff(wavelength) > 0).all():
+        raise InputError(
+            f"{name}: {wavelength.size} wavelengths for {data.shape[0]} planes, or not ascending; rebuild the "
+            "cube with cube_build"
+        )
+    wcs = celestial_wcs(model, name)
+    pa_v3, pa_aperture = model.meta.pointing.pa_v3, model.meta.aperture.position_angle
+    if pa_v3 is None and pa_aperture is not None:
+        pa_v3 = pa_aperture - IFU_ANGLE
+    if pa_v3 is None:
+        pa_v3 = 0.0
+        log.warning("%s: neither PA_V3 nor PA_APER: the PSF is taken to be upright", name)
+    return CubeProduct(
+        name=name,
+        data=data,
+        error=error,
+        wavelength=wavelength,
+        wcs=wcs,
+        position_angle_v3=float(pa_v3),
+        position_angle_aperture=float(pa_v3 + IFU_ANGLE if pa_aperture is None else pa_aperture),
+        moving=str(model.meta.target.type).upper() == "MOVING",
+    )
+
+
+def image_product(model):
+    """
+    Take what the fusion needs from an i2d model.
+
+    Parameters
+    ----------
+    model : ImageModel
+        A resampled image of NIRCam.
+
+    Returns
+    -------
+    ImageProduct
+        Arrays of native byte order, NaN where no exposure contributes.
+
+    Raises
+    ------
+    InputError
+        Wrong unit, unknown filter, or no usable coordinates.
+    """
+    name = model.meta.filename
+    _check_unit(model, name)
+    data = native(model.data)
+    error = _matching(model, "err", data.shape)
+    if model.hasattr("wht") and model.wht.shape == data.shape:
+        data[np.asarray(model.wht) == 0] = np.nan
+    error[~np.isfinite(data)] = np.nan
+    if not (error > 0).any():
+        error = np.where(np.isfinite(data), _pixel_noise(data), np.nan)
+        log.warning(
+            "%s: no errors stated: %.3g MJy/sr taken from the scatter of its pixels",
+            name,
+            np.nanmax(error, initial=0),
+        )
+    wcs = celestial_wcs(model, name)
+    middle = (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2
+    _, jacobian = local_frame(wcs, *middle)
+    band = throughput.effective_filter(model.meta.instrument.filter, model.meta.instrument.pupil)
+    pa_v3 = model.meta.pointing.pa_v3
+    if pa_v3 is None:
+        pa_v3 = float(np.degrees(np.arctan2(jacobian[0, 1], jacobian[1, 1])))
+        log.warning("%s: no PA_V3: the image's y axis, %.1f deg, is taken for it", name, pa_v3)
+    return ImageProduct(
+        name=name,
+        data=data,
+        error=error,
+        wcs=wcs,
+        filter=band,
+        module=model.meta.instrument.module or "MULTIPLE",
+        position_angle_v3=float(pa_v3),
+        detector_pixel=DETECTOR_PIXEL[throughput.channel(band)],
+        image_pixel=float(np.sqrt(abs(np.linalg.det(jacobian)))),
+        pixfrac=float(model.meta.resample.pixfrac or 1.0),
+    )
+
+
+def _check_unit(model, name):
+    """Raise an InputError for data that are not surface brightness in MJy/sr."""
+    unit = model.meta.bunit_data
+    if unit is None or unit.replace(" ", "") != UNIT:
+        raise InputError(
+            f"{name}: BUNIT is {unit}, {UNIT} needed; use the pipeline's stage-3 product in surface "
+            "brightness"
+        )
+
+
+def native(array):
+    """Copy an array to native float32."""
+    return np.array(array, dtype=np.float32)
+
+
+def _matching(model, attribute, shape):
+    """Copy of an optional array of the model; NaN if it is not there."""
+    array = getattr(model, attribute, None) if model.hasattr(attribute) else None
+    if array is None or array.shape != shape:
+        return np.full(shape, np.nan, dtype=np.float32)
+    return native(array)
+
+
+def _pixel_noise(data):
+    """Noise of an image from the differences of its neighbouring pixels [MJy/sr]."""
+    difference = np.abs(np.diff(data, axis=1))
+    return 1.4826 * float(np.nanmedian(difference)) / np.sqrt(2.0)
+
+
+def celestial_wcs(model, name):
+    """Celestial WCS from the model's keywords."""
+    info = model.meta.wcsinfo
+    wcs = WCS(naxis=2)
+    try:
+        wcs.wcs.ctype = info.ctype1, info.ctype2
+        wcs.wcs.crpix = info.crpix1, info.crpix2
+        wcs.wcs.crval = info.crval1, info.crval2
+        if info.cd1_1 is not None:
+            wcs.wcs.cd = [[info.cd1_1, info.cd1_2], [info.cd2_1, info.cd2_2]]
+        else:
+            wcs.wcs.cdelt = info.cdelt1, info.cdelt2
+            wcs.wcs.pc = [[info.pc1_1, info.pc1_2], [info.pc2_1, info.pc2_2]]
+        wcs.wcs.cunit = info.cunit1 or "deg", info.cunit2 or "deg"
+        wcs.wcs.set()
+        if not wcs.has_celestial:
+            raise ValueError(f"axes {info.ctype1}, {info.ctype2}")
+    except Exception as error:  # noqa: BLE001 - wcslib and numpy raise all kinds for bad keywords
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{name}: no usable celestial WCS ({reason}); use the pipeline's stage-3 product"
+        ) from error
+    return wcs
+
+
+def _wavelengths(model, name):
+    """Wavelengths [um] by CTYPE3: a linear axis or a table."""
+    info = model.meta.wcsinfo
+    if info.ctype3 == "WAVE-TAB":
+        if not model.hasattr("wavetable"):
+            raise InputError(
+                f"{name}: CTYPE3 is WAVE-TAB but there is no WCS-TABLE; rebuild the cube with cube_build"
+            )
+        return np.asarray(model.wavetable["wavelength"], dtype=np.float64).ravel()
+    if info.ctype3 != "WAVE" or None in (info.crval3, info.cdelt3, info.crpix3):
+        raise InputError(
+            f"{name}: CTYPE3 is {info.ctype3}, WAVE or WAVE-TAB needed; rebuild the cube with cube_build"
+        )
+    factor = {"um": 1.0, "micron": 1.0, "m": 1e6, "nm": 1e-3, "Angstrom": 1e-4}.get(info.cunit3 or "um")
+    if factor is None:
+        raise InputError(f"{name}: CUNIT3 is {info.cunit3}, um needed; rebuild the cube with cube_build")
+    plane = np.arange(model.data.shape[0]) + 1 - info.crpix3
+    return factor * (info.crval3 + plane * info.cdelt3)

@@ -1,0 +1,1 @@
+"""Bring both instruments onto one grid: fusion grid, resampling, alignment."""

@@ -1,0 +1,238 @@
+"""The offset between a NIRCam image and the cube, measured on like images."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.fft import irfft2, next_fast_len, rfft2
+from scipy.ndimage import map_coordinates
+from scipy.optimize import least_squares
+
+from jwst_fusion.observation import FusionGrid
+from jwst_fusion.optics.matching import fill_nearest, match_to_ifu
+
+from .grid import enlarge
+from .resampling import resample_image
+
+__all__ = ["Offset", "combine_offsets", "find_target", "measure_offset"]
+
+#: Share of the overlap at no offset that a trial offset has to keep.
+MIN_OVERLAP = 0.6
+
+#: Correlation below which no offset is measured.
+MIN_CORRELATION = 0.5
+
+#: Residual, in units of the typical one, from which a spaxel counts less and less.
+ROBUST_SCALE = 2.0
+
+
+@dataclass(frozen=True)
+class Offset:
+    """
+    Where NIRCam's WCS puts a source minus where the cube's WCS puts it.
+
+    Attributes
+    ----------
+    east, north : float
+        Offset [arcsec].
+    error : float
+        Standard error of either coordinate [arcsec]; NaN where nothing could be measured.
+    correlation : float
+        Correlation of the two images at the offset.
+    """
+
+    east: float
+    north: float
+    error: float
+    correlation: float
+
+
+def measure_offset(synthetic, image, bandpass, cube, grid, *, first_guess=(0.0, 0.0), capture=2.0):
+    """
+    Measure the offset of one image.
+
+    The image, blurred to the IFU's resolution, is compared with the cube's synthetic photometry: first
+    by the correlation coefficient over their common spaxels at all offsets in range, then by a robust
+    least-squares fit of offset, scale and pedestal.
+
+    Parameters
+    ----------
+    synthetic : ndarray, shape (my, mx)
+        Synthetic photometry of the cube in the band [MJy/sr]; NaN where unknown.
+    image : ImageProduct
+        The image.
+    bandpass : ndarray, shape (n_wave,)
+        Weights of the cube's channels in the band.
+    cube : CubeData
+        The cube on the grid.
+    grid : FusionGrid
+        The cells.
+    first_guess : tuple of float
+        Offset (east, north) about which to search [arcsec].
+    capture : float
+        Largest distance from the first guess along either axis [arcsec].
+
+    Returns
+    -------
+    Offset
+        The offset; the first guess with error NaN where the images do not correlate.
+    """
+    d = grid.decimation_factor
+    extra = int(np.ceil(capture / (grid.cell_size * d)))
+    wide = enlarge(grid, extra)
+    seen, _ = resample_image(image, wide, first_guess)
+    unknown = Offset(*first_guess, float("nan"), 0.0)
+    if not np.isfinite(seen).any():
+        return unknown
+    blurred = match_to_ifu(seen, image, bandpass, cube, grid)
+    blurred = _sample_at_half_cell(blurred) if d % 2 == 0 else blurred
+    start, correlation = _correlate(synthetic, blurred, d, extra)
+    if start is None or correlation < MIN_CORRELATION:
+        return replace(unknown, correlation=correlation)
+    shift, error = _fit(synthetic, blurred, d, extra, start)
+    east, north = grid.jacobian @ shift
+    return Offset(first_guess[0] + east, first_guess[1] + north, error * grid.cell_size, correlation)
+
+
+def _sample_at_half_cell(blurred):
+    """Shift an image by half a cell, so that spaxel centres of an even grid fall on samples."""
+    rows, columns = np.indices(blurred.shape) + 0.5
+    values = map_coordinates(fill_nearest(blurred), (rows, columns), order=3, mode="nearest")
+    lost = map_coordinates((~np.isfinite(blurred)).astype(float), (rows, columns), order=1, mode="nearest")
+    return np.where(lost > 1e-6, np.nan, values)
+
+
+def _centres(synthetic, d, extra):
+    """Cell coordinates (rows, columns) of the spaxels on the enlarged grid."""
+    rows, columns = np.indices(synthetic.shape)
+    first = extra * d + (d - 1) // 2
+    return rows * d + first, columns * d + first
+
+
+def _correlate(synthetic, blurred, d, extra):
+    """Best whole-cell shift (x, y) and its correlation, over all shifts that keep enough overlap."""
+    reach = extra * d
+    size = [next_fast_len(n + 2 * reach, real=True) for n in blurred.shape]
+    known = np.isfinite(synthetic)
+    rows, columns = (at[known] for at in _centres(synthetic, d, extra))
+    values = synthetic[known] - synthetic[known].mean()
+    mask, spread = np.zeros(size), np.zeros(size)
+    mask[rows, columns], spread[rows, columns] = 1.0, values
+    there = np.isfinite(blurred)
+    level = np.nanmean(blurred)
+    template, valid = np.zeros(size), np.zeros(size)
+    template[: there.shape[0], : there.shape[1]] = np.where(there, blurred - level, 0.0)
+    valid[: there.shape[0], : there.shape[1]] = there
+
+    transforms = [rfft2(a).conj() for a in (mask, spread, spread**2)]
+    mask_t, spread_t, square_t = transforms
+    template_f, valid_f, power_f = rfft2(template), rfft2(valid), rfft2(template**2)
+
+    def at_shifts(product):
+        plane = np.roll(irfft2(product, s=size), (reach, reach), axis=(0, 1))
+        return plane[: 2 * reach + 1, : 2 * reach + 1]
+
+    count = at_shifts(mask_t * valid_f)
+    enough = count > MIN_OVERLAP * known.sum()
+    if not enough.any():
+        return None, 0.0
+    count = np.maximum(count, 1.0)
+    sum_a, sum_b = at_shifts(spread_t * valid_f), at_shifts(mask_t * template_f)
+    variance_a = at_shifts(square_t * valid_f) - sum_a**2 / count
+    variance_b = at_shifts(mask_t * power_f) - sum_b**2 / count
+    covariance = at_shifts(spread_t * template_f) - sum_a * sum_b / count
+    floor = 1e-9 * max(variance_a.max() * variance_b.max(), np.finfo(float).tiny)
+    correlation = covariance / np.sqrt(np.maximum(variance_a * variance_b, floor))
+    correlation[~enough] = -1.0
+    row, column = np.unravel_index(np.argmax(correlation), correlation.shape)
+    return np.array([column - reach, row - reach], dtype=float), float(correlation[row, column])
+
+
+def _fit(synthetic, blurred, d, extra, start):
+    """Shift (x, y) [cells] and its standard error, by a fit of shift, scale and pedestal."""
+    rows, columns = _centres(synthetic, d, extra)
+    lost = ~np.isfinite(blurred)
+    filled = fill_nearest(blurred)
+    inside = (
+        map_coordinates(lost.astype(float), (rows + start[1], columns + start[0]), order=1, cval=1.0) < 1e-6
+    )
+    use = np.isfinite(synthetic) & inside
+    rows, columns, values = rows[use], columns[use], synthetic[use]
+
+    def template(shift):
+        return map_coordinates(filled, (rows + shift[1], columns + shift[0]), order=3, mode="nearest")
+
+    first = template(start)
+    slope, level = np.polyfit(first, values, 1)
+    scatter = 1.4826 * np.median(np.abs(values - slope * first - level)) or 1.0
+    fit = least_squares(
+        lambda p: (p[2] * template(p[:2]) + p[3] - values) / scatter,
+        [*start, slope, level],
+        x_scale=[1.0, 1.0, max(abs(slope), 1e-3), max(abs(level), scatter)],
+        diff_step=1e-3,
+        loss="soft_l1",
+        f_scale=ROBUST_SCALE,
+    )
+    freedom = max(values.size - 4, 1)
+    covariance = np.linalg.pinv(fit.jac.T @ fit.jac) * 2 * fit.cost / freedom
+    return fit.x[:2], float(np.sqrt(covariance[:2, :2].trace() / 2))
+
+
+def combine_offsets(offsets):
+    """
+    One pointing solution from the offsets of all bands.
+
+    Parameters
+    ----------
+    offsets : sequence of Offset
+        One for each band; those without error are ignored.
+
+    Returns
+    -------
+    Offset or None
+        Inverse-variance mean, its error scaled to the scatter between the bands; None where no band
+        has been measured.
+    """
+    measured = [offset for offset in offsets if np.isfinite(offset.error) and offset.error > 0]
+    if not measured:
+        return None
+    values = np.array([(offset.east, offset.north) for offset in measured])
+    weights = np.array([offset.error**-2 for offset in measured])
+    mean = weights @ values / weights.sum()
+    chi2 = (weights[:, np.newaxis] * (values - mean) ** 2).sum()
+    freedom = 2 * (len(measured) - 1)
+    stretch = max(np.sqrt(chi2 / freedom), 1.0) if freedom else 1.0
+    correlation = max(offset.correlation for offset in measured)
+    return Offset(float(mean[0]), float(mean[1]), float(stretch / np.sqrt(weights.sum())), correlation)
+
+
+def find_target(synthetic, image, bandpass, cube, grid, start):
+    """
+    Find a moving target anywhere in an image.
+
+    Coordinates of a moving target in different exposures are unrelated. The whole image is compared
+    with the cube at the resolution of one spaxel.
+
+    Parameters
+    ----------
+    synthetic : ndarray, shape (my, mx)
+        Synthetic photometry of the cube in the band [MJy/sr]; NaN where unknown.
+    image : ImageProduct
+        The image.
+    bandpass : ndarray, shape (n_wave,)
+        Weights of the cube's channels in the band.
+    cube : CubeData
+        The cube on the grid.
+    grid : FusionGrid
+        The cells.
+    start : tuple of float
+        Offset (east, north) that brings the image's centre onto the grid's [arcsec].
+
+    Returns
+    -------
+    Offset
+        Offset to within a spaxel; the start with error NaN where the images do not correlate.
+    """
+    d = grid.decimation_factor
+    coarse = FusionGrid(grid.spaxel_shape, 1, grid.jacobian * d, grid.centre, grid.origin)
+    diagonal = np.hypot(*image.data.shape) * image.image_pixel
+    return measure_offset(synthetic, image, bandpass, cube, coarse, first_guess=start, capture=diagonal / 2)

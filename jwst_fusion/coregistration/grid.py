@@ -1,0 +1,193 @@
+"""The fusion grid: the cube's own spaxels, each split into d x d cells."""
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
+
+from jwst_fusion.exceptions import InputError
+from jwst_fusion.observation import FusionGrid
+
+__all__ = ["crop_cube", "cube_footprint", "enlarge", "grid_wcs", "local_frame", "make_grid"]
+
+#: Share of its channels that a spaxel of the footprint has to know.
+MIN_KNOWN = 0.5
+
+
+def cube_footprint(data):
+    """
+    Find the spaxels that the IFU saw.
+
+    Parameters
+    ----------
+    data : ndarray, shape (n_wave, my, mx)
+        Cube; NaN where bad.
+
+    Returns
+    -------
+    ndarray of bool, shape (my, mx)
+        Spaxels known in at least half of the channels that are known anywhere.
+    """
+    known = np.isfinite(data)
+    alive = known.any(axis=(1, 2))
+    if not alive.any():
+        return np.zeros(data.shape[1:], dtype=bool)
+    return known[alive].mean(axis=0) >= MIN_KNOWN
+
+
+def make_grid(footprint, wcs, decimation_factor, margin):
+    """
+    Lay the fusion grid over the footprint of a cube.
+
+    Parameters
+    ----------
+    footprint : ndarray of bool, shape (my, mx)
+        Spaxels that the IFU saw.
+    wcs : astropy.wcs.WCS
+        Celestial WCS of the spaxels.
+    decimation_factor : int
+        Cells per spaxel along an axis, d.
+    margin : float
+        Sky around the footprint's bounding box [arcsec].
+
+    Returns
+    -------
+    FusionGrid
+        The grid; its origin may lie outside the cube.
+
+    Raises
+    ------
+    InputError
+        The footprint is empty.
+    """
+    if not footprint.any():
+        raise InputError("the cube has no spaxel with data in the wavelength range of the fusion")
+    rows, columns = np.flatnonzero(footprint.any(axis=1)), np.flatnonzero(footprint.any(axis=0))
+    middle = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2
+    centre, jacobian = local_frame(wcs, *middle)
+    spaxel = np.sqrt(abs(np.linalg.det(jacobian)))
+    wide = int(np.ceil(margin / spaxel))
+    origin = int(rows[0]) - wide, int(columns[0]) - wide
+    spaxels = rows[-1] - rows[0] + 1 + 2 * wide, columns[-1] - columns[0] + 1 + 2 * wide
+    return FusionGrid(
+        shape=tuple(int(n) * decimation_factor for n in spaxels),
+        decimation_factor=decimation_factor,
+        jacobian=jacobian / decimation_factor,
+        centre=centre,
+        origin=origin,
+    )
+
+
+def local_frame(wcs, x, y):
+    """
+    Sky position of a pixel and the directions of the axes there.
+
+    Parameters
+    ----------
+    wcs : astropy.wcs.WCS
+        Celestial WCS.
+    x, y : float
+        Pixel, counted from 0.
+
+    Returns
+    -------
+    centre : tuple of float
+        Right ascension and declination [deg].
+    jacobian : ndarray, shape (2, 2)
+        Sky displacement (east, north) [arcsec] for one step along (x, y).
+    """
+    half = 0.5
+    xs = np.array([x, x + half, x - half, x, x])
+    ys = np.array([y, y, y, y + half, y - half])
+    ra, dec = wcs.wcs_pix2world(xs, ys, 0)
+    local = WCS(naxis=2)
+    local.wcs.ctype = "RA---TAN", "DEC--TAN"
+    local.wcs.crval = ra[0], dec[0]
+    local.wcs.cd = np.eye(2) / 3600
+    local.wcs.set()
+    east, north = local.wcs_world2pix(ra, dec, 0)
+    jacobian = np.array([[east[1] - east[2], east[3] - east[4]], [north[1] - north[2], north[3] - north[4]]])
+    return (float(ra[0]), float(dec[0])), jacobian
+
+
+def grid_wcs(grid, offset=(0.0, 0.0)):
+    """
+    Celestial WCS of the cells.
+
+    Parameters
+    ----------
+    grid : FusionGrid
+        The grid.
+    offset : tuple of float
+        Displacement of the whole field (east, north) [arcsec]: with the offset of a NIRCam image, the
+        WCS gives the coordinates at which that image has the sky of each cell.
+
+    Returns
+    -------
+    astropy.wcs.WCS
+        Tangential projection about the grid's centre.
+    """
+    centre = SkyCoord(*grid.centre, unit="deg")
+    if any(offset):
+        centre = centre.spherical_offsets_by(*(value / 3600 * u.deg for value in offset))
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
+    wcs.wcs.crval = centre.ra.deg, centre.dec.deg
+    wcs.wcs.crpix = (grid.shape[1] + 1) / 2, (grid.shape[0] + 1) / 2
+    wcs.wcs.cd = grid.jacobian / 3600
+    wcs.wcs.set()
+    return wcs
+
+
+def enlarge(grid, spaxels):
+    """
+    Grid with more sky on each side.
+
+    Parameters
+    ----------
+    grid : FusionGrid
+        The grid.
+    spaxels : int
+        Spaxels to add on each side.
+
+    Returns
+    -------
+    FusionGrid
+        The larger grid, with the same centre.
+    """
+    d = grid.decimation_factor
+    return FusionGrid(
+        shape=tuple(n + 2 * spaxels * d for n in grid.shape),
+        decimation_factor=d,
+        jacobian=grid.jacobian,
+        centre=grid.centre,
+        origin=tuple(n - spaxels for n in grid.origin),
+    )
+
+
+def crop_cube(array, grid, fill):
+    """
+    Cut an array on the cube's spaxels to the grid's, filling what lies outside the cube.
+
+    Parameters
+    ----------
+    array : ndarray, shape (..., my, mx)
+        On the spaxels of the cube product.
+    grid : FusionGrid
+        The grid.
+    fill : scalar
+        Value outside the cube.
+
+    Returns
+    -------
+    ndarray, shape (..., *grid.spaxel_shape)
+        A new array.
+    """
+    result = np.full((*array.shape[:-2], *grid.spaxel_shape), fill, dtype=array.dtype)
+    target, source = [], []
+    for first, n_grid, n_cube in zip(grid.origin, grid.spaxel_shape, array.shape[-2:], strict=True):
+        low, high = max(first, 0), min(first + n_grid, n_cube)
+        source.append(slice(low, high))
+        target.append(slice(low - first, high - first))
+    result[..., target[0], target[1]] = array[..., source[0], source[1]]
+    return result

@@ -1,0 +1,61 @@
+"""The noise of a cube's channels, from the data themselves."""
+
+import numpy as np
+from scipy.ndimage import median_filter
+
+__all__ = ["channel_noise"]
+
+#: Channels over which the ratio of true to stated noise is taken as constant.
+WINDOW = 101
+
+#: Standard deviation over median absolute deviation, for a Gaussian.
+GAUSSIAN_MAD = 1.4826
+
+
+def channel_noise(data, error, footprint):
+    """
+    Estimate the noise of each channel.
+
+    Second differences along wavelength remove smooth spectra; the running median of their scatter over
+    the footprint is not moved by lines. The stated errors, where there are any, give the change from
+    channel to channel; the differences give the level.
+
+    Parameters
+    ----------
+    data, error : ndarray, shape (n_wave, my, mx)
+        Cube and stated error [MJy/sr]; NaN where bad. Errors may be all zero or NaN.
+    footprint : ndarray of bool, shape (my, mx)
+        Spaxels to use.
+
+    Returns
+    -------
+    noise : ndarray, shape (n_wave,)
+        Standard deviation [MJy/sr]; NaN for channels without data.
+    ratio : float
+        Median of the noise over the stated error; NaN without stated errors.
+    """
+    spectra = data[:, footprint]
+    known = np.isfinite(spectra).mean(axis=1) >= 0.5
+    scatter = np.full(known.size, np.nan)
+    difference = spectra[:-2] - 2 * spectra[1:-1] + spectra[2:]
+    usable = np.flatnonzero(np.isfinite(difference).mean(axis=1) >= 0.5)
+    if usable.size:
+        magnitude = np.abs(difference[usable])
+        scatter[usable + 1] = GAUSSIAN_MAD * np.nanmedian(magnitude, axis=1) / np.sqrt(6.0)
+    stated = np.full(known.size, np.nan)
+    errors = error[known][:, footprint]
+    positive = np.where(errors > 0, errors, np.nan)
+    filled = np.isfinite(positive).any(axis=1)
+    stated[np.flatnonzero(known)[filled]] = np.nanmedian(positive[filled], axis=1)
+    shape = np.where(np.isfinite(stated), stated, 1.0) if np.isfinite(stated).any() else np.ones(known.size)
+
+    level = scatter / shape
+    measured = np.isfinite(level) & (level > 0)
+    if not measured.any():
+        return np.where(known, stated, np.nan), float("nan")
+    smooth = median_filter(level[measured], size=min(WINDOW, measured.sum()), mode="nearest")
+    channel = np.arange(known.size)
+    noise = np.interp(channel, channel[measured], smooth) * shape
+    return np.where(known, noise, np.nan), float(np.median(smooth)) if np.isfinite(stated).any() else float(
+        "nan"
+    )

@@ -1,0 +1,1 @@
+"""Bandpasses and the flux scale between the instruments."""

@@ -1,0 +1,17 @@
+"""The files: the fused cube, and the products of the steps before it."""
+
+from jwst_fusion.datamodels.access import open
+from jwst_fusion.datamodels.base import FusionModel
+from jwst_fusion.datamodels.fused import FusedCubeModel
+from jwst_fusion.datamodels.intermediate import CoregisteredModel, CrossCalibratedModel
+from jwst_fusion.datamodels.wcs import assign_wcs, set_wavelengths
+
+__all__ = [
+    "CoregisteredModel",
+    "CrossCalibratedModel",
+    "FusedCubeModel",
+    "FusionModel",
+    "assign_wcs",
+    "open",
+    "set_wavelengths",
+]

@@ -1,0 +1,57 @@
+"""Open a file with the data model that wrote it."""
+
+from pathlib import Path
+
+import asdf
+from astropy.io import fits
+from stdatamodels import filetype
+from stdatamodels.jwst import datamodels as jwst_models
+from stdatamodels.jwst.datamodels import JwstDataModel
+
+from jwst_fusion.datamodels.fused import FusedCubeModel
+from jwst_fusion.datamodels.intermediate import CoregisteredModel, CrossCalibratedModel
+
+__all__ = ["open"]
+
+MODELS = {model.__name__: model for model in (FusedCubeModel, CoregisteredModel, CrossCalibratedModel)}
+
+
+def open(init, **kwargs):  # noqa: A001
+    """
+    Open a file, or a model, with the class that its FUSMODL names.
+
+    Parameters
+    ----------
+    init : str, path-like or `stdatamodels.jwst.datamodels.JwstDataModel`
+        File or model. A model is not copied.
+    **kwargs
+        Passed on to the class of the model.
+
+    Returns
+    -------
+    model : `stdatamodels.jwst.datamodels.JwstDataModel`
+        A model of jwst_fusion, or for files of other origin what `stdatamodels.jwst.datamodels.open`
+        gives.
+    """
+    if isinstance(init, Path):
+        init = str(init)
+    model_class = MODELS.get(_fusion_model_type(init))
+    if model_class is None or isinstance(init, model_class):
+        return jwst_models.open(init, **kwargs)
+    return model_class(init, **kwargs)
+
+
+def _fusion_model_type(init):
+    """Read the name of the class of jwst_fusion from a file or a model; None if there is none."""
+    if isinstance(init, JwstDataModel):
+        return init.meta.instance.get("fusion", {}).get("model_type")
+    if not isinstance(init, str):
+        return None
+    file_type = filetype.check(init)
+    if file_type == "fits":
+        with fits.open(init, memmap=False) as hdulist:
+            return hdulist[0].header.get("FUSMODL")
+    if file_type == "asdf":
+        meta = asdf.util.load_yaml(init).get("meta", {})
+        return meta.get("fusion", {}).get("model_type") if isinstance(meta, dict) else None
+    return None

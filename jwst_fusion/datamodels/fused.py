@@ -1,0 +1,84 @@
+"""The fused cube."""
+
+import re
+
+import numpy as np
+
+from jwst_fusion.datamodels.base import BRIGHTNESS_UNIT, FusionModel
+
+__all__ = ["FusedCubeModel"]
+
+
+class FusedCubeModel(FusionModel):
+    """
+    A cube with NIRCam's sharpness and NIRSpec's wavelengths.
+
+    It is an ``IFUCubeModel`` with the low-rank form of the scene, ``mean_spectrum + basis @
+    coefficients``, and what there is to judge it by.
+
+    Attributes
+    ----------
+    data, err : float32 array, shape (n_wave, ny, nx)
+        Scene and its error [MJy/sr]; NaN where nothing is known.
+    dq : uint32 array, shape (n_wave, ny, nx)
+        Data quality: DO_NOT_USE (bit 0) where ``data`` is NaN or not to be used.
+    weightmap : float32 array, shape (n_wave, ny, nx)
+        Weight of the data.
+    wavetable : table
+        Wavelengths [um].
+    components : table, a row per wavelength
+        ``wavelength`` [um], ``mean_spectrum`` and ``basis_1`` to ``basis_k`` [MJy/sr].
+    coefficients, coefficient_errors : float32 array, shape (k, ny, nx)
+        Coefficients of the basis and their errors, without dimension.
+    filters : table, a row per band
+        Band, scale, offset and quality of the fit.
+    spectral : table, a row per wavelength
+        Mean spectra of the cube and of the fused cube, their relative difference, the width of the PSF.
+    """
+
+    schema_url = "asdf://jwst_fusion/schemas/fusedcube.schema"
+
+    hdu_order = (*FusionModel.hdu_order, "COMPONENTS", "COEFFS", "COEFFERR", "FILTERS", "SPECTRAL")
+
+    def set_components(self, wavelength, mean_spectrum, basis):
+        """
+        Fill the table of components.
+
+        Parameters
+        ----------
+        wavelength : array_like, shape (n_wave,)
+            Wavelengths [um].
+        mean_spectrum : array_like, shape (n_wave,)
+            Mean spectrum [MJy/sr].
+        basis : array_like, shape (n_wave, k)
+            Basis spectra [MJy/sr], a column each.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not agree.
+        """
+        basis = np.asarray(basis)
+        shape = np.shape(wavelength)
+        if basis.ndim != 2 or basis.shape[:1] != shape or np.shape(mean_spectrum) != shape:
+            raise ValueError(
+                f"shapes do not agree: wavelength {shape}, mean_spectrum {np.shape(mean_spectrum)}, "
+                f"basis {basis.shape}; expected (n_wave,), (n_wave,), (n_wave, k)"
+            )
+        names = ["wavelength", "mean_spectrum", *(f"basis_{i + 1}" for i in range(basis.shape[1]))]
+        table = np.zeros(len(basis), dtype=[(name, np.float64) for name in names])
+        for name, column in zip(names, (wavelength, mean_spectrum, *basis.T), strict=True):
+            table[name] = column
+        self.components = table
+
+    @property
+    def basis(self):
+        """Basis spectra of `components` [MJy/sr], ndarray of shape (n_wave, k)."""
+        names = [name for name in self.components.dtype.names if re.fullmatch(r"basis_\d+", name)]
+        return np.stack([np.asarray(self.components[name], dtype=np.float64) for name in names], axis=1)
+
+    def _column_units(self, hdu_name):
+        units = super()._column_units(hdu_name)
+        if hdu_name == "COMPONENTS":
+            units |= {name: BRIGHTNESS_UNIT for name in self.components.dtype.names if name != "wavelength"}
+        return units

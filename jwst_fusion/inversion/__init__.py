@@ -1,0 +1,1 @@
+"""From both data sets to the fused cube: subspace, forward model, solution, errors."""

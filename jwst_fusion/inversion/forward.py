@@ -1,0 +1,279 @@
+"""How the unknown coefficients appear in both data sets: the two data terms and their adjoints."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.fft import irfft2, rfft2
+
+from .groups import FrequencyGroups, make_hermitian
+
+__all__ = ["CubeTerm", "ImageTerm", "compress_cube", "gradient_power", "image_term"]
+
+#: Singular values below this share of the largest are dropped, of the OTFs and of the channels.
+COMPRESSION_TOLERANCE = 3e-4
+
+
+@dataclass(frozen=True, eq=False)
+class CubeTerm:
+    """
+    The NIRSpec data term, compressed along wavelength.
+
+    With ``whitened_basis[l, i]``, the interpolation ``c[l, r]`` between the nodes of the OTF and the
+    singular value decomposition ``whitened_basis[l, i] c[l, r] = sum_q u[l, q] s[q, i, r]``, the sum of
+    squares over all channels equals, but for a constant, the one over the few channels
+    ``sum_l u[l, q] whitened[l]``. That is exact for weights that are a product of a channel's
+    weight and a spaxel's.
+
+    Attributes
+    ----------
+    groups : FrequencyGroups
+        The grid.
+    transfer : ndarray of complex, shape (n_groups, n_compressed, k * d**2)
+        Transfer functions from the coefficients to the compressed channels.
+    data : ndarray, shape (n_compressed, my, mx)
+        Compressed data, with unit noise.
+    weight : ndarray, shape (my, mx)
+        One where there are data, zero elsewhere.
+    projection : ndarray, shape (k, n_compressed)
+        From compressed channels to the coefficients of the whitened basis.
+    """
+
+    groups: FrequencyGroups
+    transfer: np.ndarray
+    data: np.ndarray
+    weight: np.ndarray
+    projection: np.ndarray
+
+    def predict(self, spectrum):
+        """
+        Compressed channels of a scene (paper, Eq. B.2).
+
+        Parameters
+        ----------
+        spectrum : ndarray of complex, shape (k, ny, nx // 2 + 1)
+            `numpy.fft.rfft2` of the coefficients.
+
+        Returns
+        -------
+        ndarray, shape (n_compressed, my, mx)
+            Noise-free data.
+        """
+        groups = self.groups
+        members = groups.gather(spectrum).transpose(1, 0, 2).reshape(groups.n_groups, -1, 1)
+        folded = (self.transfer @ members)[..., 0].T / groups.decimation_factor**2
+        folded = folded.reshape(-1, *groups.spaxel_half_shape)
+        return irfft2(folded, s=groups.spaxel_shape)
+
+    def adjoint(self, values):
+        """
+        Adjoint of `predict`.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_compressed, my, mx)
+            Compressed channels.
+
+        Returns
+        -------
+        ndarray of complex, shape (k, ny, nx // 2 + 1)
+            Transform of the coefficients.
+        """
+        groups = self.groups
+        folded = rfft2(values).reshape(values.shape[0], groups.n_groups).T[:, np.newaxis]
+        members = (folded.conj() @ self.transfer).conj()
+        members = members.reshape(groups.n_groups, -1, groups.decimation_factor**2)
+        return groups.scatter(members.transpose(1, 0, 2))
+
+    def blocks(self):
+        """
+        Hermitian matrices of the data term where all spaxels have data.
+
+        Returns
+        -------
+        ndarray of complex, shape (n_groups, k * d**2, k * d**2)
+            One matrix for each group of frequencies.
+        """
+        return self.transfer.conj().transpose(0, 2, 1) @ self.transfer / self.groups.decimation_factor**2
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTerm:
+    """
+    The NIRCam data term.
+
+    Attributes
+    ----------
+    groups : FrequencyGroups
+        The grid.
+    transfer : ndarray of complex, shape (n_band, k, ny, nx // 2 + 1)
+        Transfer functions from the coefficients to the images.
+    data : ndarray, shape (n_band, ny, nx)
+        Images less the mean spectrum's, on the cube's flux scale [MJy/sr]; zero where unknown.
+    weight : ndarray, shape (n_band, ny, nx)
+        Inverse variance [(MJy/sr)^-2]; zero where unknown.
+    """
+
+    groups: FrequencyGroups
+    transfer: np.ndarray
+    data: np.ndarray
+    weight: np.ndarray
+
+    def predict(self, spectrum):
+        """
+        Images of a scene (paper, Eq. B.1).
+
+        Parameters
+        ----------
+        spectrum : ndarray of complex, shape (k, ny, nx // 2 + 1)
+            `numpy.fft.rfft2` of the coefficients.
+
+        Returns
+        -------
+        ndarray, shape (n_band, ny, nx)
+            Noise-free images [MJy/sr].
+        """
+        return irfft2(np.einsum("fkyx,kyx->fyx", self.transfer, spectrum), s=self.groups.shape)
+
+    def adjoint(self, values):
+        """
+        Adjoint of `predict`.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_band, ny, nx)
+            Images.
+
+        Returns
+        -------
+        ndarray of complex, shape (k, ny, nx // 2 + 1)
+            Transform of the coefficients.
+        """
+        return np.einsum("fkyx,fyx->kyx", self.transfer.conj(), rfft2(values))
+
+    def power(self):
+        """
+        Hermitian k x k matrices of the data term where all cells have data.
+
+        Returns
+        -------
+        ndarray of complex, shape (k, k, ny, nx // 2 + 1)
+            One matrix for each frequency.
+        """
+        weight = self.weight.max(axis=(1, 2))
+        return np.einsum("f,fiyx,fjyx->ijyx", weight, self.transfer.conj(), self.transfer, optimize=True)
+
+
+def compress_cube(groups, subspace, interpolation, nirspec_otf, *, tolerance=COMPRESSION_TOLERANCE):
+    """
+    Build the NIRSpec data term.
+
+    Parameters
+    ----------
+    groups : FrequencyGroups
+        The grid, which may be larger than the data.
+    subspace : Subspace
+        Basis and whitened data, at the grid's lower left corner.
+    interpolation : ndarray, shape (n_wave, n_nodes)
+        OTF of a channel from those at the nodes; rows sum to one.
+    nirspec_otf : ndarray, shape (n_nodes, ny, nx // 2 + 1)
+        OTF of the IFU at the nodes, spaxel included.
+    tolerance : float, optional
+        Singular values below this share of the largest are dropped.
+
+    Returns
+    -------
+    CubeTerm
+        The data term.
+    """
+    k, d2 = subspace.n_components, groups.decimation_factor**2
+    whitened_basis = subspace.whitened_basis
+    rows = np.ascontiguousarray(nirspec_otf).reshape(len(nirspec_otf), -1)
+    node_modes, modes = _principal(rows.view(np.float64), tolerance)
+    modes = modes.view(rows.dtype).reshape(-1, *groups.half_shape)
+    n_modes = len(modes)
+    in_modes = interpolation @ node_modes
+    channels = (whitened_basis[:, :, np.newaxis] * in_modes[:, np.newaxis, :]).reshape(len(in_modes), -1)
+    mixing, left = _principal(channels.T, tolerance)
+    mixing, left = mixing.T, left.T
+
+    otf = make_hermitian(modes * groups.sampling_phase(), groups.shape[1])
+    members = groups.gather(otf).reshape(n_modes, -1)
+    transfer = mixing.reshape(-1, n_modes) @ members
+    transfer = transfer.reshape(-1, k, groups.n_groups, d2).transpose(2, 0, 1, 3)
+
+    my, mx = subspace.spaxels.shape
+    data = np.zeros((left.shape[1], *groups.spaxel_shape))
+    data[:, :my, :mx] = np.tensordot(left.T, subspace.whitened, axes=1)
+    weight = np.zeros(groups.spaxel_shape)
+    weight[:my, :mx] = subspace.spaxels
+    return CubeTerm(
+        groups=groups,
+        transfer=np.ascontiguousarray(transfer.reshape(groups.n_groups, -1, k * d2)),
+        data=data,
+        weight=weight,
+        projection=whitened_basis.T @ left,
+    )
+
+
+def _principal(rows, tolerance):
+    """Factors of real ``rows = weights @ modes`` with orthonormal modes, weak ones dropped."""
+    left, values, modes = np.linalg.svd(rows, full_matrices=False)
+    kept = values > tolerance * values[0]
+    return left[:, kept] * values[kept], np.ascontiguousarray(modes[kept])
+
+
+def image_term(groups, subspace, interpolation, bands, nircam_otf):
+    """
+    Build the NIRCam data term.
+
+    Parameters
+    ----------
+    groups : FrequencyGroups
+        The grid, which may be larger than the data.
+    subspace : Subspace
+        Mean spectrum and basis.
+    interpolation : ndarray, shape (n_wave, n_nodes)
+        OTF of a channel from those at the nodes; rows sum to one.
+    bands : sequence of BandImage
+        Cross-calibrated images, at the grid's lower left corner.
+    nircam_otf : sequence of ndarray, shape (n_nodes, ny, nx // 2 + 1)
+        OTF of each band's image at the nodes.
+
+    Returns
+    -------
+    ImageTerm
+        The data term.
+    """
+    shape = (len(bands), *groups.shape)
+    transfer = np.empty((len(bands), subspace.n_components, *groups.half_shape), dtype=complex)
+    data, weight = np.zeros(shape), np.zeros(shape)
+    for f, (band, otf) in enumerate(zip(bands, nircam_otf, strict=True)):
+        mixing = np.einsum("l,li,lr->ir", band.bandpass, subspace.basis, interpolation, optimize=True)
+        transfer[f] = make_hermitian(np.tensordot(mixing, otf, axes=1), groups.shape[1])
+        ny, nx = band.data.shape
+        known = np.isfinite(band.data)
+        mean = band.bandpass @ subspace.mean_spectrum
+        data[f, :ny, :nx] = np.where(known, band.data / band.scale - mean, 0.0)
+        sigma = np.median(band.error[known]) / band.scale
+        weight[f, :ny, :nx] = known / sigma**2
+    return ImageTerm(groups=groups, transfer=transfer, data=data, weight=weight)
+
+
+def gradient_power(shape):
+    """
+    Squared transfer function of the first differences along both axes.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Cells (ny, nx).
+
+    Returns
+    -------
+    ndarray, shape (ny, nx // 2 + 1)
+        ``4 sin^2(pi f_y) + 4 sin^2(pi f_x)``.
+    """
+    ny, nx = shape
+    rows = 4 * np.sin(np.pi * np.fft.fftfreq(ny)) ** 2
+    columns = 4 * np.sin(np.pi * np.fft.rfftfreq(nx)) ** 2
+    return rows[:, np.newaxis] + columns[np.newaxis, :]

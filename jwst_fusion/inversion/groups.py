@@ -1,0 +1,156 @@
+"""Frequencies that decimation folds together, and the half planes of real Fourier transforms."""
+
+import numpy as np
+
+__all__ = ["FrequencyGroups", "make_hermitian"]
+
+
+class FrequencyGroups:
+    """
+    Groups of d x d frequencies of a fine grid that decimation by d folds into one.
+
+    With periodic boundaries a quadratic objective of a fine image and its decimation splits into
+    independent systems, one for each group (Wei et al. 2015; Guilloteau et al. 2020a). Only the half
+    plane of `numpy.fft.rfft2` is stored, on both grids.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Cells (ny, nx), multiples of ``decimation_factor``.
+    decimation_factor : int
+        Cells per spaxel along an axis, d.
+
+    Attributes
+    ----------
+    n_groups : int
+        Number of groups: my * (mx // 2 + 1).
+    multiplicity : ndarray, shape (n_groups,)
+        How often each group counts in a sum over the full plane: 2, or 1 where it is its own mirror.
+    """
+
+    def __init__(self, shape, decimation_factor):
+        self.shape = tuple(shape)
+        self.decimation_factor = d = int(decimation_factor)
+        ny, nx = self.shape
+        my, mx = ny // d, nx // d
+        self.spaxel_shape = (my, mx)
+        self.half_shape = (ny, nx // 2 + 1)
+        self.spaxel_half_shape = (my, mx // 2 + 1)
+        self.n_groups = my * (mx // 2 + 1)
+        self._gather, self._gather_mirrored = self._gather_map()
+        self._scatter, self._scatter_mirrored = self._scatter_map()
+        column = np.arange(mx // 2 + 1)
+        single = (column == 0) | (2 * column == mx)
+        self.multiplicity = np.tile(np.where(single, 1.0, 2.0), my)
+
+    def _gather_map(self):
+        """Where in the half plane each member of each group is found, and whether as its mirror."""
+        d, (ny, nx), (my, mx) = self.decimation_factor, self.shape, self.spaxel_shape
+        p, r = np.meshgrid(np.arange(my), np.arange(mx // 2 + 1), indexing="ij")
+        a, b = np.meshgrid(np.arange(d), np.arange(d), indexing="ij")
+        row = p.ravel()[:, np.newaxis] + a.ravel() * my
+        column = r.ravel()[:, np.newaxis] + b.ravel() * mx
+        mirrored = column > nx // 2
+        row = np.where(mirrored, -row % ny, row)
+        column = np.where(mirrored, nx - column, column)
+        return row * self.half_shape[1] + column, mirrored
+
+    def _scatter_map(self):
+        """Which member of which group each frequency of the half plane is, and whether mirrored."""
+        d, (ny, nx), (my, mx) = self.decimation_factor, self.shape, self.spaxel_shape
+        row, column = np.meshgrid(np.arange(ny), np.arange(nx // 2 + 1), indexing="ij")
+        mirrored = column % mx > mx // 2
+        row = np.where(mirrored, -row % ny, row)
+        column = np.where(mirrored, -column % nx, column)
+        group = row % my * (mx // 2 + 1) + column % mx
+        member = row // my * d + column // mx
+        return group * d**2 + member, mirrored
+
+    def gather(self, half_plane):
+        """
+        Sort a half plane into groups.
+
+        Parameters
+        ----------
+        half_plane : ndarray, shape (..., ny, nx // 2 + 1)
+            Real Fourier transforms on the fine grid.
+
+        Returns
+        -------
+        ndarray, shape (..., n_groups, d**2)
+            The members of each group.
+        """
+        flat = half_plane.reshape(*half_plane.shape[:-2], -1)
+        members = flat[..., self._gather]
+        if np.iscomplexobj(members):
+            np.conjugate(members, out=members, where=self._gather_mirrored)
+        return members
+
+    def scatter(self, members):
+        """
+        Put groups back into a half plane: the inverse of `gather`.
+
+        Parameters
+        ----------
+        members : ndarray, shape (..., n_groups, d**2)
+            The members of each group.
+
+        Returns
+        -------
+        ndarray, shape (..., ny, nx // 2 + 1)
+            The half plane.
+        """
+        flat = members.reshape(*members.shape[:-2], -1)
+        half_plane = flat[..., self._scatter]
+        if np.iscomplexobj(half_plane):
+            np.conjugate(half_plane, out=half_plane, where=self._scatter_mirrored)
+        return half_plane
+
+    def sampling_phase(self):
+        """
+        Phase that moves the centre of a spaxel onto the cell that plain decimation keeps.
+
+        A spaxel's centre lies (d - 1) / 2 cells after its first cell: on a cell for odd d, between
+        cells for even d.
+
+        Returns
+        -------
+        ndarray of complex, shape (ny, nx // 2 + 1)
+            Factor for a transfer function ahead of ``[::d, ::d]``.
+        """
+        shift = (self.decimation_factor - 1) / 2
+        ny, nx = self.shape
+        phases = [np.exp(2j * np.pi * shift * np.fft.fftfreq(n)) for n in (ny, nx)]
+        for phase, n in zip(phases, (ny, nx), strict=True):
+            if n % 2 == 0:
+                phase[n // 2] = np.cos(np.pi * shift)
+        return phases[0][:, np.newaxis] * phases[1][np.newaxis, : nx // 2 + 1]
+
+
+def make_hermitian(half_plane, n_columns):
+    """
+    Make a half plane the transform of a real image.
+
+    Columns 0 and (for even ``n_columns``) the last hold both a frequency and its mirror, which have
+    to be each other's conjugate: they are replaced by their mean. A transfer function sampled on a
+    grid needs this at the grid's highest frequency only.
+
+    Parameters
+    ----------
+    half_plane : ndarray, shape (..., ny, nx // 2 + 1)
+        Samples of a transfer function.
+    n_columns : int
+        Columns of the image, nx.
+
+    Returns
+    -------
+    ndarray
+        The same shape; a new array.
+    """
+    result = half_plane.copy()
+    columns = [0] if n_columns % 2 else [0, -1]
+    for column in columns:
+        values = half_plane[..., column]
+        mirror = np.roll(values[..., ::-1], 1, axis=-1).conj()
+        result[..., column] = (values + mirror) / 2
+    return result

@@ -1,0 +1,111 @@
+"""How smooth the coefficients are expected to be."""
+
+import numpy as np
+from scipy.ndimage import binary_erosion, map_coordinates
+
+__all__ = ["sharpening", "smoothness_weights", "upsample"]
+
+#: Least share of a measured mean squared gradient that is taken for signal.
+MIN_SIGNAL_SHARE = 0.1
+
+
+def upsample(images, decimation_factor):
+    """
+    Interpolate images on spaxels bicubically to the cells.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, my, mx)
+        Images without NaN.
+    decimation_factor : int
+        Cells per spaxel along an axis, d.
+
+    Returns
+    -------
+    ndarray, shape (n, my * d, mx * d)
+        Interpolated images; edges are mirrored.
+    """
+    d = decimation_factor
+    my, mx = images.shape[1:]
+    rows, columns = ((np.arange(n * d) - (d - 1) / 2) / d for n in (my, mx))
+    grid = np.meshgrid(rows, columns, indexing="ij")
+    return np.stack([map_coordinates(image, grid, order=3, mode="mirror") for image in images])
+
+
+def smoothness_weights(observation, subspace):
+    """
+    Regularization weight of each component from a crude solution (paper, Appendix C).
+
+    With data terms in units of the noise, ``mu_i = 1 / alpha_i^2``, where ``alpha_i^2`` is the mean
+    squared gradient of component i. It is measured on the bicubically interpolated cube inside its
+    footprint, less what white noise adds, and multiplied by how much steeper the NIRCam images are
+    than the cube (`sharpening`): what the IFU blurs would otherwise be taken for smooth.
+
+    Parameters
+    ----------
+    observation : Observation
+        Cube and cross-calibrated images.
+    subspace : Subspace
+        Basis and whitened data.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        Weights mu_i.
+    """
+    d = observation.grid.decimation_factor
+    inside = _interior(subspace.spaxels, d)
+    coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened, axes=1)
+    measured = _mean_squared_gradient(upsample(coefficients, d), inside)
+    impulse = np.zeros((1, 17, 17))
+    impulse[0, 8, 8] = 1.0
+    response = upsample(impulse, d)
+    noise = _mean_squared_gradient(response, np.ones(response.shape[1:], dtype=bool))
+    noise = noise * response[0].size / d**2
+    alpha2 = np.maximum(measured - noise, MIN_SIGNAL_SHARE * measured)
+    return 1.0 / (alpha2 * sharpening(observation, subspace))
+
+
+def sharpening(observation, subspace):
+    """
+    Mean squared gradient of the NIRCam images over that of the cube seen through the same bands.
+
+    Parameters
+    ----------
+    observation : Observation
+        Cube and cross-calibrated images.
+    subspace : Subspace
+        Basis and whitened data.
+
+    Returns
+    -------
+    float
+        Geometric mean over the bands, at least 1.
+    """
+    d = observation.grid.decimation_factor
+    inside = _interior(subspace.spaxels, d)
+    coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened, axes=1)
+    ratios = []
+    for band in observation.bands:
+        synthetic = np.tensordot(band.bandpass @ subspace.basis, coefficients, axes=1)
+        blunt = _mean_squared_gradient(upsample(synthetic[np.newaxis], d), inside)[0]
+        known = inside & np.isfinite(band.data)
+        image = np.where(np.isfinite(band.data), band.data, np.nanmedian(band.data)) / band.scale
+        noise = 4 * np.nanmedian(band.error / band.scale) ** 2
+        sharp = _mean_squared_gradient(image[np.newaxis], known)[0] - noise
+        if blunt > 0 and sharp > 0:
+            ratios.append(sharp / blunt)
+    return max(float(np.exp(np.mean(np.log(ratios)))), 1.0) if ratios else 1.0
+
+
+def _interior(spaxels, d):
+    """Cells at least a spaxel within the footprint; all cells if there are none."""
+    inside = binary_erosion(np.kron(spaxels, np.ones((d, d), dtype=bool)), iterations=d)
+    return inside if inside.any() else np.ones_like(inside)
+
+
+def _mean_squared_gradient(images, inside):
+    """Mean over the cells inside of the squared first differences along both axes, for each image."""
+    rows = np.diff(images, axis=1, append=images[:, -1:]) ** 2
+    columns = np.diff(images, axis=2, append=images[:, :, -1:]) ** 2
+    return (rows + columns)[:, inside].mean(axis=1)

@@ -1,0 +1,209 @@
+"""The spectral subspace of a cube: mean spectrum and a few principal components."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh
+
+from jwst_fusion.exceptions import InputError, ParameterError
+
+__all__ = ["Subspace", "find_subspace"]
+
+#: Share of a spaxel's usable channels that must be known for it to count.
+MIN_KNOWN_FRACTION = 0.7
+
+#: Residual, in units of the noise, beyond which a voxel is replaced by the model of its spaxel.
+OUTLIER_SIGMA = 7.0
+
+#: Axes beyond the components that show the noise, and the factor by which a component stands out.
+NOISE_AXES = 4
+EDGE_MARGIN = 1.1
+
+
+@dataclass(frozen=True, eq=False)
+class Subspace:
+    """
+    Affine subspace that holds the spectra of a scene (paper, Eq. C.1).
+
+    Attributes
+    ----------
+    mean_spectrum : ndarray, shape (n_wave,)
+        Spatial mean of the cube [MJy/sr].
+    basis : ndarray, shape (n_wave, k)
+        Elementary spectra [MJy/sr]; orthonormal once each channel is divided by its noise.
+    whitened : ndarray, shape (n_wave, my, mx)
+        Cube minus mean spectrum over the noise, holes bridged; zero in spaxels and channels not used.
+    spaxels : ndarray of bool, shape (my, mx)
+        Spaxels whose data are used.
+    weights : ndarray, shape (n_wave,)
+        Inverse noise [sr/MJy]; zero for channels without data.
+    eigenvalues : ndarray
+        Variances of the whitened data along its leading principal axes, more than k of them.
+    info_kept : float
+        Share of the whitened signal's variance, above the noise, that the k components carry.
+    """
+
+    mean_spectrum: np.ndarray
+    basis: np.ndarray
+    whitened: np.ndarray
+    spaxels: np.ndarray
+    weights: np.ndarray
+    eigenvalues: np.ndarray
+    info_kept: float
+
+    @property
+    def n_components(self):
+        """Number of components, k."""
+        return self.basis.shape[1]
+
+    @property
+    def whitened_basis(self):
+        """Orthonormal basis of the whitened data, shape (n_wave, k)."""
+        return self.basis * self.weights[:, np.newaxis]
+
+
+def find_subspace(cube, *, n_components=None, max_components=8):
+    """
+    Find the subspace of a cube by a principal component analysis of the whitened data.
+
+    Channels are divided by their noise first, so that components are ordered by significance. Voxels
+    far off their spaxel's model are replaced by it once, and the analysis is repeated: a surviving
+    cosmic ray then neither makes a component nor pulls one.
+
+    Parameters
+    ----------
+    cube : CubeData
+        The cube.
+    n_components : int, optional
+        Number of components, k. By default those whose variance exceeds what noise alone can reach
+        (paper, Appendix C, after Donoho 1995), at least one.
+    max_components : int, optional
+        Largest k to choose by default.
+
+    Returns
+    -------
+    Subspace
+        Mean spectrum, basis and the whitened data.
+
+    Raises
+    ------
+    InputError
+        Fewer than two usable spaxels, or no usable channel.
+    ParameterError
+        More components asked for than the data can define.
+    """
+    weights = np.where(np.isfinite(cube.noise) & (cube.noise > 0), 1.0 / cube.noise, 0.0)
+    used = weights > 0
+    if not used.any():
+        raise InputError("the cube has no channel with data in the wavelength range of the fusion")
+    known = np.isfinite(cube.data[used])
+    spaxels = cube.footprint & (known.mean(axis=0) >= MIN_KNOWN_FRACTION)
+    if spaxels.sum() < 2:
+        raise InputError(f"the cube has {spaxels.sum()} usable spaxels in the field, at least 2 are needed")
+    limit = min(int(spaxels.sum()) - 1, int(used.sum()))
+    if n_components is not None and not 1 <= n_components <= limit:
+        raise ParameterError(f"n_components = {n_components} is out of reach: the data allow 1 to {limit}")
+
+    spectra = _bridge_holes(cube.data[used][:, spaxels].astype(np.float64))
+    mean = spectra.mean(axis=1)
+    whitened = (spectra - mean[:, np.newaxis]) * weights[used, np.newaxis]
+    n_axes = max(n_components or 0, max_components)
+    axes, _ = _principal_axes(whitened, n_axes, limit)
+    whitened = _replace_outliers(whitened, axes)
+    axes, eigenvalues = _principal_axes(whitened, n_axes + NOISE_AXES, limit)
+    edge = noise_edge(eigenvalues, whitened.shape, max_components)
+    k = n_components or max(int((eigenvalues[:max_components] > edge).sum()), 1)
+    return _assemble(cube, spaxels, weights, mean, whitened, axes[:, :k], eigenvalues)
+
+
+def _bridge_holes(spectra):
+    """Interpolate the NaNs of each column of (n_channels, n_spaxels) linearly along the channels."""
+    channel = np.arange(spectra.shape[0])
+    for spectrum in spectra.T[~np.isfinite(spectra).all(axis=0)]:
+        hole = ~np.isfinite(spectrum)
+        spectrum[hole] = np.interp(channel[hole], channel[~hole], spectrum[~hole])
+    return spectra
+
+
+def _principal_axes(whitened, n_axes, limit):
+    """
+    Leading principal axes and variances of (n_channels, n_spaxels) data.
+
+    The smaller of the two Gram matrices is decomposed.
+    """
+    n_channels, n_spaxels = whitened.shape
+    n_axes = min(n_axes, limit)
+    if n_channels <= n_spaxels:
+        gram = whitened @ whitened.T
+    else:
+        gram = whitened.T @ whitened
+    size = gram.shape[0]
+    values, vectors = eigh(gram, subset_by_index=(max(size - n_axes, 0), size - 1))
+    values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+    if n_channels > n_spaxels:
+        norms = np.sqrt(np.maximum(values, np.finfo(float).tiny))
+        vectors = np.linalg.qr(whitened @ vectors / norms)[0]
+    return vectors, values / n_spaxels
+
+
+def _replace_outliers(whitened, axes):
+    """Replace voxels far off the model of their spaxel by the model's value."""
+    model = axes @ (axes.T @ whitened)
+    return np.where(np.abs(whitened - model) > OUTLIER_SIGMA, model, whitened)
+
+
+def noise_edge(eigenvalues, shape, max_components):
+    """
+    Largest variance along a principal axis that noise alone reaches.
+
+    White noise reaches the Marchenko-Pastur edge. Spaxels of a drizzled cube share noise, which raises
+    the edge; the variances beyond the components that may be chosen show where it lies.
+
+    Parameters
+    ----------
+    eigenvalues : ndarray
+        Leading variances of the whitened data, descending.
+    shape : tuple of int
+        Numbers of channels and of spaxels.
+    max_components : int
+        Number of components that may be chosen.
+
+    Returns
+    -------
+    float
+        The edge.
+    """
+    n_channels, n_spaxels = shape
+    white = (1.0 + np.sqrt(n_channels / n_spaxels)) ** 2
+    beyond = eigenvalues[max_components:]
+    return max(white, EDGE_MARGIN * float(beyond.mean())) if beyond.size else white
+
+
+def _assemble(cube, spaxels, weights, mean, whitened, axes, eigenvalues):
+    """Put channels and spaxels back into place; bridge the basis over channels without data."""
+    used = weights > 0
+    channel = np.arange(used.size)
+    k = axes.shape[1]
+    basis = np.empty((used.size, k))
+    for i in range(k):
+        basis[:, i] = np.interp(channel, channel[used], axes[:, i] / weights[used])
+    full = np.zeros(cube.data.shape)
+    full[np.ix_(used, *(np.arange(n) for n in spaxels.shape))] = _unfold(whitened, spaxels)
+    signal = np.maximum((whitened**2).sum() / whitened.shape[1] - whitened.shape[0], 0.0)
+    kept = np.maximum(eigenvalues[:k] - 1.0, 0.0).sum()
+    return Subspace(
+        mean_spectrum=np.interp(channel, channel[used], mean),
+        basis=basis,
+        whitened=full,
+        spaxels=spaxels,
+        weights=weights,
+        eigenvalues=eigenvalues,
+        info_kept=float(min(kept / signal, 1.0)) if signal > 0 else 1.0,
+    )
+
+
+def _unfold(columns, spaxels):
+    """Place the columns of (n, n_spaxels) into (n, my, mx), zero elsewhere."""
+    cube = np.zeros((columns.shape[0], *spaxels.shape))
+    cube[:, spaxels] = columns
+    return cube

@@ -1,0 +1,217 @@
+"""What was observed, as frozen dataclasses that the pure functions pass on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["BandImage", "CubeData", "CubeProduct", "FusionGrid", "ImageProduct", "Observation"]
+
+
+@dataclass(frozen=True, eq=False)
+class CubeProduct:
+    """
+    A NIRSpec cube as the pipeline made it.
+
+    Attributes
+    ----------
+    name : str
+        File name, for messages.
+    data, error : ndarray, shape (n_wave, my, mx)
+        Surface brightness and its error [MJy/sr]; NaN where bad.
+    wavelength : ndarray, shape (n_wave,)
+        Wavelengths [um], ascending.
+    wcs : astropy.wcs.WCS
+        Celestial WCS of the spaxels.
+    position_angle_v3, position_angle_aperture : float
+        Position angles of the telescope's V3 axis and of the IFU's y axis [deg E of N].
+    moving : bool
+        Whether the target moves, so that coordinates of different exposures are unrelated.
+    """
+
+    name: str
+    data: np.ndarray
+    error: np.ndarray
+    wavelength: np.ndarray
+    wcs: object
+    position_angle_v3: float
+    position_angle_aperture: float
+    moving: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ImageProduct:
+    """
+    A NIRCam image as the pipeline made it.
+
+    Attributes
+    ----------
+    name : str
+        File name, for messages.
+    data, error : ndarray, shape (ny, nx)
+        Surface brightness and its error [MJy/sr]; NaN where bad.
+    wcs : astropy.wcs.WCS
+        Celestial WCS of the pixels.
+    filter, module : str
+        Effective band and NIRCam module (A, B or MULTIPLE).
+    position_angle_v3 : float
+        Position angle of the telescope's V3 axis [deg E of N].
+    detector_pixel, image_pixel : float
+        Side of a detector pixel and of a pixel of the drizzled image [arcsec].
+    pixfrac : float
+        Drop size of the drizzle, as a fraction of the detector pixel.
+    """
+
+    name: str
+    data: np.ndarray
+    error: np.ndarray
+    wcs: object
+    filter: str
+    module: str
+    position_angle_v3: float
+    detector_pixel: float
+    image_pixel: float
+    pixfrac: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class FusionGrid:
+    """
+    The cells of the fused cube: each spaxel of the cube split into d x d.
+
+    Spaxel ``i`` of an axis covers the cells ``d * i`` to ``d * i + d - 1``, so its centre is at cell
+    coordinate ``d * i + (d - 1) / 2``: the middle cell for odd d, between two cells for even d.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Number of cells (ny, nx), each a multiple of ``decimation_factor``.
+    decimation_factor : int
+        Cells per spaxel along an axis, d.
+    jacobian : ndarray, shape (2, 2)
+        Sky displacement (east, north) [arcsec] for one cell step along (x, y): its columns are the
+        directions of the x and the y axis.
+    centre : tuple of float
+        Right ascension and declination [deg] of the centre of the grid, in the cube's frame.
+    origin : tuple of int
+        Spaxel (y, x) of the cube product, counted from 0, at the grid's first cells; may be negative.
+    """
+
+    shape: tuple
+    decimation_factor: int
+    jacobian: np.ndarray
+    centre: tuple = (0.0, 0.0)
+    origin: tuple = (0, 0)
+
+    @property
+    def spaxel_shape(self):
+        """Number of spaxels (my, mx)."""
+        return tuple(n // self.decimation_factor for n in self.shape)
+
+    @property
+    def cell_size(self):
+        """Side of a cell [arcsec]: the square root of its area."""
+        return float(np.sqrt(abs(np.linalg.det(self.jacobian))))
+
+    @property
+    def cell_area(self):
+        """Area of a cell [arcsec^2]."""
+        return float(abs(np.linalg.det(self.jacobian)))
+
+
+@dataclass(frozen=True, eq=False)
+class CubeData:
+    """
+    A NIRSpec cube on the spaxels of a fusion grid.
+
+    Attributes
+    ----------
+    data, error : ndarray, shape (n_wave, my, mx)
+        Surface brightness and its stated error [MJy/sr]; NaN where nothing usable is known.
+    wavelength : ndarray, shape (n_wave,)
+        Wavelengths [um], ascending.
+    noise : ndarray, shape (n_wave,)
+        Noise of each channel estimated from the data [MJy/sr]; NaN for a channel without data.
+    footprint : ndarray of bool, shape (my, mx)
+        Spaxels that the IFU saw.
+    position_angle_v3, position_angle_aperture : float
+        Position angles of the telescope's V3 axis and of the IFU's y axis [deg E of N].
+    """
+
+    data: np.ndarray
+    error: np.ndarray
+    wavelength: np.ndarray
+    noise: np.ndarray
+    footprint: np.ndarray
+    position_angle_v3: float
+    position_angle_aperture: float
+
+
+@dataclass(frozen=True, eq=False)
+class BandImage:
+    """
+    A NIRCam image on the cells of a fusion grid.
+
+    Attributes
+    ----------
+    filter, module : str
+        Effective band (F162M for FILTER=F150W2, PUPIL=F162M) and NIRCam module (A, B or MULTIPLE).
+    data, error : ndarray, shape (ny, nx)
+        Surface brightness and its error [MJy/sr], on NIRCam's flux scale; NaN where unknown.
+    pivot_wavelength : float
+        Pivot wavelength of the band [um].
+    position_angle_v3 : float
+        Position angle of the telescope's V3 axis [deg E of N].
+    detector_pixel, image_pixel : float
+        Side of a detector pixel and of a pixel of the drizzled image [arcsec].
+    pixfrac : float
+        Drop size of the drizzle, as a fraction of the detector pixel.
+    offset_east, offset_north, offset_err : float
+        Where NIRCam's WCS puts a source minus where the cube's WCS puts it, and the error of either
+        coordinate [arcsec]. It has been taken out of ``data``.
+    scale, scale_err : float
+        NIRCam image over the cube's synthetic photometry, and its error.
+    covered_fraction : float
+        Share of the bandpass within the cube's wavelengths.
+    bandpass : ndarray, shape (n_wave,), or None
+        Weights of the cube's channels in the band, summing to one; None before cross-calibration.
+    """
+
+    filter: str
+    module: str
+    data: np.ndarray
+    error: np.ndarray
+    pivot_wavelength: float
+    position_angle_v3: float
+    detector_pixel: float
+    image_pixel: float
+    pixfrac: float = 1.0
+    offset_east: float = 0.0
+    offset_north: float = 0.0
+    offset_err: float = float("nan")
+    scale: float = 1.0
+    scale_err: float = float("nan")
+    covered_fraction: float = float("nan")
+    bandpass: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """
+    One field seen by both instruments, on one grid.
+
+    Attributes
+    ----------
+    grid : FusionGrid
+        The cells; the cube's spaxels are its d x d groups.
+    cube : CubeData
+        The NIRSpec cube, with a margin of unknown spaxels around its footprint.
+    bands : tuple of BandImage
+        The NIRCam images, ascending in pivot wavelength.
+    alignment : str
+        How the instruments were brought together.
+    """
+
+    grid: FusionGrid
+    cube: CubeData
+    bands: tuple
+    alignment: str = "wcs"

@@ -1,0 +1,1 @@
+"""How the instruments see: point spread functions and throughputs."""

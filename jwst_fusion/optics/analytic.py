@@ -1,0 +1,336 @@
+"""
+Optical transfer functions from the pupil's geometry and wavefront statistics.
+
+They are computed at the frequencies where they are wanted, so that no PSF array cuts the wings:
+``otf(f) = R(D) exp(-sigma^2 (1 - C(|D|))) * blurs(f)`` at the baseline D = wavelength * f, with R the
+autocorrelation of the pupil, sigma = 2 pi rms / wavelength, and C(|D|) = exp(-|D| / L). All OTFs are
+real: the mean over the statistics is symmetric, and it is one at zero frequency.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.optics.pupil import evaluate, pupil_autocorrelation
+from jwst_fusion.optics.throughput import CHANNEL_SPLIT
+
+__all__ = [
+    "LONG_WAVEFRONT",
+    "PERFECT_WAVEFRONT",
+    "SHORT_WAVEFRONT",
+    "IFUOptics",
+    "NIRCamOptics",
+    "Wavefront",
+    "nircam_otf",
+    "nirspec_otf",
+    "telescope_otf",
+]
+
+_BASELINE = 1e-6 * 180 * 3600 / np.pi
+"""Metres of baseline per um of wavelength and cycle/arcsec."""
+
+
+@dataclass(frozen=True)
+class Wavefront:
+    """
+    Statistics of the wavefront error.
+
+    Attributes
+    ----------
+    rms : float
+        Root mean square [nm].
+    correlation_length : float
+        Length L of the correlation exp(-|D| / L) between points a baseline D apart [m].
+    """
+
+    rms: float
+    correlation_length: float
+
+
+SHORT_WAVEFRONT = Wavefront(69.6, 0.33)
+"""NIRCam's short channel: encircled energies of WebbPSF with an in-flight OPD to 0.21 %."""
+
+LONG_WAVEFRONT = Wavefront(95.7, 1.0)
+"""NIRCam's long channel: encircled energies of WebbPSF with an in-flight OPD to 0.36 %."""
+
+PERFECT_WAVEFRONT = Wavefront(0.0, 1.0)
+"""No wavefront error."""
+
+
+@dataclass(frozen=True)
+class NIRCamOptics:
+    """
+    What blurs a NIRCam image, pixels apart.
+
+    Attributes
+    ----------
+    short_wavefront, long_wavefront : Wavefront
+        Wavefront error in each channel.
+    jitter : float
+        Standard deviation of the pointing on an axis [arcsec].
+    short_diffusion, long_diffusion : float
+        Standard deviation of the charge diffusion on an axis, in each channel [arcsec].
+    """
+
+    short_wavefront: Wavefront = SHORT_WAVEFRONT
+    long_wavefront: Wavefront = LONG_WAVEFRONT
+    jitter: float = 0.0008
+    short_diffusion: float = 0.0062
+    long_diffusion: float = 0.018
+
+    def __post_init__(self):
+        """Check the sizes; raises ParameterError."""
+        _check_sizes(
+            jitter=self.jitter, short_diffusion=self.short_diffusion, long_diffusion=self.long_diffusion
+        )
+
+
+@dataclass(frozen=True)
+class IFUOptics:
+    """
+    What blurs a NIRSpec cube, the spaxel apart.
+
+    Attributes
+    ----------
+    wavefront : Wavefront
+        Wavefront error. No statistics are published for the IFU: those of NIRCam's short channel.
+    jitter : float
+        Standard deviation of the pointing on an axis [arcsec].
+    element : float
+        Width of a slice and of a detector pixel on the sky [arcsec].
+    blur : {'boxes', 'gaussian'}
+        Slice, pixel and spaxel as boxes, or all as one Gaussian.
+    sigma : float
+        Standard deviation of that Gaussian on an axis [arcsec], STPSF's estimate.
+    extra_blur : float
+        Standard deviation of a further Gaussian on an axis, as measured from data [arcsec].
+    """
+
+    wavefront: Wavefront = SHORT_WAVEFRONT
+    jitter: float = 0.0008
+    element: float = 0.104
+    blur: str = "boxes"
+    sigma: float = 0.05
+    extra_blur: float = 0.0
+
+    def __post_init__(self):
+        """Check the sizes; raises ParameterError."""
+        _check_sizes(jitter=self.jitter, element=self.element, sigma=self.sigma, extra_blur=self.extra_blur)
+
+
+def telescope_otf(
+    wavelength,
+    frequency_east,
+    frequency_north,
+    *,
+    position_angle_v3,
+    wavefront=SHORT_WAVEFRONT,
+    pupil=None,
+):
+    """
+    Compute the OTF of the telescope alone.
+
+    Parameters
+    ----------
+    wavelength : float or ndarray, shape (n_wave,)
+        Wavelengths [um].
+    frequency_east, frequency_north : ndarray
+        Frequencies [cycles/arcsec], of shapes that broadcast.
+    position_angle_v3 : float
+        Position angle of the telescope's V3 axis [deg E of N]; V2 lies 90 deg east of it.
+    wavefront : Wavefront or sequence of n_wave Wavefront, optional
+        Wavefront error, one for all wavelengths or one for each.
+    pupil : Autocorrelation, optional
+        Autocorrelation of another pupil than JWST's.
+
+    Returns
+    -------
+    ndarray, shape (n_wave, *shape)
+        OTFs, one at zero frequency.
+
+    Raises
+    ------
+    ParameterError
+        If a wavelength is not positive or the position angle not finite.
+    """
+    wavelength = _wavelengths(wavelength)
+    wavefronts = [wavefront] * wavelength.size if isinstance(wavefront, Wavefront) else list(wavefront)
+    pupil = pupil_autocorrelation() if pupil is None else pupil
+    along_v2, along_v3 = _rotate(frequency_east, frequency_north, position_angle_v3)
+    frequency = np.hypot(along_v2, along_v3)
+    result = np.empty((wavelength.size, *frequency.shape))
+    for index, (length, error) in enumerate(zip(wavelength, wavefronts, strict=True)):
+        metres = _BASELINE * length
+        plane = evaluate(pupil, metres * along_v2, metres * along_v3)
+        if error.rms > 0:
+            variance = (2e-3 * np.pi * error.rms / length) ** 2
+            # exp(-sigma^2 (1 - exp(-|D| / L)))
+            plane = plane * np.exp(variance * np.expm1(-metres / error.correlation_length * frequency))
+        result[index] = plane
+    return result
+
+
+def nircam_otf(
+    wavelength,
+    frequency_east,
+    frequency_north,
+    *,
+    position_angle_v3,
+    detector_pixel,
+    image_pixel,
+    pixfrac,
+    channel=None,
+    parameters=None,
+):
+    """
+    Compute the OTF of a drizzled NIRCam image, detector and image pixels included.
+
+    Telescope, jitter, charge diffusion, detector pixel, drizzle's drop and output pixel, the boxes with
+    their sides along V2 and V3.
+
+    Parameters
+    ----------
+    wavelength : float or ndarray, shape (n_wave,)
+        Wavelengths [um].
+    frequency_east, frequency_north : ndarray
+        Frequencies [cycles/arcsec], of shapes that broadcast.
+    position_angle_v3 : float
+        Position angle of the telescope's V3 axis [deg E of N].
+    detector_pixel, image_pixel : float
+        Sides of a detector pixel and of a pixel of the image [arcsec].
+    pixfrac : float
+        Drop size, as a fraction of the detector pixel.
+    channel : {'short', 'long'}, optional
+        NIRCam's channel, `jwst_fusion.optics.throughput.channel` of the band. By default short below
+        2.35 um and long above: the OTF jumps there, so that wavelength nodes must not reach across.
+    parameters : NIRCamOptics, optional
+        Wavefront, jitter and diffusion.
+
+    Returns
+    -------
+    ndarray, shape (n_wave, *shape)
+        OTFs, one at zero frequency.
+
+    Raises
+    ------
+    ParameterError
+        If a wavelength is not positive, a size is negative, a number not finite, or the channel is unknown.
+    """
+    parameters = NIRCamOptics() if parameters is None else parameters
+    _check_sizes(detector_pixel=detector_pixel, image_pixel=image_pixel, pixfrac=pixfrac)
+    frequencies = frequency_east, frequency_north
+    short = _is_short(wavelength, channel)
+    wavefront = [parameters.short_wavefront if s else parameters.long_wavefront for s in short]
+    result = telescope_otf(wavelength, *frequencies, position_angle_v3=position_angle_v3, wavefront=wavefront)
+    axes = _rotate(*frequencies, position_angle_v3)
+    pixels = _box(axes, detector_pixel) * _box(axes, pixfrac * detector_pixel) * _box(axes, image_pixel)
+    for select, diffusion in ((short, parameters.short_diffusion), (~short, parameters.long_diffusion)):
+        if select.any():
+            result[select] *= pixels * _gaussian(axes, np.hypot(parameters.jitter, diffusion))
+    return result
+
+
+def nirspec_otf(
+    wavelength,
+    frequency_east,
+    frequency_north,
+    *,
+    position_angle_v3,
+    position_angle_aperture,
+    spaxel,
+    spaxel_position_angle,
+    parameters=None,
+):
+    """
+    Compute the OTF of a NIRSpec IFU cube, spaxel included.
+
+    Telescope, jitter, a box of slice and detector pixel along the IFU's axes, and one of the spaxel along
+    the cube's; or one Gaussian instead of the boxes.
+
+    Parameters
+    ----------
+    wavelength : float or ndarray, shape (n_wave,)
+        Wavelengths [um].
+    frequency_east, frequency_north : ndarray
+        Frequencies [cycles/arcsec], of shapes that broadcast.
+    position_angle_v3, position_angle_aperture : float
+        Position angles of the telescope's V3 axis and of the IFU's y axis [deg E of N].
+    spaxel : float
+        Side of a spaxel [arcsec].
+    spaxel_position_angle : float
+        Position angle of the cube's y axis [deg E of N].
+    parameters : IFUOptics, optional
+        Wavefront and blurs.
+
+    Returns
+    -------
+    ndarray, shape (n_wave, *shape)
+        OTFs, one at zero frequency.
+
+    Raises
+    ------
+    ParameterError
+        If a wavelength is not positive, a size is negative, a number not finite, or the blur is unknown.
+    """
+    parameters = IFUOptics() if parameters is None else parameters
+    _check_sizes(spaxel=spaxel)
+    frequencies = frequency_east, frequency_north
+    aperture = _rotate(*frequencies, position_angle_aperture)
+    variance = parameters.jitter**2 + parameters.extra_blur**2
+    if parameters.blur == "boxes":
+        cube = _rotate(*frequencies, spaxel_position_angle)
+        blur = _box(aperture, parameters.element) * _box(cube, spaxel)
+    elif parameters.blur == "gaussian":
+        variance += parameters.sigma**2
+        blur = 1.0
+    else:
+        raise ParameterError(f"found blur {parameters.blur!r}, expected 'boxes' or 'gaussian'")
+    result = telescope_otf(
+        wavelength, *frequencies, position_angle_v3=position_angle_v3, wavefront=parameters.wavefront
+    )
+    result *= blur * _gaussian(aperture, np.sqrt(variance))
+    return result
+
+
+def _is_short(wavelength, channel):
+    """Tell for which wavelengths the short channel's optics hold, (n_wave,)."""
+    wavelength = _wavelengths(wavelength)
+    if channel not in (None, "short", "long"):
+        raise ParameterError(f"found channel {channel!r}, expected 'short' or 'long'")
+    return wavelength < CHANNEL_SPLIT if channel is None else np.full(wavelength.size, channel == "short")
+
+
+def _wavelengths(wavelength):
+    """Wavelengths as a checked array, (n_wave,)."""
+    values = np.atleast_1d(np.asarray(wavelength, dtype=np.float64))
+    if values.ndim != 1 or not np.all((values > 0) & np.isfinite(values)):
+        raise ParameterError(f"found wavelength {wavelength}, expected positive numbers [um]")
+    return values
+
+
+def _check_sizes(**sizes):
+    """Raise a ParameterError for a size that is negative or not finite."""
+    for name, size in sizes.items():
+        if not (np.isfinite(size) and size >= 0):
+            raise ParameterError(f"found {name} {size}, expected a number of at least 0")
+
+
+def _rotate(frequency_east, frequency_north, position_angle):
+    """Frequencies along the x and the y axis of a frame whose y axis is at a position angle [deg E of N]."""
+    if not np.isfinite(position_angle):
+        raise ParameterError(f"found position angle {position_angle}, expected a finite number [deg E of N]")
+    sine, cosine = np.sin(np.deg2rad(position_angle)), np.cos(np.deg2rad(position_angle))
+    along_x = np.multiply(frequency_east, cosine) - np.multiply(frequency_north, sine)
+    along_y = np.multiply(frequency_east, sine) + np.multiply(frequency_north, cosine)
+    return along_x, along_y
+
+
+def _box(axes, side):
+    """Transform of a square box with its sides along the axes."""
+    return np.sinc(side * axes[0]) * np.sinc(side * axes[1])
+
+
+def _gaussian(axes, sigma):
+    """Transform of a round Gaussian."""
+    return np.exp(-2 * (np.pi * sigma) ** 2 * (axes[0] ** 2 + axes[1] ** 2))

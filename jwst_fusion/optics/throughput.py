@@ -1,0 +1,266 @@
+"""Throughputs of the NIRCam bands, and their weights on the channels of a cube."""
+
+from functools import cache
+from importlib import resources
+
+import asdf
+import numpy as np
+
+from jwst_fusion.exceptions import InputError, ParameterError
+
+__all__ = [
+    "CHANNEL_SPLIT",
+    "PUPIL_FILTERS",
+    "bandpass",
+    "channel",
+    "effective_filter",
+    "filter_names",
+    "pivot_wavelength",
+    "transmission",
+]
+
+CHANNEL_SPLIT = 2.35
+"""Wavelength between NIRCam's short and long channel [um]."""
+
+PUPIL_FILTERS = {
+    "F162M": "F150W2",
+    "F164N": "F150W2",
+    "F323N": "F322W2",
+    "F405N": "F444W",
+    "F466N": "F444W",
+    "F470N": "F444W",
+}
+"""Filters of the pupil wheel, and the wide filter that stands in the filter wheel with each."""
+
+_GAP_FACTOR = 1.5
+
+
+@cache
+def _table():
+    """Read the packaged throughputs: {filter: {"wavelength", "A", "B": array, "pivot": float}}."""
+    path = resources.files("jwst_fusion") / "data" / "nircam_throughput.asdf"
+    with resources.as_file(path) as name, asdf.open(name, memmap=False, lazy_load=False) as file:
+        return {
+            band: {
+                "pivot": float(entry["pivot"]),
+                **{key: _frozen(entry[key]) for key in ("wavelength", "A", "B")},
+            }
+            for band, entry in file["filters"].items()
+        }
+
+
+def _frozen(values):
+    """Copy an array to float64 that can not be written to."""
+    array = np.array(values, dtype=np.float64)
+    array.flags.writeable = False
+    return array
+
+
+def filter_names():
+    """
+    Name the bands with a packaged throughput.
+
+    Returns
+    -------
+    tuple of str
+        Effective bands, ascending in name.
+    """
+    return tuple(sorted(_table()))
+
+
+def effective_filter(filter, pupil):
+    """
+    Name the band that an image was taken in.
+
+    Six filters sit in NIRCam's pupil wheel; FILTER then names the wide filter in front of them.
+
+    Parameters
+    ----------
+    filter, pupil : str
+        Values of the keywords FILTER and PUPIL.
+
+    Returns
+    -------
+    str
+        The effective band: F162M for FILTER=F150W2, PUPIL=F162M.
+
+    Raises
+    ------
+    InputError
+        If FILTER, PUPIL or the pair of them is none of the imaging modes.
+    """
+    wide = str(filter or "").strip().upper()
+    element = str(pupil or "").strip().upper()
+    if wide not in _table():
+        raise InputError(f"found FILTER={filter}, expected a NIRCam filter ({', '.join(filter_names())})")
+    if element in PUPIL_FILTERS:
+        if wide not in (PUPIL_FILTERS[element], element):
+            raise InputError(
+                f"found FILTER={filter} with PUPIL={pupil}, expected FILTER={PUPIL_FILTERS[element]} with "
+                "that filter of the pupil wheel: correct the header or leave the image out"
+            )
+        return element
+    if element == "CLEAR":
+        return wide
+    raise InputError(
+        f"found PUPIL={pupil} with FILTER={filter}, expected CLEAR or a filter of the pupil wheel "
+        f"({', '.join(PUPIL_FILTERS)}): leave out images that are no direct imaging"
+    )
+
+
+def transmission(filter, module):
+    """
+    Give the total system throughput of a band.
+
+    Parameters
+    ----------
+    filter : str
+        Effective band, see `effective_filter`.
+    module : str
+        NIRCam module: 'A', 'B', or 'MULTIPLE' for the mean of the two.
+
+    Returns
+    -------
+    wavelength : ndarray, shape (n,)
+        Wavelengths [um], ascending.
+    throughput : ndarray, shape (n,)
+        Detected electrons per photon that reaches the telescope.
+
+    Raises
+    ------
+    InputError
+        If the band or the module is unknown.
+
+    Notes
+    -----
+    In-flight throughputs of webbpsf_ext 2.0.1, mean of the detectors of a module. Where the table
+    ends the throughput is below 1e-4 of the peak and taken as zero.
+    """
+    entry = _table().get(str(filter).strip().upper())
+    if entry is None:
+        raise InputError(f"found band {filter}, expected one of {', '.join(filter_names())}")
+    name = str(module).strip().upper()
+    if name == "MULTIPLE":
+        return entry["wavelength"], 0.5 * (entry["A"] + entry["B"])
+    if name not in ("A", "B"):
+        raise InputError(f"found MODULE={module}, expected A, B or MULTIPLE")
+    return entry["wavelength"], entry[name]
+
+
+def pivot_wavelength(filter, module):
+    """
+    Compute the pivot wavelength of a band.
+
+    For a photon-counting throughput T it is sqrt(int T l dl / int T / l dl).
+
+    Parameters
+    ----------
+    filter, module : str
+        Effective band, and module 'A', 'B' or 'MULTIPLE'.
+
+    Returns
+    -------
+    float
+        Pivot wavelength [um].
+
+    Raises
+    ------
+    InputError
+        If the band or the module is unknown.
+    """
+    wavelength, throughput = transmission(filter, module)
+    above = np.trapezoid(throughput * wavelength, wavelength)
+    below = np.trapezoid(throughput / wavelength, wavelength)
+    return float(np.sqrt(above / below))
+
+
+def channel(filter):
+    """
+    Tell in which of NIRCam's channels a band is taken.
+
+    Parameters
+    ----------
+    filter : str
+        Effective band.
+
+    Returns
+    -------
+    {'short', 'long'}
+        Channel below and above 2.35 um.
+
+    Raises
+    ------
+    InputError
+        If the band is unknown.
+    """
+    return "short" if pivot_wavelength(filter, "MULTIPLE") < CHANNEL_SPLIT else "long"
+
+
+def bandpass(filter, module, wavelength, *, usable=None):
+    """
+    Weigh the channels of a cube to match a band image in surface brightness.
+
+    An image in MJy/sr is the photon-weighted mean of the scene's spectrum:
+    ``image = sum_l weights[l] * scene[l]`` with weights T(l) dl / l. The throughput is integrated
+    over each channel, not sampled at its centre.
+
+    Parameters
+    ----------
+    filter, module : str
+        Effective band, and module 'A', 'B' or 'MULTIPLE'.
+    wavelength : ndarray, shape (n_wave,)
+        Wavelengths of the channels [um], strictly ascending; spacing may vary. A channel reaches half
+        way to its neighbours, but not into a gap (more than 1.5 times the spacing on both sides of it).
+    usable : ndarray of bool, shape (n_wave,), optional
+        Channels with data; the others get no weight and count as missing.
+
+    Returns
+    -------
+    weights : ndarray, shape (n_wave,)
+        Weights, summing to one; all zero where no usable channel lies within the band.
+    covered_fraction : float
+        Share of the band's int T dl / l within the usable channels.
+
+    Raises
+    ------
+    InputError
+        If the band or the module is unknown.
+    ParameterError
+        If the wavelengths are not ascending or `usable` does not match them.
+    """
+    lower, upper = _channel_edges(wavelength)
+    grid, throughput = transmission(filter, module)
+    fine = np.unique(np.concatenate([grid, lower, upper]))
+    rate = np.interp(fine, grid, throughput, left=0.0, right=0.0) / fine
+    cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (rate[1:] + rate[:-1]) * np.diff(fine))])
+    weights = np.interp(upper, fine, cumulative) - np.interp(lower, fine, cumulative)
+    if usable is not None:
+        keep = np.asarray(usable, dtype=bool)
+        if keep.shape != weights.shape:
+            raise ParameterError(
+                f"found a mask of shape {keep.shape}, expected {weights.shape}, one value per channel"
+            )
+        weights = np.where(keep, weights, 0.0)
+    inside = weights.sum()
+    if inside <= 0:
+        return np.zeros_like(weights), 0.0
+    total = np.trapezoid(throughput / grid, grid)
+    return weights / inside, float(min(inside / total, 1.0))
+
+
+def _channel_edges(wavelength):
+    """Lower and upper edges [um] of channels, each (n_wave,), that do not reach into gaps."""
+    centre = np.asarray(wavelength, dtype=np.float64)
+    if centre.ndim != 1 or centre.size < 2:
+        raise ParameterError(f"found wavelengths of shape {centre.shape}, expected at least two channels")
+    step = np.diff(centre)
+    if not (np.all(step > 0) and centre[0] > 0 and np.isfinite(centre[-1])):
+        raise ParameterError("found wavelengths that do not ascend, expected positive and ascending ones")
+    reach = step.copy()
+    if step.size > 1:
+        padded = np.concatenate([[0.0], step, [0.0]])
+        beside = np.maximum(padded[:-2], padded[2:])
+        reach = np.where(step > _GAP_FACTOR * beside, beside, step)
+    lower = centre - 0.5 * np.concatenate([reach[:1], reach])
+    upper = centre + 0.5 * np.concatenate([reach, reach[-1:]])
+    return lower, upper

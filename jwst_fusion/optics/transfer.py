@@ -1,0 +1,129 @@
+"""Transfer functions of both instruments on the grid of an observation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .analytic import nircam_otf, nirspec_otf
+from .frequencies import grid_frequencies
+from .nodes import interpolation_matrix, node_count, nodes
+from .throughput import channel
+
+__all__ = ["TransferFunctions", "band_transfers", "transfer_functions"]
+
+#: Wavelengths that represent a band where only its mean transfer function is needed.
+NODES_PER_BAND = 6
+
+
+@dataclass(frozen=True, eq=False)
+class TransferFunctions:
+    """
+    OTFs at a few wavelengths, and how to interpolate between them.
+
+    ``otf[l] = sum_r interpolation[l, r] * otf_r``.
+
+    Attributes
+    ----------
+    interpolation : ndarray, shape (n_wave, n_nodes)
+        Interpolation from the nodes to the channels; rows sum to one.
+    nirspec : ndarray, shape (n_nodes, ny, nx // 2 + 1)
+        OTF of the IFU, its spaxel included.
+    nircam : tuple of ndarray, shape (n_nodes, ny, nx // 2 + 1)
+        OTF of each band's image.
+    """
+
+    interpolation: np.ndarray
+    nirspec: np.ndarray
+    nircam: tuple
+
+
+def transfer_functions(observation, shape):
+    """
+    Compute the OTFs of both instruments for an observation.
+
+    Parameters
+    ----------
+    observation : Observation
+        Grid, wavelengths, position angles and pixels.
+    shape : tuple of int
+        Cells (ny, nx) of the transforms; may exceed the observation's grid.
+
+    Returns
+    -------
+    TransferFunctions
+        OTFs of the analytic model at nodes in wavelength.
+    """
+    wavelength = observation.cube.wavelength
+    at = nodes(wavelength[0], wavelength[-1], node_count(wavelength[0], wavelength[-1]))
+    frequencies = grid_frequencies(shape, observation.grid.jacobian)
+    computed = {}
+    nircam = []
+    for band in observation.bands:
+        key = (band.position_angle_v3, band.detector_pixel, band.image_pixel, band.pixfrac)
+        if key not in computed:
+            computed[key] = _nircam(at, frequencies, band)
+        nircam.append(computed[key])
+    return TransferFunctions(
+        interpolation=interpolation_matrix(wavelength, at),
+        nirspec=_nirspec(at, frequencies, observation.cube, observation.grid),
+        nircam=tuple(nircam),
+    )
+
+
+def band_transfers(band, bandpass, cube, grid, shape):
+    """
+    Mean OTFs of both instruments over a band, for a flat spectrum.
+
+    Parameters
+    ----------
+    band : BandImage or ImageProduct
+        The band's image.
+    bandpass : ndarray, shape (n_wave,)
+        Weights of the cube's channels in the band.
+    cube : CubeData
+        Wavelengths and position angles.
+    grid : FusionGrid
+        The cells.
+    shape : tuple of int
+        Cells (ny, nx) of the transforms.
+
+    Returns
+    -------
+    nircam, nirspec : ndarray, shape (ny, nx // 2 + 1)
+        Mean OTFs.
+    """
+    inside = np.flatnonzero(bandpass)
+    wavelength = cube.wavelength[inside[0] : inside[-1] + 1]
+    weights = bandpass[inside[0] : inside[-1] + 1]
+    at = nodes(wavelength[0], wavelength[-1], NODES_PER_BAND)
+    share = weights @ interpolation_matrix(wavelength, at)
+    frequencies = grid_frequencies(shape, grid.jacobian)
+    nircam = np.tensordot(share, _nircam(at, frequencies, band), axes=1)
+    nirspec = np.tensordot(share, _nirspec(at, frequencies, cube, grid), axes=1)
+    return nircam, nirspec
+
+
+def _nircam(wavelength, frequencies, band):
+    """OTF of a band's image at wavelengths."""
+    return nircam_otf(
+        wavelength,
+        *frequencies,
+        position_angle_v3=band.position_angle_v3,
+        detector_pixel=band.detector_pixel,
+        image_pixel=band.image_pixel,
+        pixfrac=band.pixfrac,
+        channel=channel(band.filter),
+    )
+
+
+def _nirspec(wavelength, frequencies, cube, grid):
+    """OTF of the IFU, spaxel included, at wavelengths."""
+    east, north = grid.jacobian[:, 1]
+    return nirspec_otf(
+        wavelength,
+        *frequencies,
+        position_angle_v3=cube.position_angle_v3,
+        position_angle_aperture=cube.position_angle_aperture,
+        spaxel=grid.cell_size * grid.decimation_factor,
+        spaxel_position_angle=float(np.degrees(np.arctan2(east, north))),
+    )

@@ -1,0 +1,241 @@
+"""What NIRCam's detector records of a scene: dithered exposures in one band."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+import asdf
+import numpy as np
+from scipy import fft
+from scipy.ndimage import map_coordinates, spline_filter
+
+from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.simulation.telescope import node_coefficients, wavelength_nodes
+
+__all__ = ["Band", "Exposure", "Pointing", "band_image", "read_band", "take_exposure"]
+
+_PIXEL = {"SHORT": 0.0311, "LONG": 0.0630}  # arcsec
+_DIFFUSION = {"SHORT": 0.0062, "LONG": 0.018}  # arcsec
+_JITTER = 0.0008  # arcsec
+_MODULE = "B"
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """
+    A NIRCam band.
+
+    Attributes
+    ----------
+    filter : str
+        Effective filter.
+    channel : str
+        SHORT or LONG.
+    wavelength, throughput : ndarray, shape (n,)
+        Wavelengths [um], evenly spaced, and throughput of module B.
+    """
+
+    filter: str
+    channel: str
+    wavelength: np.ndarray
+    throughput: np.ndarray
+
+    @property
+    def pixel(self):
+        """Side of a detector pixel [arcsec]."""
+        return _PIXEL[self.channel]
+
+    @property
+    def weights(self):
+        """Photon weights T / wavelength, of sum one: shape (n,)."""
+        weight = self.throughput / self.wavelength
+        return weight / weight.sum()
+
+
+@dataclass(frozen=True)
+class Pointing:
+    """
+    Where a detector looks.
+
+    Attributes
+    ----------
+    east, north : float
+        True sky offset of the detector's centre from the scene's centre [arcsec].
+    roll : float
+        Position angle of V3 and of the detector's y axis [deg E of N]; x points away from V2.
+    size : int
+        Pixels along an axis.
+    """
+
+    east: float
+    north: float
+    roll: float
+    size: int
+
+    def pixel_offsets(self, pixel):
+        """
+        Compute the true sky offsets (east, north) of all pixel centres [arcsec].
+
+        Parameters
+        ----------
+        pixel : float
+            Side of a pixel [arcsec].
+
+        Returns
+        -------
+        east, north : ndarray, shape (size, size)
+        """
+        step = (np.arange(self.size) - (self.size - 1) / 2) * pixel
+        x, y = np.meshgrid(step, step)
+        sine, cosine = np.sin(np.radians(self.roll)), np.cos(np.radians(self.roll))
+        return self.east - x * cosine + y * sine, self.north + x * sine + y * cosine
+
+
+@dataclass(frozen=True, eq=False)
+class Exposure:
+    """
+    Calibrated arrays of an exposure.
+
+    Attributes
+    ----------
+    pointing : Pointing
+        Where the detector looked.
+    data, var_rnoise, var_poisson, var_flat : ndarray, shape (size, size)
+        Surface brightness [MJy/sr] and variances [MJy^2/sr^2].
+    bad : ndarray of bool, shape (size, size)
+        Pixels not to be used.
+    """
+
+    pointing: Pointing
+    data: np.ndarray
+    var_rnoise: np.ndarray
+    var_poisson: np.ndarray
+    var_flat: np.ndarray
+    bad: np.ndarray
+
+
+def read_band(name, *, spacing=0.0002):
+    """
+    Read a filter's throughput from the packaged table.
+
+    Parameters
+    ----------
+    name : str
+        Effective filter.
+    spacing : float, optional
+        Spacing of the wavelengths on which to give it [um].
+
+    Returns
+    -------
+    Band
+
+    Raises
+    ------
+    ParameterError
+        If the table does not have the filter.
+    """
+    path = files("jwst_fusion") / "data" / "nircam_throughput.asdf"
+    with asdf.open(path, memmap=False) as table:
+        rows = table["filters"]
+        if name not in rows:
+            raise ParameterError(f"filter {name!r} is not one of NIRCam's: {', '.join(rows)}")
+        tabulated = np.array(rows[name]["wavelength"], dtype=float)
+        values = np.array(rows[name][_MODULE], dtype=float)
+    used = values > 1e-4 * values.max()
+    wavelength = np.arange(tabulated[used].min(), tabulated[used].max(), spacing)
+    channel = "SHORT" if wavelength.mean() < 2.4 else "LONG"
+    return Band(name, channel, wavelength, np.interp(wavelength, tabulated, values))
+
+
+def _detector_transfer(band, east, north, roll):
+    """Jitter, charge diffusion and pixel at sky frequencies [cycles/arcsec]."""
+    sine, cosine = np.sin(np.radians(roll)), np.cos(np.radians(roll))
+    variance = _JITTER**2 + _DIFFUSION[band.channel] ** 2
+    blur = np.exp(-2 * np.pi**2 * variance * (east**2 + north**2))
+    box = np.sinc(band.pixel * (east * cosine - north * sine))
+    return blur * box * np.sinc(band.pixel * (east * sine + north * cosine))
+
+
+def band_image(scene_transform, scene, telescope, band, roll):
+    """
+    Compute the noise-free band image that the detector's pixels sample, ready to be interpolated.
+
+    Parameters
+    ----------
+    scene_transform : ndarray, shape (k, n, n // 2 + 1), complex
+        Real FFT of the scene's maps.
+    scene : RasteredScene
+        The scene.
+    telescope : Telescope
+        The telescope.
+    band : Band
+        The band.
+    roll : float
+        Position angle of V3 [deg E of N].
+
+    Returns
+    -------
+    ndarray, shape (n, n)
+        Coefficients of the periodic quintic spline through the surface brightness [MJy/sr] on the
+        scene's grid.
+    """
+    spectra = scene.evaluate_spectra(band.wavelength)
+    nodes = wavelength_nodes(band.wavelength[0], band.wavelength[-1], ratio=1.03)
+    coefficients = node_coefficients(nodes, band.wavelength)
+    shares = (spectra * band.weights) @ coefficients
+    freq_x, freq_y = scene.grid.frequencies()
+    east, north = -freq_x[None, :], freq_y[:, None]
+    total = np.zeros(scene_transform.shape[1:], dtype=complex)
+    for node, share in zip(nodes, shares.T, strict=True):
+        total += telescope.transfer(node, east, north, roll) * np.tensordot(share, scene_transform, 1)
+    total *= _detector_transfer(band, east, north, roll)
+    image = fft.irfft2(total, s=(scene.grid.size,) * 2, workers=2)
+    return spline_filter(image, order=5, mode="grid-wrap")
+
+
+def _bad_pixels(rng, pointing, pixel, dead_spot):
+    """Scattered bad pixels, and a small spot of the sky that no exposure sees."""
+    bad = rng.random((pointing.size, pointing.size)) < 0.002
+    east, north = pointing.pixel_offsets(pixel)
+    return bad | (np.hypot(east - dead_spot[0], north - dead_spot[1]) < 1.2 * pixel)
+
+
+def take_exposure(image, grid, band, pointing, *, rng, snr, level, scale, dead_spot):
+    """
+    Sample a band image at the pixels of one exposure, with noise.
+
+    Parameters
+    ----------
+    image : ndarray, shape (n, n)
+        Noise-free image as `band_image` gives it [MJy/sr].
+    grid : SceneGrid
+        The scene's grid.
+    band : Band
+        The band.
+    pointing : Pointing
+        Where the detector looks.
+    rng : numpy.random.Generator
+        Source of randomness.
+    snr : float
+        Signal-to-noise ratio of a pixel at the scene's typical level.
+    level : float
+        The scene's typical level [MJy/sr].
+    scale : float
+        NIRCam's flux scale.
+    dead_spot : (float, float)
+        Sky offset (east, north) [arcsec] where all exposures have bad pixels.
+
+    Returns
+    -------
+    Exposure
+    """
+    east, north = pointing.pixel_offsets(band.pixel)
+    where = np.stack([(north - grid.north) / grid.cell, (grid.east - east) / grid.cell])
+    truth = scale * map_coordinates(image, where, order=5, mode="grid-wrap", prefilter=False)
+    variance = (scale * level / snr) ** 2
+    var_rnoise = np.full(truth.shape, 0.4 * variance)
+    var_poisson = 0.6 * variance * np.clip(truth, 0, None) / (scale * level)
+    var_flat = (0.001 * truth) ** 2
+    data = truth + rng.standard_normal(truth.shape) * np.sqrt(var_rnoise + var_poisson + var_flat)
+    bad = _bad_pixels(rng, pointing, band.pixel, dead_spot)
+    data[bad] = np.nan
+    return Exposure(pointing, data, var_rnoise, var_poisson, var_flat, bad)

@@ -1,0 +1,323 @@
+"""Simulate the stage-3 products of both instruments for one scene."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import fft
+
+from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.simulation.cube_product import cube_model
+from jwst_fusion.simulation.image_products import drizzle, exposure_model
+from jwst_fusion.simulation.nircam import Pointing, band_image, read_band, take_exposure
+from jwst_fusion.simulation.nirspec import SPAXEL, CubeGrid, add_defects, add_noise, observe_cube
+from jwst_fusion.simulation.scene import Scene, SceneGrid, raster_scene
+from jwst_fusion.simulation.scenes import make_scene
+from jwst_fusion.simulation.setups import PUPIL_FILTERS, get_setup
+from jwst_fusion.simulation.sky import offset_between, shift_position
+from jwst_fusion.simulation.telescope import make_telescopes
+from jwst_fusion.simulation.truth_products import (
+    true_cells,
+    write_association,
+    write_parameters,
+    write_truth,
+)
+
+__all__ = ["SimulatedFiles", "simulate"]
+
+_WAVEFRONT = {"SHORT": 0.070, "LONG": 0.095, "NIRSPEC": 0.100}  # rms [um]
+_ROLL = {"NIRCAM": 248.3, "NIRSPEC": 111.7}
+_APERTURE = 138.97  # PA_APER - PA_V3 of the IFU [deg]
+_MARGIN = 1.2  # arcsec, for the wings of the PSF
+_CELLS = {3: 9, 2: 8}  # scene cells per spaxel
+
+
+@dataclass(frozen=True)
+class SimulatedFiles:
+    """
+    The files that a simulation wrote.
+
+    Attributes
+    ----------
+    association : pathlib.Path
+        Level-3 association of the images and the cube.
+    images : tuple of pathlib.Path
+        NIRCam images (``*_i2d.fits``), one per filter.
+    cube : pathlib.Path
+        NIRSpec cube (``*_s3d.fits``).
+    truth : pathlib.Path
+        The true scene on the cells of the fused cube.
+    parameters : pathlib.Path
+        All true parameters (JSON).
+    """
+
+    association: Path
+    images: tuple
+    cube: Path
+    truth: Path
+    parameters: Path
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """All that is drawn at random or decided before anything is computed."""
+
+    scene: Scene
+    setup: object
+    wavelength: np.ndarray
+    bands: tuple
+    cube_grid: CubeGrid
+    grid: SceneGrid
+    image_side: float
+    image_centre: tuple
+    dither: np.ndarray
+    rolls: tuple
+    scales: tuple
+    sky_cube: tuple
+    sky_images: tuple
+    dead_spot: tuple
+
+
+def _choose_wavelengths(setup, wavelength_range, n_wave):
+    """Choose the channels [um]: the grating's own, or ``n_wave`` over the range."""
+    low, high = setup.cube_range if wavelength_range is None else map(float, wavelength_range)
+    if not 0.6 <= low < high <= 5.4:
+        raise ParameterError(f"wavelength range {low:g} to {high:g} um: expected ascending within 0.6 to 5.4")
+    number = int((high - low) / setup.spacing * (1 + 1e-9)) + 1 if n_wave is None else int(n_wave)
+    if number < 8:
+        raise ParameterError(f"the cube would have {number} channels: expected at least 8")
+    if n_wave is None:
+        return low + setup.spacing * np.arange(number)
+    return np.linspace(low, high, number)
+
+
+def _plan_cube(rng, scene, field):
+    """Draw where the IFU looks, and lay its spaxels with a margin around the field."""
+    reach = 0.3 if scene.moving else 0.12
+    east, north = rng.uniform(-reach, reach, 2)
+    angle = (_ROLL["NIRSPEC"] + _APERTURE) % 360
+    turned = np.abs([np.sin(np.radians(angle)), np.cos(np.radians(angle))]).sum()
+    half = int(np.ceil(field * turned / 2 / SPAXEL)) + 1
+    size = 2 * half + 1
+    return CubeGrid(
+        shape=(size, size), east=east + half * SPAXEL, north=north - half * SPAXEL, field_east=east,
+        field_north=north, field=field, roll=_ROLL["NIRSPEC"], aperture_angle=angle,
+    )  # fmt: skip
+
+
+def _plan_scene_grid(cube_grid, cells, reach):
+    """Lay the scene's grid around the cube's, its cells aligned with the spaxels."""
+    half = int(np.ceil(reach / SPAXEL))
+    spaxels = fft.next_fast_len(2 * half + 1, real=True)
+    cell = SPAXEL / cells
+    before = (spaxels - cube_grid.shape[1]) // 2
+    edge = before * SPAXEL + (SPAXEL - cell) / 2
+    return SceneGrid(spaxels * cells, cell, cube_grid.east + edge, cube_grid.north - edge)
+
+
+def _plan_pointing_errors(rng, scene, number):
+    """Draw where the cube's WCS and each image's WCS put the scene's centre (ra, dec) [deg]."""
+    truth = (scene.ra, scene.dec)
+    angle, radius = rng.uniform(0, 2 * np.pi, 2), (rng.uniform(0.07, 0.2), rng.uniform(0.015, 0.035))
+    cube = shift_position(truth, radius[0] * np.sin(angle[0]), radius[0] * np.cos(angle[0]))
+    base = shift_position(truth, 612.0, -233.0) if scene.moving else truth
+    common = np.array([np.sin(angle[1]), np.cos(angle[1])]) * radius[1]
+    own = rng.normal(0.0, 0.002, (number, 2))
+    return cube, tuple(shift_position(base, *(common + shift)) for shift in own)
+
+
+def _make_plan(rng, scene, setup, wavelength, bands, field, image_field):
+    """Decide on pointings, grids, flux scales and defects."""
+    cube_grid = _plan_cube(rng, scene, field)
+    image_centre = tuple(rng.uniform(-0.3, 0.3, 2))
+    reach = max(image_field / np.sqrt(2) + 0.4, field / np.sqrt(2) + 0.5) + _MARGIN * min(1.0, field)
+    grid = _plan_scene_grid(cube_grid, _CELLS[setup.decimation_factor], reach)
+    sky_cube, sky_images = _plan_pointing_errors(rng, scene, len(bands))
+    dither = rng.integers(4, 9, 2) * rng.choice([-1, 1], 2) + rng.uniform(0.3, 0.7, 2)
+    scales = tuple(np.round(rng.uniform(1.01, 1.15, len(bands)), 4).tolist())
+    spot_angle = rng.uniform(0, 2 * np.pi)
+    spot_radius = 0.42 * min(field, 3.0)
+    return _Plan(
+        scene=scene, setup=setup, wavelength=wavelength, bands=bands, cube_grid=cube_grid, grid=grid,
+        image_side=image_field, image_centre=image_centre, dither=dither,
+        rolls=(_ROLL["NIRCAM"], _ROLL["NIRCAM"] + 0.03), scales=scales, sky_cube=sky_cube,
+        sky_images=sky_images, dead_spot=(spot_radius * np.sin(spot_angle), spot_radius * np.cos(spot_angle)),
+    )  # fmt: skip
+
+
+def _typical_level(rastered, plan, wavelength):
+    """Median surface brightness of what is bright in the field [MJy/sr]."""
+    spectra = np.median(rastered.evaluate_spectra(wavelength), axis=1)
+    half = plan.cube_grid.field / 2
+    east, north = plan.grid.offsets()
+    rows = np.abs(north - plan.cube_grid.field_north) < half
+    columns = np.abs(east - plan.cube_grid.field_east) < half
+    image = np.tensordot(spectra, rastered.maps[:, rows][:, :, columns], 1)
+    return float(np.median(image[image > 0.1 * np.quantile(image, 0.99)]))
+
+
+def _make_image(rng, plan, rastered, transform, telescope, index, path, snr):
+    """Take two dithered exposures in a band and drizzle them."""
+    band = plan.bands[index]
+    size = int(round(plan.image_side / band.pixel))
+    level = _typical_level(rastered, plan, band.wavelength)
+    image = band_image(transform, rastered, telescope, band, plan.rolls[0])
+    models = []
+    for number, (roll, sign) in enumerate(zip(plan.rolls, (-0.5, 0.5), strict=True)):
+        step = sign * plan.dither * band.pixel
+        pointing = Pointing(plan.image_centre[0] + step[0], plan.image_centre[1] + step[1], roll, size)
+        exposure = take_exposure(
+            image, plan.grid, band, pointing, rng=rng, snr=snr, level=level, scale=plan.scales[index],
+            dead_spot=plan.dead_spot,
+        )  # fmt: skip
+        models.append(exposure_model(exposure, band, plan.scene, plan.sky_images[index], number))
+    drizzle(models, path)
+
+
+def _make_cube(rng, plan, rastered, transform, telescope, path, snr):
+    """Observe, spoil and save the cube; return its arrays and its WCS metadata."""
+    clean = observe_cube(transform, rastered, telescope, plan.cube_grid, plan.wavelength)
+    level = _typical_level(rastered, plan, plan.wavelength)
+    footprint = plan.cube_grid.footprint()
+    data, sigma, noise = add_noise(clean, footprint, rng=rng, snr=snr, level=level)
+    arrays = add_defects(data, sigma, noise, plan.cube_grid, plan.wavelength, rng=rng, gap=plan.setup.gap)
+    model = cube_model(arrays, plan.cube_grid, plan.wavelength, plan.setup, plan.scene, plan.sky_cube)
+    model.save(str(path))
+    return arrays, model.meta.wcsinfo
+
+
+def _parameters(plan, arrays):
+    """Collect the true parameters."""
+    filters = []
+    for band, scale, sky in zip(plan.bands, plan.scales, plan.sky_images, strict=True):
+        east, north = offset_between(plan.sky_cube, sky)
+        filters.append(
+            {"filter": band.filter, "scale": scale, "offset_east": east, "offset_north": north,
+             "sky_centre": sky}
+        )  # fmt: skip
+    return {
+        "scene": plan.scene.name, "grating": plan.setup.grating,
+        "decimation_factor": plan.setup.decimation_factor, "filters": filters,
+        "sky_centre_true": (plan.scene.ra, plan.scene.dec), "sky_centre_cube": plan.sky_cube,
+        "pa_v3_nircam": plan.rolls[0], "pa_v3_nirspec": plan.cube_grid.roll,
+        "pa_aper_nirspec": plan.cube_grid.aperture_angle, "field": plan.cube_grid.field,
+        "stars": [{"east": s.east, "north": s.north, "flux": s.flux} for s in plan.scene.stars],
+        "components": [c.name for c in plan.scene.components], "dead_spot": plan.dead_spot,
+        "dead_planes": arrays.dead_planes, "outliers": arrays.outliers,
+        "wavelength": plan.wavelength.tolist(), "noise": arrays.noise.tolist(),
+    }  # fmt: skip
+
+
+def _check(field, image_field, snr, image_snr):
+    """Refuse sizes and signal-to-noise ratios that can not be used."""
+    if not 0.3 <= field <= 6.0:
+        raise ParameterError(f"fov is {field:g} arcsec: expected 0.3 to 6")
+    if not field <= image_field <= 20.0:
+        raise ParameterError(f"image_field is {image_field:g} arcsec: expected the fov ({field:g}) to 20")
+    if not (snr > 0 and image_snr > 0):
+        raise ParameterError(f"signal-to-noise ratios are {snr:g} and {image_snr:g}: expected positive")
+
+
+def simulate(
+    scene, output_dir, *, seed=0, name=None, setup="G235H/F170LP", filters=None, wavelength_range=None,
+    n_wave=None, fov=3.0, image_field=None, snr=15.0, image_snr=70.0,
+):  # fmt: skip
+    """
+    Simulate the stage-3 products of NIRCam and of the NIRSpec IFU.
+
+    Parameters
+    ----------
+    scene : str or Scene
+        Name of a scene (``disk``, ``titan`` or ``nebula``), or a scene.
+    output_dir : str or pathlib.Path
+        Directory to write to; made if it does not exist.
+    seed : int, optional
+        Seed of all that is random.
+    name : str, optional
+        Product name; the scene's name by default.
+    setup : str, optional
+        Grating and filters, a key of `~jwst_fusion.simulation.setups.SETUPS`.
+    filters : sequence of str, optional
+        NIRCam filters; the setup's by default.
+    wavelength_range : (float, float), optional
+        Range of the cube [um]; the grating's by default.
+    n_wave : int, optional
+        Number of channels over the range; by default they have the grating's spacing.
+    fov : float, optional
+        Side of the IFU's field [arcsec].
+    image_field : float, optional
+        Side of the NIRCam exposures [arcsec]; the scene's by default.
+    snr, image_snr : float, optional
+        Signal-to-noise ratio at the scene's typical level of a voxel and of a detector pixel.
+
+    Returns
+    -------
+    SimulatedFiles
+
+    Raises
+    ------
+    ParameterError
+        If a parameter can not be used.
+    """
+    if seed < 0:
+        raise ParameterError(f"seed is {seed}: expected 0 or more")
+    scene = make_scene(scene, seed=seed) if isinstance(scene, str) else scene
+    name, configuration = name or scene.name, get_setup(setup)
+    image_field = max(scene.image_field, fov) if image_field is None else image_field
+    _check(fov, image_field, snr, image_snr)
+    wavelength = _choose_wavelengths(configuration, wavelength_range, n_wave)
+    bands = tuple(read_band(item.upper()) for item in (filters or configuration.filters))
+    directory = Path(output_dir)
+    directory.mkdir(parents=True, exist_ok=True)
+    files = _name_files(directory, name, configuration, bands)
+    rng = np.random.default_rng(seed)
+    plan = _make_plan(rng, scene, configuration, wavelength, bands, fov, image_field)
+    results = _observe(rng, plan, files, snr, image_snr)
+    settings = {"name": name, "seed": seed, "cube_snr": snr, "image_snr": image_snr}
+    write_parameters(files.parameters, settings | results)
+    write_association(files.association, name, [p.name for p in (*files.images, files.cube)])
+    return files
+
+
+def _observe(rng, plan, files, snr, image_snr):
+    """Observe with both instruments, save images, cube and truth; return the true parameters."""
+    rastered = raster_scene(plan.scene, plan.grid)
+    transform = fft.rfft2(rastered.maps, workers=2)
+    telescopes = make_telescopes(rng, _WAVEFRONT)
+    for index, (band, path) in enumerate(zip(plan.bands, files.images, strict=True)):
+        telescope = telescopes[band.channel]
+        _make_image(rng, plan, rastered, transform, telescope, index, path, image_snr)
+    arrays, wcsinfo = _make_cube(rng, plan, rastered, transform, telescopes["NIRSPEC"], files.cube, snr)
+    truth_range = _save_truth(plan, rastered, wcsinfo, files.truth)
+    return {"truth_range": truth_range} | _parameters(plan, arrays)
+
+
+def _name_files(directory, name, setup, bands):
+    """Name all files in the manner of the archive."""
+    images = tuple(directory / f"{name}_{_wheels(band.filter)}_i2d.fits" for band in bands)
+    disperser = f"{setup.grating}-{setup.blocking_filter}".lower()
+    return SimulatedFiles(
+        association=directory / f"{name}_asn.json",
+        images=images,
+        cube=directory / f"{name}_{disperser}_s3d.fits",
+        truth=directory / f"{name}_truth.fits",
+        parameters=directory / f"{name}_truth.json",
+    )
+
+
+def _wheels(filter_name):
+    """Name the pupil and filter as the archive's file names do: ``clear-f182m``, ``f150w2-f162m``."""
+    return f"{PUPIL_FILTERS.get(filter_name, 'clear')}-{filter_name}".lower()
+
+
+def _save_truth(plan, rastered, wcsinfo, path):
+    """Write the true scene over the fusion range; return the range [um]."""
+    low, high = plan.setup.fusion_range
+    wavelength = plan.wavelength
+    used = (wavelength >= low - 1e-9) & (wavelength <= high + 1e-9)
+    used = used if used.any() else np.ones(wavelength.size, dtype=bool)
+    spectra = rastered.evaluate_spectra(wavelength[used], channel_width=np.median(np.diff(wavelength)))
+    cells = plan.setup.decimation_factor
+    truth = true_cells(rastered, plan.cube_grid, spectra, cells, SPAXEL)
+    write_truth(path, truth, wavelength[used], wcsinfo, cells)
+    return float(wavelength[used][0]), float(wavelength[used][-1])

@@ -1,0 +1,193 @@
+"""The telescope's optical transfer function: segmented pupil and a random phase screen."""
+
+import json
+from importlib.resources import files
+
+import numpy as np
+from scipy import fft
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import map_coordinates
+
+__all__ = ["Telescope", "make_telescopes", "node_coefficients", "wavelength_nodes"]
+
+_SIDE = 6.615  # metres, holds the pupil
+_SIZE = 450  # pixels over that side
+_OVERSAMPLE = 4
+_ARCSEC = np.pi / 180 / 3600
+_CORRELATION = 0.33  # metres
+_COMMON_RMS = 0.050  # um
+
+
+def _inside(polygon, x, y):
+    """Even-odd test of a polygon (n, 2) on the mesh of x (nx,) and y (ny,): bool (ny, nx)."""
+    result = np.zeros((y.size, x.size), dtype=bool)
+    closed = np.vstack([polygon, polygon[:1]])
+    for (x0, y0), (x1, y1) in zip(closed[:-1], closed[1:], strict=True):
+        if y0 == y1:
+            continue
+        spans = (y0 > y) != (y1 > y)
+        crossing = x0 + (y - y0) * (x1 - x0) / (y1 - y0)
+        result ^= spans[:, None] & (x[None, :] < crossing[:, None])
+    return result
+
+
+def raster_pupil():
+    """
+    Raster the segments less the struts, with grey edges.
+
+    Returns
+    -------
+    ndarray, shape (450, 450)
+        Transmission of each pixel; rows along V3, columns along V2.
+    """
+    shapes = json.loads((files("jwst_fusion") / "data" / "jwst_pupil.json").read_text())
+    size = _SIZE * _OVERSAMPLE
+    axis = ((np.arange(size) + 0.5) / size - 0.5) * _SIDE
+    pupil = np.zeros((size, size), dtype=bool)
+    for kind, value in (("segments", True), ("struts", False)):
+        for vertices in shapes[kind].values():
+            polygon = np.asarray(vertices, dtype=float)
+            (left, bottom), (right, top) = polygon.min(axis=0), polygon.max(axis=0)
+            rows = slice(*np.searchsorted(axis, [bottom, top]))
+            columns = slice(*np.searchsorted(axis, [left, right]))
+            hit = _inside(polygon, axis[columns], axis[rows])
+            pupil[rows, columns][hit] = value
+    return pupil.reshape(_SIZE, _OVERSAMPLE, _SIZE, _OVERSAMPLE).mean(axis=(1, 3))
+
+
+def _screen(rng, pupil):
+    """Draw a random wavefront of rms 1 over the pupil, without piston and tilt, correlated over 0.33 m."""
+    size = 2 * _SIZE
+    freq = np.fft.fftfreq(size, _SIDE / _SIZE)
+    squared = freq[:, None] ** 2 + freq[None, : size // 2 + 1] ** 2
+    power = (squared + (2 * np.pi * _CORRELATION) ** -2) ** -1.5
+    white = fft.rfft2(rng.standard_normal((size, size)))
+    surface = fft.irfft2(white * np.sqrt(power), s=(size, size))[:_SIZE, :_SIZE]
+    axis = np.linspace(-1, 1, _SIZE)
+    modes = np.stack([np.ones_like(pupil), *np.meshgrid(axis, axis)]).reshape(3, -1)
+    weight = pupil.ravel()
+    solution = np.linalg.solve((modes * weight) @ modes.T, (modes * weight) @ surface.ravel())
+    flat = surface - (solution @ modes).reshape(surface.shape)
+    return flat / np.sqrt((pupil * flat**2).sum() / pupil.sum())
+
+
+class Telescope:
+    """
+    The telescope as one instrument sees through it.
+
+    Attributes
+    ----------
+    pupil : ndarray, shape (n, n)
+        Transmission, rows along V3 and columns along V2.
+    wavefront : ndarray, shape (n, n)
+        Wavefront error [um].
+    """
+
+    def __init__(self, pupil, wavefront):
+        self.pupil = pupil
+        self.wavefront = wavefront
+
+    def _autocorrelation(self, wavelength):
+        """Autocorrelation of the complex pupil, normalised, zero lag at [n, n]."""
+        field = (self.pupil * np.exp(2j * np.pi / wavelength * self.wavefront)).astype(np.complex64)
+        spectrum = fft.fft2(field, s=(2 * _SIZE, 2 * _SIZE), workers=2)
+        lags = fft.ifft2(np.abs(spectrum) ** 2, workers=2)
+        return fft.fftshift(lags / lags[0, 0].real)
+
+    def transfer(self, wavelength, frequency_east, frequency_north, position_angle):
+        """
+        Compute the optical transfer function at sky frequencies.
+
+        It is the autocorrelation of the complex pupil at baselines wavelength * frequency, the pupil
+        being turned with V3.
+
+        Parameters
+        ----------
+        wavelength : float
+            Wavelength [um].
+        frequency_east, frequency_north : ndarray
+            Sky frequencies [cycles/arcsec], broadcast together.
+        position_angle : float
+            Position angle of V3 [deg E of N].
+
+        Returns
+        -------
+        ndarray, complex
+            One at frequency zero.
+        """
+        angle = np.radians(position_angle)
+        to_lag = wavelength * 1e-6 / _ARCSEC / (_SIDE / _SIZE)
+        lag_v2 = (frequency_east * np.cos(angle) - frequency_north * np.sin(angle)) * to_lag
+        lag_v3 = (frequency_east * np.sin(angle) + frequency_north * np.cos(angle)) * to_lag
+        inside = np.hypot(lag_v2, lag_v3) < _SIZE
+        where = np.stack([lag_v3[inside], lag_v2[inside]]) + _SIZE
+        lags = self._autocorrelation(wavelength)
+        result = np.zeros(inside.shape, dtype=complex)
+        real = map_coordinates(lags.real, where, order=1)
+        result[inside] = real + 1j * map_coordinates(lags.imag, where, order=1)
+        return result
+
+
+def _centred(telescope, wavelength=2.0):
+    """Take out the tilt that displaces the PSF: the slope of its transfer function's phase."""
+    lags = telescope._autocorrelation(wavelength)
+    axis = (np.arange(2 * _SIZE) - _SIZE) * (_SIDE / _SIZE)
+    lag_v2, lag_v3 = np.meshgrid(axis, axis)
+    used = np.hypot(lag_v2, lag_v3) < 0.6 * _SIDE
+    lag = np.stack([lag_v2[used], lag_v3[used]])
+    weight = np.abs(lags[used]) ** 2
+    phase = np.angle(lags[used]) * wavelength / (2 * np.pi)
+    tilt = np.linalg.solve((lag * weight) @ lag.T, (lag * weight) @ phase)
+    x, y = np.meshgrid(*[(np.arange(_SIZE) + 0.5) * (_SIDE / _SIZE) - _SIDE / 2] * 2)
+    return Telescope(telescope.pupil, telescope.wavefront - tilt[0] * x - tilt[1] * y)
+
+
+def make_telescopes(rng, rms):
+    """
+    Draw the wavefronts of several instruments: a common part and one of each.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness.
+    rms : dict of float
+        Wavefront error of each instrument [um].
+
+    Returns
+    -------
+    dict of Telescope
+        With the keys of ``rms``.
+    """
+    pupil = raster_pupil()
+    common = _COMMON_RMS * _screen(rng, pupil)
+    result = {}
+    for name, total in rms.items():
+        own = np.sqrt(max(total**2 - _COMMON_RMS**2, 0.0)) * _screen(rng, pupil)
+        wavefront = common + own
+        scale = total / np.sqrt((pupil * wavefront**2).sum() / pupil.sum())
+        result[name] = _centred(Telescope(pupil, wavefront * scale))
+    return result
+
+
+def wavelength_nodes(low, high, *, ratio=1.015, minimum=4):
+    """Space nodes evenly in log wavelength [um], at most a factor ``ratio`` apart."""
+    number = max(minimum, int(np.ceil(np.log(high / low) / np.log(ratio))) + 1)
+    return np.geomspace(low, high, number)
+
+
+def node_coefficients(nodes, wavelength):
+    """
+    Compute what each node contributes to each wavelength: a cubic spline through the nodes.
+
+    Parameters
+    ----------
+    nodes : ndarray, shape (n_nodes,)
+        Wavelengths of the nodes [um].
+    wavelength : ndarray, shape (n_wave,)
+        Wavelengths [um].
+
+    Returns
+    -------
+    ndarray, shape (n_wave, n_nodes)
+    """
+    return CubicSpline(np.log(nodes), np.eye(nodes.size))(np.log(wavelength))

@@ -1,0 +1,102 @@
+"""What only a simulation knows: the true scene and all true parameters; and the association."""
+
+import json
+
+import numpy as np
+from astropy.io import fits
+from jwst.associations.asn_from_list import asn_from_list
+
+__all__ = ["true_cells", "write_association", "write_parameters", "write_truth"]
+
+
+def true_cells(scene, cube_grid, spectra, cells_per_spaxel, spaxel):
+    """
+    Average the scene over the cells of the fused cube.
+
+    Parameters
+    ----------
+    scene : RasteredScene
+        The scene, on a grid of which each cell holds a whole number of cells.
+    cube_grid : CubeGrid
+        The cube's spaxels.
+    spectra : ndarray, shape (k, n_wave)
+        The scene's spectra.
+    cells_per_spaxel : int
+        Cells per spaxel along an axis, d.
+    spaxel : float
+        Side of a spaxel [arcsec].
+
+    Returns
+    -------
+    ndarray of float32, shape (n_wave, d * ny, d * nx)
+        Surface brightness [MJy/sr].
+    """
+    grid = scene.grid
+    fine = round(spaxel / grid.cell / cells_per_spaxel)
+    ny, nx = (n * cells_per_spaxel for n in cube_grid.shape)
+    edge = (spaxel - grid.cell) / 2
+    left = round((grid.east - cube_grid.east - edge) / grid.cell)
+    bottom = round((cube_grid.north - grid.north - edge) / grid.cell)
+    window = scene.maps[:, bottom : bottom + ny * fine, left : left + nx * fine]
+    cells = window.reshape(-1, ny, fine, nx, fine).mean(axis=(2, 4)).reshape(len(window), -1)
+    truth = spectra.T.astype(np.float32) @ cells.astype(np.float32)
+    return truth.reshape(-1, ny, nx)
+
+
+def write_truth(path, truth, wavelength, cube_wcsinfo, cells_per_spaxel):
+    """
+    Write the true scene, in the frame of the cube's WCS.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File to write.
+    truth : ndarray of float32, shape (n_wave, ny, nx)
+        Surface brightness [MJy/sr].
+    wavelength : ndarray, shape (n_wave,)
+        Wavelengths [um], evenly spaced.
+    cube_wcsinfo : object
+        The cube's ``meta.wcsinfo``.
+    cells_per_spaxel : int
+        Cells per spaxel along an axis, d.
+    """
+    header = fits.Header()
+    header["EXTNAME"] = "SCI"
+    header["BUNIT"] = "MJy/sr"
+    header["WCSAXES"] = 3
+    for axis in (1, 2):
+        reference = getattr(cube_wcsinfo, f"crpix{axis}")
+        header[f"CTYPE{axis}"] = getattr(cube_wcsinfo, f"ctype{axis}")
+        header[f"CUNIT{axis}"] = "deg"
+        header[f"CRVAL{axis}"] = getattr(cube_wcsinfo, f"crval{axis}")
+        header[f"CRPIX{axis}"] = (reference - 0.5) * cells_per_spaxel + 0.5
+        header[f"CDELT{axis}"] = getattr(cube_wcsinfo, f"cdelt{axis}") / cells_per_spaxel
+    header["CTYPE3"], header["CUNIT3"], header["CRPIX3"] = "WAVE", "um", 1.0
+    header["CRVAL3"], header["CDELT3"] = wavelength[0], cube_wcsinfo.cdelt3
+    header["PC1_1"], header["PC2_2"], header["PC3_3"] = -1.0, 1.0, 1.0
+    header["RADESYS"] = "ICRS"
+    hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(truth, header)])
+    hdus.writeto(path, overwrite=True)
+
+
+def write_parameters(path, parameters):
+    """Write the true parameters as JSON."""
+    path.write_text(json.dumps(parameters, indent=1, default=float) + "\n")
+
+
+def write_association(path, name, members):
+    """
+    Write a level-3 association of the products, as ``asn_from_list`` does.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File to write.
+    name : str
+        Product name.
+    members : list of str
+        File names.
+    """
+    association = asn_from_list(members, product_name=name)
+    _, text = association.dump()
+    path.write_text(text)

@@ -1,0 +1,1 @@
+"""stpipe steps: read, adapt, one pure call, write."""

@@ -1,0 +1,48 @@
+"""CrossCalibStep: both instruments onto one flux scale."""
+
+from jwst_fusion import adapters, datamodels
+from jwst_fusion.crosscalib.factors import cross_calibrate
+from jwst_fusion.exceptions import InputError
+
+from .base import BaseStep
+
+__all__ = ["CrossCalibStep"]
+
+
+class CrossCalibStep(BaseStep):
+    """
+    Measure the flux scale of each NIRCam image against the cube (paper, Eqs. B.3 and B.4).
+
+    The input is a ``*_coreg.fits`` or its model, the product a
+    `jwst_fusion.datamodels.CrossCalibratedModel`, suffix ``xcal``.
+    """
+
+    class_alias = "cross_calib"
+    output_suffix = "xcal"
+
+    spec = """
+    """
+
+    def process(self, input_data):
+        """
+        Cross-calibrate.
+
+        Parameters
+        ----------
+        input_data : str, path-like or CoregisteredModel
+            Product of the coregister step.
+
+        Returns
+        -------
+        CrossCalibratedModel
+            The same with bandpasses and scales.
+        """
+        model = self.prepare_output(input_data)
+        if not isinstance(model, datamodels.CoregisteredModel):
+            raise InputError(
+                f"{model.meta.filename}: not a product of the coregister step; run coregister first"
+            )
+        observation = cross_calibrate(adapters.observation(model))
+        result = adapters.cross_calibrated_model(observation, model)
+        result.meta.cal_step.cross_calib = "COMPLETE"
+        return result

@@ -1,0 +1,73 @@
+"""FusionStep: the fused cube."""
+
+import logging
+
+from jwst_fusion import adapters, datamodels
+from jwst_fusion.exceptions import InputError
+from jwst_fusion.inversion.fuse import FusionSettings, fuse
+from jwst_fusion.quality.metrics import band_scores
+
+from .base import BaseStep
+
+__all__ = ["FusionStep"]
+
+log = logging.getLogger(__name__)
+
+
+class FusionStep(BaseStep):
+    """
+    Fuse a cross-calibrated NIRSpec cube with NIRCam images (paper, Appendix C).
+
+    The input is a ``*_xcal.fits`` or its model, the product a
+    `jwst_fusion.datamodels.FusedCubeModel`, suffix ``fused``.
+    """
+
+    class_alias = "fusion"
+    output_suffix = "fused"
+
+    spec = """
+        n_components = integer(min=1, default=None)  # Dimension of the spectral subspace; None: from the noise level
+        max_components = integer(min=1, default=8)  # Largest dimension chosen from the noise level
+        mu = float(min=0.0, default=None)  # Factor of the regularization weights; None: 0.5
+        gamma = float(min=0.0, default=None)  # Weight of NIRSpec over NIRCam, relative to inverse variance; None: from the residuals
+        reweightings = integer(min=0, default=2)  # Updates of the weights from the residuals
+        rtol = float(min=0.0, default=1e-4)  # Tolerance of the preconditioned residual
+        max_iterations = integer(min=1, default=200)  # Largest number of iterations of a solution
+    """  # noqa: E501
+
+    def process(self, input_data):
+        """
+        Fuse.
+
+        Parameters
+        ----------
+        input_data : str, path-like or CrossCalibratedModel
+            Product of the cross_calib step.
+
+        Returns
+        -------
+        FusedCubeModel
+            The fused cube.
+        """
+        model = self.prepare_output(input_data)
+        if not isinstance(model, datamodels.CrossCalibratedModel):
+            raise InputError(
+                f"{model.meta.filename}: not a product of the cross_calib step; run cross_calib first"
+            )
+        settings = FusionSettings(
+            n_components=self.n_components,
+            max_components=self.max_components,
+            mu=self.mu,
+            gamma=self.gamma,
+            reweightings=self.reweightings,
+            rtol=self.rtol,
+            max_iterations=self.max_iterations,
+        )
+        observation = adapters.observation(model)
+        fused = fuse(observation, settings)
+        scores = band_scores(observation, fused.predicted_images)
+        for band, score in zip(observation.bands, scores, strict=True):
+            log.info("%s: PSNR %.2f dB, SSIM %.4f", band.filter, score.psnr, score.ssim)
+        result = adapters.fused_model(observation, fused, scores, model)
+        result.meta.cal_step.fusion = "COMPLETE"
+        return result

@@ -1,0 +1,208 @@
+"""The fused cube as a file: order of the HDUs, content, and how other tools read it."""
+
+import shutil
+import subprocess
+
+import asdf
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.io.registry import identify_format
+from astropy.wcs import WCS
+from jwst import datamodels as jwst_models
+from numpy.testing import assert_allclose, assert_array_equal
+
+from jwst_fusion import datamodels
+from jwst_fusion.datamodels import FusedCubeModel
+
+HDUS = [
+    "PRIMARY",
+    "SCI",
+    "ERR",
+    "DQ",
+    "WMAP",
+    "WCS-TABLE",
+    "COMPONENTS",
+    "COEFFS",
+    "COEFFERR",
+    "FILTERS",
+    "SPECTRAL",
+    "ASDF",
+]
+ARRAYS = ("data", "err", "dq", "weightmap", "coefficients", "coefficient_errors")
+
+
+@pytest.fixture
+def product(fused_model, tmp_path):
+    return fused_model.save(str(tmp_path / "disk_fused.fits"))
+
+
+def test_hdus_stand_in_the_order_of_the_contract(product):
+    with fits.open(product) as hdulist:
+        assert [hdu.name for hdu in hdulist] == HDUS
+
+
+def test_order_does_not_depend_on_the_order_of_assignment(tmp_path):
+    model = FusedCubeModel()
+    model.set_table("filters", filter=["F200W"])
+    model.weightmap = np.ones((2, 3, 4), dtype=np.float32)
+    model.data = np.ones((2, 3, 4), dtype=np.float32)
+    model.dq = np.zeros((2, 3, 4), dtype=np.uint32)
+    model.err = np.ones((2, 3, 4), dtype=np.float32)
+    with fits.open(model.save(tmp_path / "x.fits")) as hdulist:
+        assert [hdu.name for hdu in hdulist] == ["PRIMARY", "SCI", "ERR", "DQ", "WMAP", "FILTERS", "ASDF"]
+
+
+def test_unknown_table_comes_after_ours_and_before_asdf(fused_model, tmp_path):
+    cards = [["TELESCOP", "JWST", ""]]
+    table = np.array([(1.0,)], dtype=[("EXPTIME", ">f8")]).view(fits.FITS_rec)
+    fused_model._instance["extra_fits"] = {"HDRTAB": {"header": cards, "data": table}}
+    with fits.open(fused_model.save(tmp_path / "x.fits")) as hdulist:
+        assert [hdu.name for hdu in hdulist] == [*HDUS[:-1], "HDRTAB", "ASDF"]
+
+
+def test_headers(product):
+    with fits.open(product) as hdulist:
+        header = hdulist[0].header
+        assert header["DATAMODL"] == "IFUCubeModel"
+        assert header["FUSMODL"] == "FusedCubeModel"
+        assert header["FILENAME"] == "disk_fused.fits"
+        assert (header["FUSMU"], header["FUSNCOMP"], header["FUSCONV"]) == (0.25, 3, True)
+        assert header["S_FUSION"] == "COMPLETE"
+        assert hdulist["SCI"].header["BUNIT"] == hdulist["ERR"].header["BUNIT"] == "MJy/sr"
+        assert hdulist["COMPONENTS"].columns.units == ["um", *["MJy/sr"] * 4]
+        assert hdulist["FILTERS"].columns["psnr"].unit == "dB"
+        assert hdulist["FILTERS"].columns["offset_east"].unit == "arcsec"
+
+
+@pytest.mark.parametrize("extension", ["fits", "asdf"])
+def test_round_trip(fused_model, tmp_path, extension):
+    path = fused_model.save(tmp_path / f"disk_fused.{extension}")
+    with datamodels.open(path) as model:
+        assert type(model) is FusedCubeModel
+        assert model.meta.filename == f"disk_fused.{extension}"
+        for name in ARRAYS:
+            assert_array_equal(getattr(model, name), getattr(fused_model, name))
+            assert getattr(model, name).dtype.kind == getattr(fused_model, name).dtype.kind
+        for name in ("components", "filters", "spectral"):
+            table, expected = getattr(model, name), getattr(fused_model, name)
+            assert table.dtype.names == expected.dtype.names
+            for column in expected.dtype.names:
+                assert_array_equal(np.asarray(table[column]).astype(expected[column].dtype), expected[column])
+        assert_array_equal(model.basis, fused_model.basis)
+        assert model.meta.fusion.instance == fused_model.meta.fusion.instance
+        assert_allclose(model.meta.wcs(2, 3, 4), fused_model.meta.wcs(2, 3, 4), rtol=1e-13)
+
+
+def test_second_round_trip_keeps_all(fused_model, tmp_path):
+    first = fused_model.save(tmp_path / "first.fits")
+    with datamodels.open(first) as model:
+        second = model.save(tmp_path / "second.fits")
+    with fits.open(first) as expected, fits.open(second) as found:
+        diff = fits.FITSDiff(expected, found, ignore_keywords=["DATE", "FILENAME"], ignore_hdus=["ASDF"])
+        assert diff.identical, diff.report()
+
+
+def test_fits_to_asdf(fused_model, tmp_path):
+    fits_file = fused_model.save(tmp_path / "disk_fused.fits")
+    with datamodels.open(fits_file) as model:
+        asdf_file = model.save(tmp_path / "disk_fused.asdf")
+    with asdf.open(asdf_file) as file:
+        assert_array_equal(file["data"], fused_model.data)
+        assert_array_equal(file["filters"]["held_out"], [0, 1])
+        assert file["filters"]["filter"][0] == b"F182M"
+        assert_array_equal(file["components"]["basis_2"], fused_model.components["basis_2"])
+        assert file["meta"]["fusion"]["mu"] == 0.25
+
+
+@pytest.mark.parametrize("extension", ["fits", "asdf"])
+def test_official_pipeline_reads_it(fused_model, tmp_path, extension):
+    path = fused_model.save(tmp_path / f"disk_fused.{extension}")
+    with jwst_models.open(path) as model:
+        assert type(model) is jwst_models.IFUCubeModel
+        assert_array_equal(model.data, fused_model.data)
+        assert_allclose(model.meta.wcs(2, 3, 4), fused_model.meta.wcs(2, 3, 4), rtol=1e-13)
+
+
+def test_fits_and_gwcs_coordinates_agree(product, fused_model):
+    z, y, x = np.meshgrid([0, 7.5, 19], [0, 4, 8], [0, 5.5, 11], indexing="ij")
+    ra, dec, wavelength = fused_model.meta.wcs(x, y, z)
+    with fits.open(product) as hdulist:
+        fits_wcs = WCS(hdulist["SCI"].header, hdulist)
+        expected = fits_wcs.pixel_to_world_values(x, y, z)
+    spaxel = 0.0333 / 3600
+    assert_allclose(ra, expected[0], rtol=0, atol=1e-6 * spaxel)
+    assert_allclose(dec, expected[1], rtol=0, atol=1e-6 * spaxel)
+    scale = 1e6 if fits_wcs.wcs.cunit[2] == "m" else 1.0
+    step = 0.7 / 19
+    assert_allclose(wavelength, expected[2] * scale, rtol=0, atol=1e-6 * step)
+
+
+def test_coordinates_give_the_wavelengths(fused_model, wavelength):
+    index = np.arange(len(wavelength))
+    assert_allclose(fused_model.meta.wcs(5 + 0 * index, 4 + 0 * index, index)[2], wavelength, rtol=1e-7)
+    assert_allclose(fused_model.wavetable["wavelength"].ravel(), wavelength, rtol=1e-7)
+
+
+def test_coordinates_hold_to_the_edges_of_the_outer_spaxels(fused_model):
+    assert np.all(np.isfinite(fused_model.meta.wcs(-0.5, 8.5, 0)))
+
+
+def test_specutils_reads_it(product, fused_model, wavelength):
+    specutils = pytest.importorskip("specutils", exc_type=ImportError)
+    spectrum = specutils.Spectrum.read(product)
+    formats = identify_format("read", specutils.Spectrum, product, None, (product,), {})
+    assert formats == ["JWST s3d"]
+    assert spectrum.flux.unit.to_string() == "MJy / sr"
+    assert_allclose(spectrum.spectral_axis.to_value("um"), wavelength, rtol=1e-7)
+    assert_array_equal(np.sort(np.asarray(spectrum.flux.value).ravel()), np.sort(fused_model.data.ravel()))
+
+
+@pytest.mark.skipif(shutil.which("fitsverify") is None, reason="fitsverify is not on PATH")
+def test_fitsverify_finds_no_error(product):
+    result = subprocess.run(["fitsverify", "-e", product], capture_output=True, text=True, check=False)
+    assert "0 error(s)" in result.stdout, result.stdout
+    assert result.returncode == 0
+
+
+def test_arrays_are_stored_once(product):
+    with fits.open(product) as hdulist:
+        assert hdulist["ASDF"].data.nbytes < 20_000
+
+
+def test_set_components_rejects_shapes_that_do_not_agree(fused_model, wavelength):
+    with pytest.raises(ValueError, match=r"basis \(3, 20\); expected .*\(n_wave, k\)"):
+        fused_model.set_components(wavelength, wavelength, np.ones((3, 20)))
+
+
+def test_unknown_names_are_rejected(fused_model):
+    with pytest.raises(ValueError, match="no column"):
+        fused_model.set_table("filters", filtre=["F200W"])
+    with pytest.raises(ValueError, match="different lengths"):
+        fused_model.set_table("filters", filter=["F200W"], pivot=[1.0, 2.0])
+    with pytest.raises(ValueError, match="no entry"):
+        fused_model.set_fusion(mew=1.0)
+
+
+@pytest.mark.parametrize("extension", ["fits", "asdf"])
+def test_numbers_that_are_not_finite_are_dropped(fused_model, tmp_path, extension):
+    fused_model.set_fusion(gamma=np.nan, noise_ratio=None)
+    fused_model.meta.fusion.info_kept = np.inf
+    fused_model.meta.photometry.pixelarea_arcsecsq = np.nan
+    with datamodels.open(fused_model.save(tmp_path / f"x.{extension}")) as model:
+        assert model.meta.fusion.gamma is None
+        assert model.meta.fusion.info_kept is None
+        assert model.meta.photometry.pixelarea_arcsecsq is None
+
+
+def test_long_text_survives(fused_model, tmp_path):
+    names = " ".join(f"jw01288-o001_t001_nircam_f{i}m_i2d.fits" for i in range(9))
+    fused_model.set_fusion(image_files=names)
+    with datamodels.open(fused_model.save(tmp_path / "x.fits")) as model:
+        assert model.meta.fusion.image_files == names
+
+
+def test_text_that_fits_can_not_hold_does_not_stop_a_run(fused_model, tmp_path):
+    fused_model.set_fusion(asn_name="étoile_asn.json")
+    with datamodels.open(fused_model.save(tmp_path / "x.fits")) as model:
+        assert model.meta.fusion.asn_name == "?toile_asn.json"

@@ -1,0 +1,76 @@
+"""Files are written whole or not at all."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from jwst_fusion import datamodels
+from jwst_fusion.datamodels import FusedCubeModel
+
+
+@pytest.fixture
+def model():
+    return FusedCubeModel(data=np.ones((2, 3, 4), dtype=np.float32))
+
+
+@pytest.mark.parametrize("extension", ["fits", "asdf"])
+@pytest.mark.parametrize("options", [{}, {"overwrite": True}])
+def test_save_replaces_a_file(model, tmp_path, extension, options):
+    path = tmp_path / f"x.{extension}"
+    model.save(path)
+    model.data[...] = 2
+    assert model.save(str(path), **options) == str(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    with datamodels.open(path) as found:
+        assert found.data[0, 0, 0] == 2
+        assert found.meta.filename == path.name
+
+
+@pytest.mark.parametrize("extension", ["fits", "asdf"])
+def test_save_can_spare_a_file(model, tmp_path, extension):
+    path = tmp_path / f"x.{extension}"
+    path.write_text("precious")
+    with pytest.raises(OSError, match="exists"):
+        model.save(path, overwrite=False)
+    assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("extension", ["fits", "asdf"])
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_failed_save_leaves_the_folder_as_it_was(model, tmp_path, monkeypatch, extension, error):
+    def fail(path):
+        assert path.stat().st_size > 0
+        raise error
+
+    path = tmp_path / f"x.{extension}"
+    monkeypatch.setattr("jwst_fusion.datamodels.base._flush_to_disk", fail)
+    with pytest.raises(type(error)):
+        model.save(path)
+    assert list(tmp_path.iterdir()) == []
+    path.write_text("precious")
+    with pytest.raises(type(error)):
+        model.save(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    assert path.read_text() == "precious"
+
+
+def test_dir_path_and_callable(model, tmp_path):
+    model.meta.filename = "y_s3d.fits"
+    assert model.save("elsewhere/x.fits", dir_path=str(tmp_path)) == str(tmp_path / "x.fits")
+    path = model.save(lambda name: name.replace("x", "z"), dir_path=tmp_path)
+    assert path == str(tmp_path / "z.fits")
+    assert fits.getval(path, "FILENAME") == "z.fits"
+
+
+def test_permissions_are_those_of_any_new_file(model, tmp_path):
+    other = tmp_path / "other"
+    other.touch()
+    model.save(tmp_path / "x.fits")
+    assert (tmp_path / "x.fits").stat().st_mode == other.stat().st_mode
+
+
+def test_wrong_names_are_told(model, tmp_path):
+    with pytest.raises(ValueError, match=r"unknown file type '\.txt'"):
+        model.save(tmp_path / "x.txt")
+    with pytest.raises(FileNotFoundError, match="not a folder"):
+        model.save(tmp_path / "missing" / "x.fits")

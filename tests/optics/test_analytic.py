@@ -1,0 +1,213 @@
+"""Tests of the analytic OTFs."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.optics.analytic import (
+    LONG_WAVEFRONT,
+    PERFECT_WAVEFRONT,
+    SHORT_WAVEFRONT,
+    IFUOptics,
+    NIRCamOptics,
+    nircam_otf,
+    nirspec_otf,
+    telescope_otf,
+)
+from jwst_fusion.optics.frequencies import grid_frequencies
+from jwst_fusion.optics.psf import encircled_energy, fwhm, psf_image
+from jwst_fusion.optics.pupil import autocorrelation, pupil_amplitude
+from jwst_fusion.optics.throughput import channel, pivot_wavelength
+
+NIRCAM = {"position_angle_v3": 40.0, "detector_pixel": 0.031, "image_pixel": 0.0308, "pixfrac": 1.0}
+NIRSPEC = {
+    "position_angle_v3": 40.0,
+    "position_angle_aperture": 178.97,
+    "spaxel": 0.1,
+    "spaxel_position_angle": 10.0,
+}
+MODELS = [
+    partial(telescope_otf, position_angle_v3=40.0),
+    partial(nircam_otf, **NIRCAM),
+    partial(nirspec_otf, **NIRSPEC),
+    partial(nirspec_otf, **NIRSPEC, parameters=IFUOptics(blur="gaussian", extra_blur=0.02)),
+]
+
+
+def frequencies(position_angle, frequency):
+    """East and north parts of frequencies [cycles/arcsec] along a position angle [deg]."""
+    angle = np.deg2rad(position_angle)
+    return np.multiply(frequency, np.sin(angle)), np.multiply(frequency, np.cos(angle))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("F115W", 0.039),
+        ("F182M", 0.063),
+        ("F200W", 0.068),
+        ("F212N", 0.072),
+        ("F356W", 0.121),
+        ("F444W", 0.150),
+    ],
+)
+def test_optical_fwhm_and_encircled_energy(name, expected):
+    wavefront = SHORT_WAVEFRONT if channel(name) == "short" else LONG_WAVEFRONT
+    otf = partial(telescope_otf, position_angle_v3=0.0, wavefront=wavefront)
+    wavelength = pivot_wavelength(name, "MULTIPLE")
+    psf = psf_image(otf, wavelength, (512, 512), expected / 5)
+    assert fwhm(psf, expected / 5) == pytest.approx(expected, rel=0.03)
+    assert psf.sum() == pytest.approx(1)
+    assert psf.min() > -1e-7
+    energy = encircled_energy(psf, expected / 5, expected * np.array([0.5, 1.5, 5, 20]))
+    assert np.all(np.diff(energy) > 0)
+    assert np.all(energy > [0.25, 0.6, 0.8, 0.93])
+    assert np.all(energy < [0.5, 0.85, 0.95, 1.0])
+
+
+def test_pixels_widen_the_psf():
+    psf = psf_image(partial(nirspec_otf, **NIRSPEC), 2.0, (256, 256), 0.025)
+    assert fwhm(psf, 0.025) == pytest.approx(0.13, abs=0.008)
+    gaussian = partial(nirspec_otf, **NIRSPEC, parameters=IFUOptics(blur="gaussian"))
+    assert fwhm(psf_image(gaussian, 2.0, (256, 256), 0.025), 0.025) == pytest.approx(0.135, abs=0.01)
+    extra = partial(nirspec_otf, **NIRSPEC, parameters=IFUOptics(extra_blur=0.06))
+    assert fwhm(psf_image(extra, 2.0, (256, 256), 0.025), 0.025) > 0.16
+    nircam = fwhm(psf_image(partial(nircam_otf, **NIRCAM), 2.0, (256, 256), 0.02), 0.02)
+    assert 0.072 < nircam < 0.085
+
+
+@pytest.mark.parametrize("otf", MODELS)
+def test_otf_is_even_bounded_and_normalised(otf):
+    rng = np.random.default_rng(1)
+    east, north = rng.uniform(-20, 20, (2, 30, 20))
+    wavelength = np.array([1.0, 1.7, 2.2])
+    values = otf(wavelength, east, north)
+    assert values.shape == (3, 30, 20)
+    np.testing.assert_allclose(values, otf(wavelength, -east, -north), atol=1e-6)
+    assert abs(values).max() <= 1
+    np.testing.assert_allclose(otf(wavelength, 0.0, 0.0), 1, atol=1e-12)
+    np.testing.assert_allclose(otf(1.7, east, north)[0], values[1])
+    beyond = np.hypot(east, north) > 6.61 / (1.7e-6 * 206264.8)
+    assert not values[1][beyond].any()
+
+
+def test_otf_agrees_with_direct_transform_of_the_pupil():
+    wavelength, spacing, cell, half = 2.0, 6.4e-3, 0.012, 32
+    amplitude = pupil_amplitude(spacing=spacing).astype(float)
+    position = (np.arange(amplitude.shape[0]) - (amplitude.shape[0] - 1) / 2) * spacing
+    step = np.deg2rad(cell / 3600)
+    kernel = np.exp(2j * np.pi * np.outer(np.arange(-half, half + 1) * step, position) / (wavelength * 1e-6))
+    field = kernel @ amplitude @ kernel.T * spacing**2
+    direct = abs(field) ** 2 * (step / (wavelength * 1e-6)) ** 2 / (amplitude.sum() * spacing**2)
+    otf = partial(telescope_otf, position_angle_v3=0.0, wavefront=PERFECT_WAVEFRONT)
+    psf = psf_image(otf, wavelength, (1024, 1024), cell)
+    centre = psf[512 - half : 513 + half, 512 - half : 513 + half]
+    # V2 lies to the east, against x
+    np.testing.assert_allclose(centre, direct[:, ::-1], atol=1e-4 * direct.max())
+
+
+def test_wavefront_error_is_the_structure_function():
+    east, north = frequencies(75.0, np.linspace(0.5, 12, 20))
+    angle = {"position_angle_v3": 0.0}
+    ratio = telescope_otf(2.0, east, north, **angle) / telescope_otf(
+        2.0, east, north, **angle, wavefront=PERFECT_WAVEFRONT
+    )
+    baseline = np.hypot(east, north) * 2e-6 * 206264.806
+    variance = (2 * np.pi * 69.6e-9 / 2e-6) ** 2
+    np.testing.assert_allclose(ratio[0], np.exp(-variance * (1 - np.exp(-baseline / 0.33))), rtol=1e-6)
+
+
+def test_an_artificial_pupil_turns_with_v3():
+    n, spacing = 400, 0.02
+    v2, v3 = np.meshgrid(*2 * [(np.arange(n) - (n - 1) / 2) * spacing])
+    turned = np.deg2rad(30.0)
+    along, across = v2 * np.cos(turned) + v3 * np.sin(turned), v3 * np.cos(turned) - v2 * np.sin(turned)
+    slit = autocorrelation(np.exp(-((along / 1.0) ** 2) - (across / 0.4) ** 2), spacing)
+    otf = partial(telescope_otf, position_angle_v3=25.0, wavefront=PERFECT_WAVEFRONT, pupil=slit)
+    cell = 0.03
+    psf = psf_image(otf, 2.0, (128, 128), cell)
+    north, west = np.meshgrid(*2 * [(np.arange(128) - 64) * cell], indexing="ij")
+    east = -west
+    moments = [(psf**2 * a).sum() for a in (2 * east * north, north**2 - east**2)]
+    # The pupil is long 30 deg from V2 to V3, its PSF from V3 to -V2: at 25 - 30 deg.
+    assert np.rad2deg(0.5 * np.arctan2(*moments)) == pytest.approx(-5.0, abs=0.1)
+
+
+def test_the_spike_of_strut_3_lies_along_v2():
+    cell, angle = 0.02, 20.0
+    otf = partial(telescope_otf, position_angle_v3=angle)
+    psf = psf_image(otf, 2.0, (512, 512), cell)
+    north, west = np.meshgrid(*2 * [(np.arange(512) - 256) * cell], indexing="ij")
+    radius, position_angle = np.hypot(north, west), np.rad2deg(np.arctan2(-west, north))
+
+    def brightness(at):
+        near = abs((position_angle - at + 90) % 180 - 90) < 2
+        return psf[near & (radius > 1) & (radius < 3)].mean()
+
+    minor = brightness(angle + 90)
+    assert minor > 5 * max(brightness(angle + 90 + turn) for turn in (-60, 60))
+    assert minor > 3 * brightness(90 - angle)
+    assert min(brightness(angle + turn) for turn in (-60, 0, 60)) > 3 * brightness(angle + 30)
+
+
+def test_boxes_lie_along_their_axes():
+    zero = 1 / 0.104
+    angle = 20.0
+    otf = partial(
+        nirspec_otf,
+        1.0,
+        position_angle_v3=0.0,
+        position_angle_aperture=angle,
+        spaxel=0.0,
+        spaxel_position_angle=0.0,
+    )
+    for along in (angle, angle + 90):
+        assert abs(otf(*frequencies(along, zero))).max() < 1e-10
+    for along in (-angle, 90 - angle, angle + 45):
+        assert abs(otf(*frequencies(along, zero))).max() > 1e-3
+    spaxel = partial(
+        nirspec_otf,
+        1.0,
+        position_angle_v3=0.0,
+        position_angle_aperture=0.0,
+        spaxel=0.1,
+        spaxel_position_angle=-35.0,
+        parameters=IFUOptics(element=0.0),
+    )
+    assert abs(spaxel(*frequencies(-35.0, 10.0))).max() < 1e-10
+    assert abs(spaxel(*frequencies(35.0, 10.0))).max() > 1e-3
+    image = partial(nircam_otf, 1.0, **{**NIRCAM, "detector_pixel": 0.1, "image_pixel": 0.0, "pixfrac": 0.5})
+    assert abs(image(*frequencies(40.0, 10.0))).max() < 1e-10
+    assert abs(image(*frequencies(-40.0, 10.0))).max() > 1e-3
+
+
+def test_nircam_channel_follows_wavelength_or_the_caller():
+    east, north = grid_frequencies((16, 16), np.diag([-0.03, 0.03]))
+    both = nircam_otf([2.3, 2.4], east, north, **NIRCAM)
+    short = nircam_otf([2.3, 2.4], east, north, **NIRCAM, channel="short")
+    long = nircam_otf([2.3, 2.4], east, north, **NIRCAM, channel="long")
+    np.testing.assert_array_equal(both, [short[0], long[1]])
+    assert abs(short - long).max() > 0.01
+    bare = NIRCamOptics(PERFECT_WAVEFRONT, PERFECT_WAVEFRONT, 0.0, 0.0, 0.0)
+    pixels = {**NIRCAM, "detector_pixel": 0.0, "image_pixel": 0.0}
+    np.testing.assert_allclose(
+        nircam_otf(2.0, east, north, **pixels, parameters=bare),
+        telescope_otf(2.0, east, north, position_angle_v3=40.0, wavefront=PERFECT_WAVEFRONT),
+    )
+
+
+def test_bad_parameters_are_rejected():
+    with pytest.raises(ParameterError, match="wavelength"):
+        telescope_otf(-1.0, 0.0, 0.0, position_angle_v3=0.0)
+    with pytest.raises(ParameterError, match="position angle"):
+        telescope_otf(1.0, 0.0, 0.0, position_angle_v3=float("nan"))
+    with pytest.raises(ParameterError, match="detector_pixel"):
+        nircam_otf(2.0, 0.0, 0.0, **{**NIRCAM, "detector_pixel": -1.0})
+    with pytest.raises(ParameterError, match="channel"):
+        nircam_otf(2.0, 0.0, 0.0, **NIRCAM, channel="middle")
+    with pytest.raises(ParameterError, match="blur"):
+        nirspec_otf(2.0, 0.0, 0.0, **NIRSPEC, parameters=IFUOptics(blur="none"))
+    with pytest.raises(ParameterError, match="extra_blur nan"):
+        IFUOptics(extra_blur=float("nan"))

@@ -1,0 +1,131 @@
+"""Tests of the NIRCam throughputs and bandpasses."""
+
+import numpy as np
+import pytest
+
+from jwst_fusion.exceptions import InputError, ParameterError
+from jwst_fusion.optics import throughput
+from jwst_fusion.optics.throughput import (
+    bandpass,
+    channel,
+    effective_filter,
+    filter_names,
+    pivot_wavelength,
+    transmission,
+)
+
+WAVELENGTH = np.arange(1.66, 3.17, 0.000396)
+
+
+@pytest.mark.parametrize(
+    ("filter", "pupil", "expected"),
+    [
+        ("F150W2", "F162M", "F162M"),
+        ("F150W2", "F164N", "F164N"),
+        ("F322W2", "F323N", "F323N"),
+        ("F444W", "F405N", "F405N"),
+        ("F444W", "F466N", "F466N"),
+        ("F444W", "F470N", "F470N"),
+        ("F162M", "F162M", "F162M"),
+        ("F182M", "CLEAR", "F182M"),
+        (" f200w ", "clear", "F200W"),
+    ],
+)
+def test_effective_filter(filter, pupil, expected):
+    assert effective_filter(filter, pupil) == expected
+
+
+@pytest.mark.parametrize(
+    ("filter", "pupil", "words"),
+    [
+        ("F999W", "CLEAR", "FILTER=F999W"),
+        (None, "CLEAR", "FILTER=None"),
+        ("F200W", "MASKRND", "PUPIL=MASKRND"),
+        ("F200W", None, "PUPIL=None"),
+        ("F200W", "F405N", "expected FILTER=F444W"),
+    ],
+)
+def test_effective_filter_rejects(filter, pupil, words):
+    with pytest.raises(InputError, match=words):
+        effective_filter(filter, pupil)
+
+
+def test_pivot_wavelengths_match_the_table():
+    assert len(filter_names()) == 29
+    for name in filter_names():
+        assert pivot_wavelength(name, "MULTIPLE") == pytest.approx(
+            throughput._table()[name]["pivot"], abs=1e-3
+        )
+    assert pivot_wavelength("F182M", "A") == pytest.approx(1.845, abs=2e-3)
+
+
+def test_modules_differ_and_multiple_is_their_mean():
+    a, b, both = (transmission("F444W", m)[1] for m in ("A", "B", "MULTIPLE"))
+    np.testing.assert_allclose(both, 0.5 * (a + b))
+    assert abs(a - b).max() > 0.02 * a.max()
+    with pytest.raises(InputError, match="MODULE=C"):
+        transmission("F444W", "C")
+    with pytest.raises(ValueError, match="read-only"):
+        a[0] = 1
+
+
+def test_channel():
+    assert [channel(name) for name in ("F115W", "F212N", "F250M", "F444W")] == [
+        "short",
+        "short",
+        "long",
+        "long",
+    ]
+
+
+@pytest.mark.parametrize("name", ["F182M", "F187N", "F200W", "F210M", "F212N"])
+def test_bandpass_of_flat_and_sloped_spectra(name):
+    weights, covered = bandpass(name, "B", WAVELENGTH)
+    assert weights.sum() == pytest.approx(1.0, abs=1e-12)
+    assert weights.min() >= 0
+    assert 0.99 < covered <= 1.0
+    grid, curve = transmission(name, "B")
+    expected = np.trapezoid(curve, grid) / np.trapezoid(curve / grid, grid)  # photon-weighted mean of l
+    assert weights @ WAVELENGTH == pytest.approx(expected, rel=1e-5)
+
+
+def test_bandpass_of_few_wide_channels_integrates():
+    wavelength = np.linspace(2.0, 2.25, 6)
+    weights, covered = bandpass("F212N", "A", wavelength)
+    assert covered == pytest.approx(1.0, abs=1e-6)
+    assert weights @ wavelength == pytest.approx(2.12, abs=0.03)
+
+
+def test_covered_fraction_counts_missing_channels():
+    weights, covered = bandpass("F182M", "B", WAVELENGTH)
+    usable = WAVELENGTH > 1.845
+    half, share = bandpass("F182M", "B", WAVELENGTH, usable=usable)
+    assert share == pytest.approx(weights[usable].sum() * covered)
+    assert half.sum() == pytest.approx(1.0)
+    assert not half[~usable].any()
+    trimmed, trimmed_share = bandpass("F182M", "B", WAVELENGTH[usable])
+    np.testing.assert_allclose(trimmed, half[usable], atol=1e-12)
+    assert trimmed_share == pytest.approx(share)
+
+
+def test_channels_do_not_reach_into_a_gap():
+    keep = (WAVELENGTH < 1.80) | (WAVELENGTH > 1.88)
+    _, masked = bandpass("F182M", "B", WAVELENGTH, usable=keep)
+    weights, cut = bandpass("F182M", "B", WAVELENGTH[keep])
+    assert cut == pytest.approx(masked, abs=1e-6)
+    assert weights.max() < 0.01
+
+
+def test_bandpass_beyond_the_cube_is_zero():
+    weights, covered = bandpass("F444W", "A", WAVELENGTH)
+    assert covered == 0.0
+    assert not weights.any()
+
+
+def test_bandpass_rejects():
+    with pytest.raises(ParameterError, match="ascend"):
+        bandpass("F182M", "A", WAVELENGTH[::-1])
+    with pytest.raises(ParameterError, match="two channels"):
+        bandpass("F182M", "A", [1.8])
+    with pytest.raises(ParameterError, match="mask of shape"):
+        bandpass("F182M", "A", WAVELENGTH, usable=[True])
