@@ -55,8 +55,8 @@ def cube_product(model):
     wavelength = _wavelengths(model, name)
     if wavelength.size != data.shape[0] or not (np.diff(wavelength) > 0).all():
         raise InputError(
-            f"{name}: {wavelength.size} wavelengths for {data.shape[0]} planes, or not ascending; rebuild the "
-            "cube with cube_build"
+            f"{name}: {wavelength.size} wavelengths for {data.shape[0]} planes, or not ascending; rebuild "
+            "the cube with cube_build"
         )
     wcs = celestial_wcs(model, name)
     pa_v3, pa_aperture = model.meta.pointing.pa_v3, model.meta.aperture.position_angle

@@ -71,7 +71,8 @@ def _ratio_of_means(observation, band, bandpass):
     if x.mean() <= 0 or y.mean() <= 0:
         raise InputError(
             f"{band.filter}: mean brightness of the field is {y.mean():.3g} MJy/sr in the image and "
-            f"{x.mean():.3g} in the cube: no ratio can be taken; use data whose background has not been subtracted"
+            f"{x.mean():.3g} in the cube: no ratio can be taken; "
+            "use data whose background has not been subtracted"
         )
     scale = y.mean() / x.mean()
     residual = y - scale * x

@@ -8,6 +8,7 @@ from scipy.fft import next_fast_len, rfft2
 from threadpoolctl import threadpool_limits
 
 from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.optics.psf import fwhm
 from jwst_fusion.optics.transfer import transfer_functions
 
 from .forward import compress_cube, gradient_power, image_term
@@ -25,6 +26,9 @@ GUARD = 0.5
 
 #: Least share of the data that counts as degrees of freedom of the residuals.
 MIN_FREEDOM = 0.05
+
+#: Channels at which the width of the point spread function is measured.
+RESOLUTION_SAMPLES = 16
 
 #: Median of the chi-squared distribution with one degree of freedom.
 CHI2_MEDIAN = 0.4549364
@@ -172,7 +176,8 @@ def fuse(observation, settings=None):
             100 * subspace.info_kept,
         )
         problem = build_problem(observation, subspace, settings)
-        problem, solution = solve_and_weigh(problem, settings)
+        point = subspace.whitened_basis.T @ (subspace.mean_spectrum * subspace.weights)
+        problem, solution = solve_and_weigh(problem, settings, point)
     tuning = "variance components" if settings.gamma is None and settings.reweightings else "manual"
     return _result(observation, subspace, problem, solution, tuning)
 
@@ -212,7 +217,7 @@ def build_problem(observation, subspace, settings):
     )
 
 
-def solve_and_weigh(problem, settings):
+def solve_and_weigh(problem, settings, point=None):
     """
     Solve, with the variance of each instrument's residuals as its weight.
 
@@ -227,6 +232,8 @@ def solve_and_weigh(problem, settings):
         The objective with weights from the stated noise.
     settings : FusionSettings
         Settings; a given ``gamma`` is kept, and only the common level is estimated.
+    point : ndarray, shape (k,), optional
+        Coefficients of a point source whose response is wanted.
 
     Returns
     -------
@@ -240,7 +247,13 @@ def solve_and_weigh(problem, settings):
         start = None if solution is None else solution.coefficients
         last = update == settings.reweightings
         rtol = settings.rtol if last else min(LOOSER * settings.rtol, 0.1)
-        solution = solve(problem, start=start, rtol=rtol, max_iterations=settings.max_iterations)
+        solution = solve(
+            problem,
+            start=start,
+            rtol=rtol,
+            max_iterations=settings.max_iterations,
+            point=point if last else None,
+        )
         if last:
             break
         image_variance, cube_variance = residual_variances(problem, solution)
@@ -320,8 +333,23 @@ def _result(observation, subspace, problem, solution, tuning):
         tuning=tuning,
         iterations=solution.iterations,
         converged=solution.converged,
-        resolution=np.full(observation.cube.wavelength.shape, np.nan),
+        resolution=_resolution(subspace, solution.response, observation),
     )
+
+
+def _resolution(subspace, response, observation):
+    """FWHM [arcsec] per channel of the response to a point source of the mean spectrum."""
+    wavelength = observation.cube.wavelength
+    point = subspace.whitened_basis.T @ (subspace.mean_spectrum * subspace.weights)
+    level = subspace.basis @ point
+    bright = np.flatnonzero((subspace.weights > 0) & (level > 0.1 * np.abs(level).max()))
+    widths = np.full(wavelength.size, np.nan)
+    if bright.size == 0:
+        return widths
+    sampled = np.unique(bright[np.linspace(0, bright.size - 1, RESOLUTION_SAMPLES).astype(int)])
+    cell = observation.grid.cell_size
+    measured = [fwhm(np.tensordot(subspace.basis[i], response, axes=1), cell) for i in sampled]
+    return np.interp(wavelength, wavelength[sampled], measured)
 
 
 def _dropped_variance(subspace):

@@ -105,6 +105,8 @@ class Solution:
         Norm of the preconditioned residual over that of the right-hand side.
     converged : bool
         Whether ``residual`` reached the tolerance.
+    response : ndarray, shape (k, ny, nx), or None
+        What the fusion makes of a point source in the middle cell, if all data were there.
     """
 
     coefficients: np.ndarray
@@ -114,9 +116,10 @@ class Solution:
     iterations: int
     residual: float
     converged: bool
+    response: np.ndarray | None = None
 
 
-def solve(problem, *, start=None, rtol=1e-5, max_iterations=200):
+def solve(problem, *, start=None, rtol=1e-5, max_iterations=200, point=None):
     """
     Minimise the objective.
 
@@ -133,6 +136,8 @@ def solve(problem, *, start=None, rtol=1e-5, max_iterations=200):
         Tolerance of the preconditioned residual.
     max_iterations : int, optional
         Largest number of iterations.
+    point : ndarray, shape (k,), optional
+        Coefficients of a point source whose response is wanted.
 
     Returns
     -------
@@ -149,22 +154,34 @@ def solve(problem, *, start=None, rtol=1e-5, max_iterations=200):
         float((groups.multiplicity * np.einsum("gij,gji->g", inverse, part).real).sum())
         for part in (cube, image)
     ]
-    del cube, image
 
-    def precondition(values):
+    def apply(blocks, values):
         members = groups.gather(rfft2(values)).transpose(1, 0, 2).reshape(groups.n_groups, -1, 1)
-        members = (inverse @ members).reshape(groups.n_groups, k, -1).transpose(1, 0, 2)
+        members = (blocks @ members).reshape(groups.n_groups, k, -1).transpose(1, 0, 2)
         return irfft2(groups.scatter(members), s=groups.shape)
 
+    response = None
+    if point is not None:
+        response = apply(inverse, apply(cube, _point(groups, point)) + apply(image, _point(groups, point)))
+    del cube, image
     coefficients, iterations, residual = conjugate_gradients(
         problem.normal,
         problem.right_hand_side(),
-        precondition,
+        lambda values: apply(inverse, values),
         start=start,
         rtol=rtol,
         max_iterations=max_iterations,
     )
-    return Solution(coefficients, covariance, *counts, iterations, residual, residual <= rtol)
+    return Solution(coefficients, covariance, *counts, iterations, residual, residual <= rtol, response)
+
+
+def _point(groups, coefficients):
+    """Place a point source in the cell nearest the centre of the middle spaxel."""
+    d = groups.decimation_factor
+    row, column = (n // 2 * d + (d - 1) // 2 for n in groups.spaxel_shape)
+    scene = np.zeros((len(coefficients), *groups.shape))
+    scene[:, row, column] = coefficients
+    return scene
 
 
 def _cell_covariance(inverse, share, k):

@@ -54,11 +54,10 @@ class CoregisterStep(BaseStep):
             alignment=self.alignment,
             capture=self.capture,
         )
-        observation, noise_ratio = coregister(
-            adapters.cube_product(inputs.cube),
-            [adapters.image_product(image) for image in inputs.images],
-            settings,
-        )
+        cube = adapters.cube_product(inputs.cube)
+        images = [adapters.image_product(image) for image in inputs.images]
+        log.info("Read %s and %d images: %s", cube.name, len(images), ", ".join(i.filter for i in images))
+        observation, noise_ratio = coregister(cube, images, settings)
         result = adapters.coregistered_model(observation, inputs.cube, noise_ratio)
         result.set_fusion(
             asn_name=inputs.association,
