@@ -11,6 +11,9 @@ from scipy.ndimage import map_coordinates
 
 from jwst_fusion.quality.metrics import psnr, spectral_angle, ssim
 
+#: Brightness, over that of the brightest cells, below which a spectrum is mostly noise.
+FAINT = 0.05
+
 
 def cells_on_truth(fused_header, truth_header):
     """Whole-cell position (row, column) of the fused cube's first cell in the truth."""
@@ -62,11 +65,13 @@ def main():
     stem = parser.parse_args().stem
     fused, truth, upsampled, filters, _, parameters = load(stem)
 
-    print(f"\n{'':<28}{'fused':>10}{'bicubic':>10}")
-    rows = (("PSNR [dB]", psnr, "8.2f"), ("spectral angle [rad]", spectral_angle, "8.4f"))
-    for name, measure, form in rows:
-        values = [format(measure(truth, cube), form) for cube in (fused, upsampled)]
-        print(f"{name:<28}{values[0]:>10}{values[1]:>10}")
+    mean = truth.mean(axis=0)
+    bright = np.isfinite(fused).any(axis=0) & (mean > FAINT * np.percentile(mean, 99))
+    print(f"\n{'against the truth':<28}{'fused':>10}{'bicubic':>10}")
+    values = [f"{psnr(truth, cube):8.2f}" for cube in (fused, upsampled)]
+    print(f"{'PSNR [dB]':<28}{values[0]:>10}{values[1]:>10}")
+    values = [f"{spectral_angle(truth[:, bright], cube[:, bright]):8.4f}" for cube in (fused, upsampled)]
+    print(f"{'spectral angle [rad]':<28}{values[0]:>10}{values[1]:>10}")
     planes = np.flatnonzero(np.isfinite(fused).any(axis=(1, 2)))[::40]
     values = [f"{np.mean([ssim(truth[i], cube[i]) for i in planes]):8.4f}" for cube in (fused, upsampled)]
     print(f"{'SSIM':<28}{values[0]:>10}{values[1]:>10}")

@@ -47,15 +47,15 @@ def channel_noise(data, error, footprint):
     positive = np.where(errors > 0, errors, np.nan)
     filled = np.isfinite(positive).any(axis=1)
     stated[np.flatnonzero(known)[filled]] = np.nanmedian(positive[filled], axis=1)
-    shape = np.where(np.isfinite(stated), stated, 1.0) if np.isfinite(stated).any() else np.ones(known.size)
+    told = np.isfinite(stated)
+    channel = np.arange(known.size)
+    shape = np.interp(channel, channel[told], stated[told]) if told.any() else np.ones(known.size)
 
-    level = scatter / shape
+    around = np.pad(shape**2, 1, mode="edge")
+    level = scatter / np.sqrt((around[:-2] + 4 * around[1:-1] + around[2:]) / 6)
     measured = np.isfinite(level) & (level > 0)
     if not measured.any():
         return np.where(known, stated, np.nan), float("nan")
-    smooth = median_filter(level[measured], size=min(WINDOW, measured.sum()), mode="nearest")
-    channel = np.arange(known.size)
+    smooth = median_filter(level[measured], size=min(WINDOW, measured.sum()), mode="reflect")
     noise = np.interp(channel, channel[measured], smooth) * shape
-    return np.where(known, noise, np.nan), float(np.median(smooth)) if np.isfinite(stated).any() else float(
-        "nan"
-    )
+    return np.where(known, noise, np.nan), float(np.median(smooth)) if told.any() else float("nan")

@@ -32,7 +32,8 @@ def resample_image(image, grid, offset=(0.0, 0.0)):
     -------
     data, error : ndarray, shape (ny, nx)
         Surface brightness and its error [MJy/sr]; NaN outside the image and next to bad pixels. Errors
-        are those of linear interpolation, which ignores the correlation between drizzled pixels.
+        are those of linear interpolation, which ignores the correlation between drizzled pixels; a pixel
+        without a stated error takes its neighbour's.
     """
     rows, columns = np.indices(grid.shape)
     ra, dec = grid_wcs(grid, offset).wcs_pix2world(columns.ravel(), rows.ravel(), 0)
@@ -48,8 +49,9 @@ def resample_image(image, grid, offset=(0.0, 0.0)):
         return nothing, nothing.copy()
     lost = map_coordinates(bad.astype(np.float32), (y, x), order=1, mode="constant", cval=1.0) > 1e-6
     values = map_coordinates(fill_nearest(data), (y, x), order=3, mode="mirror")
-    known = np.isfinite(variance)
-    errors = np.sqrt(map_coordinates(np.where(known, variance, 0.0), (y, x), order=1, mode="nearest"))
+    stated = variance > 0
+    variance = fill_nearest(np.where(stated, variance, np.nan)) if stated.any() else np.zeros_like(variance)
+    errors = np.sqrt(map_coordinates(variance, (y, x), order=1, mode="nearest"))
     values[lost], errors[lost] = np.nan, np.nan
     return values.reshape(grid.shape), errors.reshape(grid.shape)
 

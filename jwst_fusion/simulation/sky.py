@@ -31,7 +31,7 @@ def shift_position(position, east, north):
 
 def offset_between(start, end):
     """
-    Measure the offset of a sky position from another.
+    Measure the offset of a sky position from another, in the frame of the first.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ def offset_between(start, end):
     Returns
     -------
     (float, float)
-        East, the difference in right ascension times the cosine of the start's declination, and north
-        [arcsec].
+        East and north [arcsec], as `astropy.coordinates.SkyCoord.spherical_offsets_to` gives them, and
+        as cube_build takes them back in its offset file.
     """
-    difference = (end[0] - start[0] + 180.0) % 360.0 - 180.0
-    return difference * np.cos(np.radians(start[1])) * 3600, (end[1] - start[1]) * 3600
+    east, north = SkyCoord(*start, unit="deg").spherical_offsets_to(SkyCoord(*end, unit="deg"))
+    return float(east.arcsec), float(north.arcsec)
 
 
 def polygon(positions):

@@ -1,0 +1,33 @@
+"""The wavelength ranges of the symmetric fusion (paper, Table D.2)."""
+
+import numpy as np
+import pytest
+
+from jwst_fusion.coregistration.ranges import fusion_range
+from jwst_fusion.optics.throughput import transmission
+
+
+@pytest.mark.parametrize(
+    ("filters", "limits"),
+    [
+        (["F115W"], (0.97, 1.355)),
+        (["F162M", "F164N"], (1.49, 1.89)),
+        (["F182M", "F187N", "F200W", "F210M", "F212N"], (1.66, 2.30)),
+        (["F300M", "F323N", "F335M", "F356W", "F360M"], (2.87, 3.98)),
+        (["F460M", "F466N", "F470N"], (4.35, 5.10)),
+    ],
+)
+def test_table_d2(filters, limits):
+    assert fusion_range(filters) == limits
+    for name in filters:
+        assert fusion_range([name]) == limits
+    assert fusion_range(filters[::-1]) == limits
+
+
+@pytest.mark.parametrize("filters", [["F150W"], ["F162M", "F182M"], ["F430M", "F460M"]])
+def test_other_sets_take_the_range_of_their_throughputs(filters):
+    low, high = fusion_range(filters)
+    supports = [transmission(name, "MULTIPLE")[0] for name in filters]
+    assert low == pytest.approx(min(support[0] for support in supports))
+    assert high == pytest.approx(max(support[-1] for support in supports))
+    assert np.isfinite([low, high]).all()
