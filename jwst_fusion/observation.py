@@ -47,8 +47,10 @@ class ImageProduct:
     ----------
     name : str
         File name, for messages.
-    data, error : ndarray, shape (ny, nx)
-        Surface brightness and its error [MJy/sr]; NaN where bad.
+    data : ndarray, shape (ny, nx)
+        Surface brightness [MJy/sr]; NaN where bad. It may be on disk, and is read in windows only.
+    error, weight : ndarray, shape (ny, nx), or None
+        Error [MJy/sr] and drizzle weight, if stated; no weight means no data.
     wcs : astropy.wcs.WCS
         Celestial WCS of the pixels.
     filter, module : str
@@ -71,6 +73,7 @@ class ImageProduct:
     detector_pixel: float
     image_pixel: float
     pixfrac: float = 1.0
+    weight: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +97,8 @@ class FusionGrid:
         Right ascension and declination [deg] of the centre of the grid, in the cube's frame.
     origin : tuple of int
         Spaxel (y, x) of the cube product, counted from 0, at the grid's first cells; may be negative.
+    field : tuple of slice
+        Rows and columns of the grid's spaxels that are to be fused; the rest is margin.
     """
 
     shape: tuple
@@ -101,6 +106,7 @@ class FusionGrid:
     jacobian: np.ndarray
     centre: tuple = (0.0, 0.0)
     origin: tuple = (0, 0)
+    field: tuple = (slice(None), slice(None))
 
     @property
     def spaxel_shape(self):
@@ -135,6 +141,9 @@ class CubeData:
         Spaxels that the IFU saw.
     position_angle_v3, position_angle_aperture : float
         Position angles of the telescope's V3 axis and of the IFU's y axis [deg E of N].
+    excess_blur : tuple of float
+        Variance of the IFU's blur along the aperture's x and y axis beyond that of the optical model
+        [arcsec^2], as measured against the images; zero where it is not significant.
     """
 
     data: np.ndarray
@@ -144,6 +153,7 @@ class CubeData:
     footprint: np.ndarray
     position_angle_v3: float
     position_angle_aperture: float
+    excess_blur: tuple = (0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,5 +50,8 @@ class Fusion4Pipeline(BasePipeline):
         coregistered = self.coregister.run(input_data)
         cross_calibrated = self.cross_calib.run(coregistered)
         fused = self.fusion.run(cross_calibrated)
+        ran = [step for step in (self.coregister, self.cross_calib, self.fusion) if not step.skip]
+        if ran and self.suffix == self.output_suffix:
+            self.suffix = ran[-1].output_suffix
         log.info("Ending calwebb_fusion4")
         return fused

@@ -1,7 +1,7 @@
 """A synthetic sky of Gaussian blobs, and products of both instruments that look at it."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from astropy import units as u
@@ -49,6 +49,39 @@ def sky_offsets(wcs, shape, centre):
     return -west.reshape(shape), north.reshape(shape)
 
 
+@cache
+def image_otf(name, size, cell):
+    """OTF of an image in a band, for a flat spectrum, on a raster of the sky."""
+    wavelength, throughput = transmission(name, "B")
+    edges = np.interp([0.002, 0.998], np.cumsum(throughput) / throughput.sum(), wavelength)
+    at = np.linspace(*edges, 7)
+    weights = np.interp(at, wavelength, throughput / wavelength)
+    pixel = PIXEL[channel(name)]
+    otf = nircam_otf(
+        at,
+        *grid_frequencies((size, size), np.eye(2) * cell),
+        position_angle_v3=PA_V3,
+        detector_pixel=pixel,
+        image_pixel=pixel,
+        pixfrac=1.0,
+        channel=channel(name),
+    )
+    return np.tensordot(weights / weights.sum(), otf, axes=1)
+
+
+@cache
+def cube_otfs(wavelength, angle, size, cell):
+    """OTFs of a cube at wavelengths [um], its y axis at a position angle, on a raster of the sky."""
+    return nirspec_otf(
+        np.array(wavelength),
+        *grid_frequencies((size, size), np.eye(2) * cell),
+        position_angle_v3=PA_V3,
+        position_angle_aperture=PA_APERTURE,
+        spaxel=SPAXEL,
+        spaxel_position_angle=angle,
+    )
+
+
 @dataclass(eq=False)
 class Sky:
     """
@@ -60,25 +93,26 @@ class Sky:
     blobs: tuple
     background: float = 1.0
     centre: tuple = (83.8, -35.0)
-    size: int = 640
-    cell: float = 0.02
+    size: int = 512
+    cell: float = 0.025
 
     @cached_property
     def transform(self):
-        """Fourier transform of the surface brightness, and the frequencies [cycles/arcsec]."""
-        east, north = grid_frequencies((self.size, self.size), np.eye(2) * self.cell)
-        total = np.zeros(east.shape, dtype=complex)
+        """Fourier transform of the surface brightness."""
+        along_x, along_y = np.fft.rfftfreq(self.size, self.cell), np.fft.fftfreq(self.size, self.cell)
+        total = np.zeros((self.size, self.size // 2 + 1), dtype=complex)
         total[0, 0] = self.background * self.size**2
         for x, y, sigma, peak in self.blobs:
-            shape = np.exp(-2 * (np.pi * sigma) ** 2 * (east**2 + north**2))
-            total += peak * 2 * np.pi * (sigma / self.cell) ** 2 * shape * np.exp(
-                -2j * np.pi * (east * x + north * y)
+            row, column = (
+                np.exp(-2 * (np.pi * sigma * f) ** 2 - 2j * np.pi * f * place)
+                for f, place in ((along_x, x), (along_y, y))
             )
-        return total, (east, north)
+            total += peak * 2 * np.pi * (sigma / self.cell) ** 2 * np.outer(column, row)
+        return total
 
-    def seen(self, otf, transform, offsets):
+    def seen(self, otf, offsets):
         """The sky through an OTF at points of the sky (east, north) [arcsec]."""
-        plane = irfft2(transform * otf, s=(self.size, self.size))
+        plane = irfft2(self.transform * otf, s=(self.size, self.size))
         where = offsets[1] / self.cell, offsets[0] / self.cell
         return map_coordinates(plane, where, order=5, mode="grid-wrap")
 
@@ -91,22 +125,8 @@ class Sky:
         pixel = PIXEL[channel(name)]
         shape = (round(field / pixel), round(field / pixel) + 7)
         truth = make_wcs(self.centre, shape, pixel, angle)
-        wavelength, throughput = transmission(name, "B")
-        edges = np.interp([0.002, 0.998], np.cumsum(throughput) / throughput.sum(), wavelength)
-        at = np.linspace(*edges, 7)
-        weights = np.interp(at, wavelength, throughput / wavelength)
-        transform, frequencies = self.transform
-        otf = nircam_otf(
-            at,
-            *frequencies,
-            position_angle_v3=PA_V3,
-            detector_pixel=pixel,
-            image_pixel=pixel,
-            pixfrac=1.0,
-            channel=channel(name),
-        )
-        otf = np.tensordot(weights / weights.sum(), otf, axes=1)
-        data = scale * self.seen(otf, transform, sky_offsets(truth, shape, self.centre))
+        otf = image_otf(name, self.size, self.cell)
+        data = scale * self.seen(otf, sky_offsets(truth, shape, self.centre))
         data += noise * np.random.default_rng(seed).normal(size=shape)
         return ImageProduct(
             name=f"{name.lower()}_i2d.fits",
@@ -125,16 +145,8 @@ class Sky:
         wcs = make_wcs(self.centre, shape, SPAXEL, angle)
         offsets = sky_offsets(wcs, shape, self.centre)
         at = nodes(wavelength[0], wavelength[-1], 5)
-        transform, frequencies = self.transform
-        otfs = nirspec_otf(
-            at,
-            *frequencies,
-            position_angle_v3=PA_V3,
-            position_angle_aperture=PA_APERTURE,
-            spaxel=SPAXEL,
-            spaxel_position_angle=angle,
-        )
-        planes = np.stack([self.seen(otf, transform, offsets) for otf in otfs])
+        otfs = cube_otfs(tuple(at), angle, self.size, self.cell)
+        planes = np.stack([self.seen(otf, offsets) for otf in otfs])
         data = np.tensordot(interpolation_matrix(wavelength, at), planes, axes=1)
         data += noise * np.random.default_rng(seed).normal(size=data.shape)
         return CubeProduct(

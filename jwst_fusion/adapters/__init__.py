@@ -3,6 +3,7 @@
 from .fused import fused_model
 from .inputs import Inputs, open_inputs
 from .observations import coregistered_model, cross_calibrated_model, observation
+from .offsets import write_offsets
 from .products import cube_product, image_product
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "image_product",
     "observation",
     "open_inputs",
+    "write_offsets",
 ]

@@ -33,7 +33,7 @@ def fused_model(observation, result, scores, source):
         The product: the cells of the footprint's bounding box.
     """
     d, cube = observation.grid.decimation_factor, observation.cube
-    box = tuple(_extent(cube.footprint.any(axis=axis)) for axis in (1, 0))
+    box = observation.grid.field
     cells = tuple(slice(b.start * d, b.stop * d) for b in box)
     inside = np.kron(cube.footprint[box], np.ones((d, d), dtype=bool))
     alive = np.isfinite(cube.noise)
@@ -50,6 +50,7 @@ def fused_model(observation, result, scores, source):
     errors = np.sqrt(np.diag(result.covariance))[:, np.newaxis, np.newaxis]
     model.coefficient_errors = np.where(inside, errors, np.nan).astype(np.float32)
     model.set_components(cube.wavelength, result.mean_spectrum, result.basis)
+    datamodels.set_wavelengths(model, cube.wavelength)
     _set_coordinates(model, observation.grid, box, inside, cells)
     _set_tables(model, observation, result, scores, box)
     model.set_fusion(
@@ -70,12 +71,6 @@ def fused_model(observation, result, scores, source):
         chi2_cube=result.cube_chi2,
     )
     return model
-
-
-def _extent(mask):
-    """Slice from the first to the last true value."""
-    at = np.flatnonzero(mask)
-    return slice(int(at[0]), int(at[-1]) + 1)
 
 
 def _scene(result, cells, inside, alive):

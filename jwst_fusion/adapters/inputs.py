@@ -1,9 +1,12 @@
 """What a user hands over: an association, files or models, sorted into one cube and its images."""
 
 import json
+import warnings
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from stdatamodels.exceptions import NoTypeWarning
 from stdatamodels.jwst.datamodels import JwstDataModel
 
 from jwst_fusion import datamodels
@@ -17,7 +20,7 @@ ADVICE = "give one NIRSpec IFU cube (*_s3d.fits) and one NIRCam image (*_i2d.fit
 @dataclass(frozen=True, eq=False)
 class Inputs:
     """
-    The models of one fusion.
+    The models of one fusion; a context that closes the files that it opened.
 
     Attributes
     ----------
@@ -30,12 +33,24 @@ class Inputs:
         without its suffix.
     association : str or None
         File name of the association.
+    opened : tuple of DataModel
+        Models of files that were opened, to be closed.
     """
 
     cube: object
     images: tuple
     product: str
     association: str | None = None
+    opened: tuple = ()
+
+    def __enter__(self):
+        """Enter the context."""
+        return self
+
+    def __exit__(self, *_):
+        """Close the files."""
+        for model in self.opened:
+            model.close()
 
 
 def open_inputs(source, make_path=str):
@@ -76,24 +91,36 @@ def open_inputs(source, make_path=str):
         raise InputError(f"{_name(source)}: one model is not enough to fuse; {ADVICE}")
     else:
         members = list(source)
-    opened = [_open(member) for member in members]
-    cubes = [model for model in opened if _kind(model) == "cube"]
-    images = [model for model in opened if _kind(model) == "image"]
-    for model in opened:
+    models, opened = [], []
+    with ExitStack() as stack:
+        for member in members:
+            model = member if isinstance(member, JwstDataModel) else _open(member)
+            models.append(model)
+            if model is not member:
+                opened.append(stack.enter_context(closing(model)))
+        cube, images = _sort(models, association or "the input")
+        stack.pop_all()
+    product = product or Path(cube.meta.filename or "fusion").stem.removesuffix("_s3d")
+    return Inputs(cube, tuple(images), product, association, tuple(opened))
+
+
+def _sort(models, where):
+    """Tell the one cube from the images."""
+    cubes = [model for model in models if _kind(model) == "cube"]
+    images = [model for model in models if _kind(model) == "image"]
+    for model in models:
         if _kind(model) is None:
             raise InputError(
                 f"{_name(model)}: {_description(model)} is neither a NIRSpec IFU cube nor a NIRCam image; "
                 f"{ADVICE}"
             )
-    where = association or "the input"
     if len(cubes) != 1:
         names = ", ".join(_name(model) for model in cubes)
         found = f"{len(cubes)} NIRSpec IFU cubes ({names})" if cubes else "no NIRSpec IFU cube"
-        raise InputError(f"{where}: {found} among {len(opened)} members, exactly 1 needed; {ADVICE}")
+        raise InputError(f"{where}: {found} among {len(models)} members, exactly 1 needed; {ADVICE}")
     if not images:
-        raise InputError(f"{where}: no NIRCam image among {len(opened)} members, at least 1 needed; {ADVICE}")
-    product = product or Path(cubes[0].meta.filename or "fusion").stem.removesuffix("_s3d")
-    return Inputs(cubes[0], tuple(images), product, association)
+        raise InputError(f"{where}: no NIRCam image among {len(models)} members, at least 1 needed; {ADVICE}")
+    return cubes[0], images
 
 
 def _read_association(path):
@@ -121,7 +148,7 @@ def _members(content, folder, name):
             f"{name}: {len(products)} products, exactly 1 needed; make an association for each fusion"
         )
     product, members = products[0].get("name"), products[0].get("members")
-    if not isinstance(product, str) or not product or Path(product).name != product:
+    if not _can_name_a_file(product):
         raise InputError(f"{name}: product name {product!r} can not name a file; {cure}")
     if not isinstance(members, list) or not all(
         isinstance(member, dict) and isinstance(member.get("expname"), str) for member in members
@@ -136,15 +163,25 @@ def _members(content, folder, name):
     return product, paths
 
 
+def _can_name_a_file(product):
+    """Tell whether a product's name is text without folders, control characters, or nothing but dots."""
+    return (
+        isinstance(product, str)
+        and product.strip(". ") != ""
+        and product.isprintable()
+        and Path(product).name == product
+    )
+
+
 def _open(member):
-    """Open a member as a model."""
-    if isinstance(member, JwstDataModel):
-        return member
+    """Open a member's file as a model."""
     path = Path(member)
     if not path.is_file():
         raise InputError(f"{path}: no such file; {ADVICE}")
     try:
-        return datamodels.open(str(path))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=NoTypeWarning)  # told in open_inputs
+            return datamodels.open_member(str(path))
     except Exception as error:  # noqa: BLE001 - astropy, asdf and stdatamodels raise all kinds for a broken file
         reason = " ".join(str(error).split())
         raise InputError(

@@ -11,52 +11,79 @@ from .products import celestial_wcs, native
 __all__ = ["coregistered_model", "cross_calibrated_model", "observation"]
 
 DO_NOT_USE = 1
+OUTLIER = 16
 NON_SCIENCE = 512
 
 
-def coregistered_model(observation, cube_model, noise_ratio):
+def coregistered_model(coregistration, cube_model):
     """
     Put a co-registered observation into a model.
 
     Parameters
     ----------
-    observation : Observation
+    coregistration : Coregistration
         Cube and images on one grid.
     cube_model : IFUCubeModel
         Source of the metadata.
-    noise_ratio : float
-        Noise of the cube over its stated error.
 
     Returns
     -------
     CoregisteredModel
         All that the next step needs.
     """
+    observation, pointing = coregistration.observation, coregistration.pointing
     grid, cube = observation.grid, observation.cube
     model = datamodels.CoregisteredModel(data=cube.data.astype(np.float32), err=cube.error.astype(np.float32))
     model.update(cube_model)
     unknown = ~np.isfinite(cube.data)
     model.dq = np.where(unknown, DO_NOT_USE, 0).astype(np.uint32)
     model.dq[:, ~cube.footprint] |= NON_SCIENCE
-    info = model.meta.wcsinfo
-    info.crpix1 -= grid.origin[1]
-    info.crpix2 -= grid.origin[0]
+    model.dq[coregistration.outliers] |= OUTLIER
+    _set_celestial(model.meta.wcsinfo, coregistration.wcs, grid.origin)
     datamodels.set_wavelengths(model, cube.wavelength)
     datamodels.assign_wcs(model)
     model.images = np.stack([band.data for band in observation.bands]).astype(np.float32)
     model.image_errors = np.stack([band.error for band in observation.bands]).astype(np.float32)
     model.set_table("channels", wavelength=cube.wavelength, noise=cube.noise)
+    rows, columns = grid.field
     model.set_fusion(
         decimation_factor=grid.decimation_factor,
         alignment=observation.alignment,
-        noise_ratio=noise_ratio,
+        noise_ratio=coregistration.noise_ratio,
         pa_v3_cube=cube.position_angle_v3,
         pa_aperture_cube=cube.position_angle_aperture,
         crop_x=grid.origin[1],
         crop_y=grid.origin[0],
+        field_x=columns.start,
+        field_y=rows.start,
+        field_nx=columns.stop - columns.start,
+        field_ny=rows.stop - rows.start,
+        n_outliers=int(coregistration.outliers.sum()),
+        ifu_excess_x=pointing.excess[0],
+        ifu_excess_y=pointing.excess[1],
+        ifu_excess_err=pointing.excess_error,
+        offset_trend_east=pointing.trend[0],
+        offset_trend_north=pointing.trend[1],
+        offset_trend_err=pointing.trend_error,
     )
     _set_filters(model, observation.bands)
     return model
+
+
+def _set_celestial(info, wcs, origin):
+    """Write a celestial WCS, its first pixel at another origin (y, x), as keywords with PC and CDELT."""
+    matrix, step = wcs.wcs.get_pc(), wcs.wcs.get_cdelt()
+    scale = np.sqrt(abs(np.linalg.det(matrix * step[:, np.newaxis])))
+    matrix = matrix * step[:, np.newaxis] / scale
+    for i in (1, 2):
+        setattr(info, f"ctype{i}", wcs.wcs.ctype[i - 1])
+        setattr(info, f"cunit{i}", "deg")
+        setattr(info, f"crval{i}", float(wcs.wcs.crval[i - 1]))
+        setattr(info, f"crpix{i}", float(wcs.wcs.crpix[i - 1]) - origin[2 - i])
+        setattr(info, f"cdelt{i}", float(scale))
+        for j in (1, 2):
+            setattr(info, f"pc{i}_{j}", float(matrix[i - 1, j - 1]))
+            setattr(info, f"cd{i}_{j}", None)
 
 
 def cross_calibrated_model(observation, coregistered):
@@ -128,6 +155,10 @@ def observation(model):
         jacobian=jacobian / d,
         centre=centre,
         origin=(int(fusion.crop_y), int(fusion.crop_x)),
+        field=(
+            slice(int(fusion.field_y), int(fusion.field_y) + int(fusion.field_ny)),
+            slice(int(fusion.field_x), int(fusion.field_x) + int(fusion.field_nx)),
+        ),
     )
     cube = CubeData(
         data=data,
@@ -137,6 +168,7 @@ def observation(model):
         footprint=cube_footprint(data),
         position_angle_v3=float(fusion.pa_v3_cube),
         position_angle_aperture=float(fusion.pa_aperture_cube),
+        excess_blur=(float(fusion.ifu_excess_x), float(fusion.ifu_excess_y)),
     )
     bandpasses = model.bandpasses if isinstance(model, datamodels.CrossCalibratedModel) else None
     bands = []

@@ -42,15 +42,21 @@ def cube_product(model):
     Raises
     ------
     InputError
-        Wrong unit, or no usable coordinates.
+        Wrong unit, no usable coordinates, or no voxel with data.
     """
     name = model.meta.filename
     _check_unit(model, name)
     data = native(model.data)
-    error = _matching(model, "err", data.shape)
+    error = _if_alike(model, "err", data.shape)
+    error = np.full(data.shape, np.nan, dtype=np.float32) if error is None else native(error)
     bad = ~np.isfinite(data)
     if model.hasattr("dq") and model.dq.shape == data.shape:
         bad |= (np.asarray(model.dq) & DO_NOT_USE) != 0
+    if bad.all():
+        raise InputError(
+            f"{name}: all of its voxels are NaN or flagged DO_NOT_USE; fetch the file again, or rebuild "
+            "the cube with cube_build"
+        )
     data[bad], error[bad] = np.nan, np.nan
     wavelength = _wavelengths(model, name)
     if wavelength.size != data.shape[0] or not (np.diff(wavelength) > 0).all():
@@ -89,7 +95,7 @@ def image_product(model):
     Returns
     -------
     ImageProduct
-        Arrays of native byte order, NaN where no exposure contributes.
+        The arrays as they are.
 
     Raises
     ------
@@ -98,22 +104,15 @@ def image_product(model):
     """
     name = model.meta.filename
     _check_unit(model, name)
-    data = native(model.data)
-    error = _matching(model, "err", data.shape)
-    if model.hasattr("wht") and model.wht.shape == data.shape:
-        data[np.asarray(model.wht) == 0] = np.nan
-    error[~np.isfinite(data)] = np.nan
-    if not (error > 0).any():
-        error = np.where(np.isfinite(data), _pixel_noise(data), np.nan)
-        log.warning(
-            "%s: no errors stated: %.3g MJy/sr taken from the scatter of its pixels",
-            name,
-            np.nanmax(error, initial=0),
-        )
+    data = model.data
+    error, weight = (_if_alike(model, attribute, data.shape) for attribute in ("err", "wht"))
     wcs = celestial_wcs(model, name)
     middle = (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2
     _, jacobian = local_frame(wcs, *middle)
-    band = throughput.effective_filter(model.meta.instrument.filter, model.meta.instrument.pupil)
+    try:
+        band = throughput.effective_filter(model.meta.instrument.filter, model.meta.instrument.pupil)
+    except InputError as problem:
+        raise InputError(f"{name}: {problem}") from problem
     pa_v3 = model.meta.pointing.pa_v3
     if pa_v3 is None:
         pa_v3 = float(np.degrees(np.arctan2(jacobian[0, 1], jacobian[1, 1])))
@@ -129,6 +128,7 @@ def image_product(model):
         detector_pixel=DETECTOR_PIXEL[throughput.channel(band)],
         image_pixel=float(np.sqrt(abs(np.linalg.det(jacobian)))),
         pixfrac=float(model.meta.resample.pixfrac or 1.0),
+        weight=weight,
     )
 
 
@@ -147,18 +147,10 @@ def native(array):
     return np.array(array, dtype=np.float32)
 
 
-def _matching(model, attribute, shape):
-    """Copy of an optional array of the model; NaN if it is not there."""
+def _if_alike(model, attribute, shape):
+    """Give an optional array of the model; None if it is not there, or of another shape."""
     array = getattr(model, attribute, None) if model.hasattr(attribute) else None
-    if array is None or array.shape != shape:
-        return np.full(shape, np.nan, dtype=np.float32)
-    return native(array)
-
-
-def _pixel_noise(data):
-    """Noise of an image from the differences of its neighbouring pixels [MJy/sr]."""
-    difference = np.abs(np.diff(data, axis=1))
-    return 1.4826 * float(np.nanmedian(difference)) / np.sqrt(2.0)
+    return array if array is not None and array.shape == shape else None
 
 
 def celestial_wcs(model, name):

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import map_coordinates
-from scipy.optimize import least_squares
 
 from jwst_fusion.observation import FusionGrid
 from jwst_fusion.optics.matching import fill_nearest, match_to_ifu
 
+from .fit import fit_band
 from .grid import enlarge
-from .resampling import resample_image
+from .resampling import reduce_image, resample_image
 
-__all__ = ["Offset", "combine_offsets", "find_target", "measure_offset"]
+__all__ = ["Offset", "find_target", "measure_offset"]
 
 #: Share of the overlap at no offset that a trial offset has to keep.
 MIN_OVERLAP = 0.6
@@ -21,8 +21,11 @@ MIN_OVERLAP = 0.6
 #: Correlation below which no offset is measured.
 MIN_CORRELATION = 0.5
 
-#: Residual, in units of the typical one, from which a spaxel counts less and less.
-ROBUST_SCALE = 2.0
+#: Variance of the blur [arcsec^2] beyond which its effect is no longer linear, and is fitted again.
+LINEAR_EXCESS = 3e-4
+
+#: Fewest spaxels that a fit is made on.
+MIN_SPAXELS = 12
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,17 @@ class Offset:
         Standard error of either coordinate [arcsec]; NaN where nothing could be measured.
     correlation : float
         Correlation of the two images at the offset.
+    excess, excess_error : tuple of float
+        Variance of the IFU's blur beyond the optical model's, along the aperture's x and y axis, and its
+        standard error [arcsec^2]; NaN where nothing could be measured.
     """
 
     east: float
     north: float
     error: float
     correlation: float
+    excess: tuple = (float("nan"),) * 2
+    excess_error: tuple = (float("nan"),) * 2
 
 
 def measure_offset(synthetic, image, bandpass, cube, grid, *, first_guess=(0.0, 0.0), capture=2.0):
@@ -52,7 +60,7 @@ def measure_offset(synthetic, image, bandpass, cube, grid, *, first_guess=(0.0, 
 
     The image, blurred to the IFU's resolution, is compared with the cube's synthetic photometry: first
     by the correlation coefficient over their common spaxels at all offsets in range, then by a robust
-    least-squares fit of offset, scale and pedestal.
+    least-squares fit of offset, scale, pedestal and blur (`fit_band`).
 
     Parameters
     ----------
@@ -83,14 +91,41 @@ def measure_offset(synthetic, image, bandpass, cube, grid, *, first_guess=(0.0, 
     unknown = Offset(*first_guess, float("nan"), 0.0)
     if not np.isfinite(seen).any():
         return unknown
-    blurred = match_to_ifu(seen, image, bandpass, cube, grid)
-    blurred = _sample_at_half_cell(blurred) if d % 2 == 0 else blurred
-    start, correlation = _correlate(synthetic, blurred, d, extra)
+    template = _template(seen, image, bandpass, cube, grid)
+    start, correlation = _correlate(synthetic, template[0], d, extra)
     if start is None or correlation < MIN_CORRELATION:
         return replace(unknown, correlation=correlation)
-    shift, error = _fit(synthetic, blurred, d, extra, start)
-    east, north = grid.jacobian @ shift
-    return Offset(first_guess[0] + east, first_guess[1] + north, error * grid.cell_size, correlation)
+    rows, columns = _centres(synthetic, d, extra)
+    lost = (~np.isfinite(template[0])).astype(float)
+    inside = map_coordinates(lost, (rows + start[1], columns + start[0]), order=1, cval=1.0) < 1e-6
+    use = np.isfinite(synthetic) & inside
+    if use.sum() < MIN_SPAXELS:
+        return replace(unknown, correlation=correlation)
+    fit = fit_band(synthetic[use], rows[use], columns[use], template, start, d)
+    excess = np.zeros(2)
+    if np.abs(fit.excess).max() > LINEAR_EXCESS:
+        excess = fit.excess
+        blunter = replace(cube, excess_blur=tuple(np.add(cube.excess_blur, excess)))
+        template = _template(seen, image, bandpass, blunter, grid)
+        fit = fit_band(synthetic[use], rows[use], columns[use], template, fit.shift, d)
+    east, north = grid.jacobian @ fit.shift
+    error = float(np.sqrt(np.trace(fit.covariance[:2, :2]) / 2)) * grid.cell_size
+    return Offset(
+        first_guess[0] + east,
+        first_guess[1] + north,
+        error,
+        correlation,
+        excess=tuple(fit.excess + excess),
+        excess_error=tuple(np.sqrt(np.diag(fit.covariance)[4:])),
+    )
+
+
+def _template(seen, image, bandpass, cube, grid):
+    """Image at the IFU's resolution with its derivatives by blur, spaxel centres on cells, (3, ny, nx)."""
+    template = match_to_ifu(seen, image, bandpass, cube, grid, widths=True)
+    if grid.decimation_factor % 2 == 0:
+        template = np.stack([_sample_at_half_cell(plane) for plane in template])
+    return template
 
 
 def _sample_at_half_cell(blurred):
@@ -147,64 +182,6 @@ def _correlate(synthetic, blurred, d, extra):
     return np.array([column - reach, row - reach], dtype=float), float(correlation[row, column])
 
 
-def _fit(synthetic, blurred, d, extra, start):
-    """Shift (x, y) [cells] and its standard error, by a fit of shift, scale and pedestal."""
-    rows, columns = _centres(synthetic, d, extra)
-    lost = ~np.isfinite(blurred)
-    filled = fill_nearest(blurred)
-    inside = (
-        map_coordinates(lost.astype(float), (rows + start[1], columns + start[0]), order=1, cval=1.0) < 1e-6
-    )
-    use = np.isfinite(synthetic) & inside
-    rows, columns, values = rows[use], columns[use], synthetic[use]
-
-    def template(shift):
-        return map_coordinates(filled, (rows + shift[1], columns + shift[0]), order=3, mode="nearest")
-
-    first = template(start)
-    slope, level = np.polyfit(first, values, 1)
-    scatter = 1.4826 * np.median(np.abs(values - slope * first - level)) or 1.0
-    fit = least_squares(
-        lambda p: (p[2] * template(p[:2]) + p[3] - values) / scatter,
-        [*start, slope, level],
-        x_scale=[1.0, 1.0, max(abs(slope), 1e-3), max(abs(level), scatter)],
-        diff_step=1e-3,
-        loss="soft_l1",
-        f_scale=ROBUST_SCALE,
-    )
-    freedom = max(values.size - 4, 1)
-    covariance = np.linalg.pinv(fit.jac.T @ fit.jac) * 2 * fit.cost / freedom
-    return fit.x[:2], float(np.sqrt(covariance[:2, :2].trace() / 2))
-
-
-def combine_offsets(offsets):
-    """
-    One pointing solution from the offsets of all bands.
-
-    Parameters
-    ----------
-    offsets : sequence of Offset
-        One for each band; those without error are ignored.
-
-    Returns
-    -------
-    Offset or None
-        Inverse-variance mean, its error scaled to the scatter between the bands; None where no band
-        has been measured.
-    """
-    measured = [offset for offset in offsets if np.isfinite(offset.error) and offset.error > 0]
-    if not measured:
-        return None
-    values = np.array([(offset.east, offset.north) for offset in measured])
-    weights = np.array([offset.error**-2 for offset in measured])
-    mean = weights @ values / weights.sum()
-    chi2 = (weights[:, np.newaxis] * (values - mean) ** 2).sum()
-    freedom = 2 * (len(measured) - 1)
-    stretch = max(np.sqrt(chi2 / freedom), 1.0) if freedom else 1.0
-    correlation = max(offset.correlation for offset in measured)
-    return Offset(float(mean[0]), float(mean[1]), float(stretch / np.sqrt(weights.sum())), correlation)
-
-
 def find_target(synthetic, image, bandpass, cube, grid, start):
     """
     Find a moving target anywhere in an image.
@@ -233,6 +210,8 @@ def find_target(synthetic, image, bandpass, cube, grid, start):
         Offset to within a spaxel; the start with error NaN where the images do not correlate.
     """
     d = grid.decimation_factor
-    coarse = FusionGrid(grid.spaxel_shape, 1, grid.jacobian * d, grid.centre, grid.origin)
-    diagonal = np.hypot(*image.data.shape) * image.image_pixel
-    return measure_offset(synthetic, image, bandpass, cube, coarse, first_guess=start, capture=diagonal / 2)
+    coarse = FusionGrid(grid.spaxel_shape, 1, grid.jacobian * d, grid.centre, grid.origin, grid.field)
+    factor = int(coarse.cell_size / image.image_pixel)
+    reduced = reduce_image(image, factor) if factor > 1 else image
+    reach = np.hypot(*image.data.shape) * image.image_pixel / 2
+    return measure_offset(synthetic, reduced, bandpass, cube, coarse, first_guess=start, capture=reach)

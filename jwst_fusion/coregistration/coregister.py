@@ -1,31 +1,28 @@
 """The pure entry point: products of the pipeline in, one observation on one grid out."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from astropy.coordinates import SkyCoord
+from threadpoolctl import threadpool_limits
 
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
 from jwst_fusion.observation import BandImage, CubeData, Observation
 from jwst_fusion.optics import throughput
-from jwst_fusion.optics.photometry import synthetic_photometry
 
-from .alignment import combine_offsets, find_target, measure_offset
+from .field import field_angle, field_window, parse_centre, rotate_cube
 from .grid import crop_cube, cube_footprint, grid_wcs, make_grid
 from .noise import channel_noise
+from .pointing import solve_pointing
 from .ranges import fusion_range
 from .resampling import resample_image
 
-__all__ = ["CoregistrationSettings", "coregister"]
+__all__ = ["CoregistrationSettings", "Coregistration", "coregister"]
 
 log = logging.getLogger(__name__)
 
 #: Least share of a bandpass within the cube's wavelengths.
 MIN_COVERED = 0.8
-
-#: Least share of the footprint that an image has to cover.
-MIN_OVERLAP = 0.5
 
 
 @dataclass(frozen=True)
@@ -35,10 +32,19 @@ class CoregistrationSettings:
 
     Attributes
     ----------
+    center : str or None
+        Middle of the field, right ascension and declination in degrees or sexagesimal; None: the cube's.
+    center_spaxel : tuple of float or None
+        The same as spaxel (x, y) of the cube, counted from 0.
+    height, width : float or None
+        Extent of the field along y and x [arcsec]; None: all that the IFU saw.
+    position_angle : str or float
+        Direction of the field's y axis: ``cube`` (no rotation), ``aperture`` (along the IFU) or degrees
+        east of north. The cube is resampled only for the latter two.
     decimation_factor : int or None
         Cells per spaxel along an axis; None: 3 for NIRCam's short channel, 2 for the long.
     margin : float
-        Sky around the footprint [arcsec].
+        Sky around the field [arcsec].
     wavelength_range : tuple of float or None
         Limits [um]; None: the range that the bands share with the cube.
     alignment : {'auto', 'wcs', 'cross_correlation', 'none'}
@@ -47,13 +53,21 @@ class CoregistrationSettings:
         coordinates for a fixed target, ``cross_correlation`` for a moving one.
     capture : float
         Largest pointing error that the refinement finds, along either axis [arcsec].
+    min_overlap : float
+        Least share of the field that an image has to cover.
     """
 
+    center: str | None = None
+    center_spaxel: tuple | None = None
+    height: float | None = None
+    width: float | None = None
+    position_angle: str | float = "cube"
     decimation_factor: int | None = None
     margin: float = 0.6
     wavelength_range: tuple | None = None
     alignment: str = "auto"
     capture: float = 2.0
+    min_overlap: float = 0.5
 
     def __post_init__(self):
         """Refuse values that can not be used."""
@@ -61,20 +75,60 @@ class CoregistrationSettings:
             raise ParameterError(
                 f"alignment = {self.alignment!r} is unknown: use auto, wcs, cross_correlation or none"
             )
-        if self.decimation_factor is not None and not 1 <= self.decimation_factor <= 8:
+        if self.decimation_factor is not None and self.decimation_factor not in range(1, 9):
             raise ParameterError(f"decimation_factor = {self.decimation_factor} can not be used: 1 to 8 can")
         for name in ("margin", "capture"):
             value = getattr(self, name)
             if value is None or not (np.isfinite(value) and 0 <= value <= 60):
                 raise ParameterError(f"{name} = {value} can not be used: 0 to 60 arcsec can")
+        for name in ("height", "width"):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and 0 < value <= 600):
+                raise ParameterError(f"{name} = {value} can not be used: more than 0 to 600 arcsec can")
+        if not (self.min_overlap is not None and 0 < self.min_overlap <= 1):
+            raise ParameterError(f"min_overlap = {self.min_overlap} can not be used: more than 0 to 1 can")
+        if self.center is not None and self.center_spaxel is not None:
+            raise ParameterError("center and center_spaxel are both given: give one of them")
+        limits = self.wavelength_range
+        if limits is not None and not (len(limits) == 2 and 0 < limits[0] < limits[1] < np.inf):
+            raise ParameterError(
+                f"wavelength_range = {limits} can not be used: two ascending wavelengths [um] can"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Coregistration:
+    """
+    Result of the co-registration.
+
+    Attributes
+    ----------
+    observation : Observation
+        Cube and images on one grid; the bands have no bandpass yet.
+    wcs : astropy.wcs.WCS
+        Celestial WCS of the cube's spaxels, rotated if the field is.
+    noise_ratio : float
+        Noise of the cube over its stated error.
+    outliers : ndarray of bool, shape (n_wave, my, mx)
+        Voxels of the grid that are not used because they are outliers.
+    pointing : Pointing
+        How the images lie to the cube, and what else their comparison told.
+    """
+
+    observation: Observation
+    wcs: object
+    noise_ratio: float
+    outliers: np.ndarray
+    pointing: object
 
 
 def coregister(product, images, settings=None):
     """
     Bring a cube and images onto the cells of one fusion grid (paper, Appendix B).
 
-    The cube is not resampled: the cells divide its own spaxels. The images are interpolated through
-    the coordinate systems of both, after their offset from the cube has been measured.
+    The cube is not resampled, unless the field is rotated: the cells divide its own spaxels. The images
+    are interpolated through the coordinate systems of both, after their offset from the cube has been
+    measured.
 
     Parameters
     ----------
@@ -87,10 +141,8 @@ def coregister(product, images, settings=None):
 
     Returns
     -------
-    observation : Observation
-        Cube and images on one grid; the bands have no bandpass yet.
-    noise_ratio : float
-        Noise of the cube over its stated error.
+    Coregistration
+        Cube and images on one grid.
 
     Raises
     ------
@@ -98,8 +150,54 @@ def coregister(product, images, settings=None):
         No band lies in the cube's wavelength range, or bands can not be combined.
     NoOverlapError
         No image covers the field.
+    ParameterError
+        The field can not be used.
     """
     settings = settings or CoregistrationSettings()
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _coregister(product, images, settings)
+
+
+def _coregister(product, images, settings):
+    """Co-register on one thread: the same input gives the same bits, and small problems run faster."""
+    product = _cut_wavelengths(product, images, settings)
+    angle = field_angle(settings.position_angle, product)
+    if angle is not None:
+        product = rotate_cube(product, angle)
+    window = field_window(
+        cube_footprint(product.data),
+        product.wcs,
+        centre=None if settings.center is None else parse_centre(settings.center),
+        centre_spaxel=settings.center_spaxel,
+        height=settings.height,
+        width=settings.width,
+    )
+    grid = make_grid(window, product.wcs, _decimation_factor(images, settings), settings.margin)
+    cube, outliers, noise_ratio = _cube_on_grid(product, grid)
+    bands = _usable_bands(images, cube)
+    images = sorted((i for i in images if i.filter in bands), key=lambda image: bands[image.filter][2])
+    pointing = solve_pointing(
+        images,
+        bands,
+        cube,
+        grid,
+        alignment=settings.alignment,
+        capture=settings.capture,
+        moving=product.moving,
+    )
+    cube = replace(cube, excess_blur=pointing.excess)
+    on_grid = [
+        _band(image, bands[image.filter], grid, offset)
+        for image, offset in zip(images, pointing.offsets, strict=True)
+        if offset is not None
+    ]
+    kept = _covering(on_grid, images, cube, grid, settings.min_overlap)
+    observation = Observation(grid=grid, cube=cube, bands=tuple(kept), alignment=pointing.method)
+    return Coregistration(observation, product.wcs, noise_ratio, outliers, pointing)
+
+
+def _cut_wavelengths(product, images, settings):
+    """Cut the cube to the wavelengths of the fusion."""
     limits = settings.wavelength_range or fusion_range([image.filter for image in images])
     inside = (product.wavelength >= limits[0]) & (product.wavelength <= limits[1])
     if inside.sum() < 3 or not np.isfinite(product.data[inside]).any():
@@ -108,44 +206,46 @@ def coregister(product, images, settings=None):
             f"{product.name}: no data between {limits[0]:.3f} and {limits[1]:.3f} um, where the filters "
             f"{', '.join(image.filter for image in images)} look: the cube has {low:.3f} to {high:.3f} um"
         )
-    data, error = product.data[inside], product.error[inside]
-    grid = _lay_grid(product, data, images, settings)
-    footprint = cube_footprint(data)
-    noise, noise_ratio = channel_noise(data, error, footprint)
-    cube = CubeData(
-        data=crop_cube(data, grid, np.nan),
-        error=crop_cube(error, grid, np.nan),
+    return replace(
+        product,
+        data=product.data[inside],
+        error=product.error[inside],
         wavelength=product.wavelength[inside],
-        noise=noise,
-        footprint=crop_cube(footprint, grid, False),
-        position_angle_v3=product.position_angle_v3,
-        position_angle_aperture=product.position_angle_aperture,
     )
-    log.info(
-        "Grid of %d x %d cells of %.4f arcsec, %d channels from %.4f to %.4f um; "
-        "noise %.2f times the stated error",
-        *grid.shape, grid.cell_size, cube.wavelength.size, *cube.wavelength[[0, -1]], noise_ratio,
-    )  # fmt: skip
-    bandpasses = _usable_bands(images, cube)
-    images = sorted(
-        (image for image in images if image.filter in bandpasses), key=lambda i: bandpasses[i.filter][2]
-    )
-    offsets, how = _align(images, bandpasses, cube, grid, product, settings)
-    bands = [_band(image, bandpasses, grid, offset) for image, offset in zip(images, offsets, strict=True)]
-    bands = _covering(bands, images, cube, grid)
-    return Observation(grid=grid, cube=cube, bands=tuple(bands), alignment=how), noise_ratio
 
 
-def _lay_grid(product, data, images, settings):
-    """Fusion grid for the channel of the images."""
+def _decimation_factor(images, settings):
+    """Cells per spaxel for the channel of the images."""
     channels = {throughput.channel(image.filter) for image in images}
     if len(channels) > 1 and settings.decimation_factor is None:
         raise InputError(
             "images of NIRCam's short and long channel in one association: their pixels differ; make two "
             "associations, or set decimation_factor"
         )
-    d = settings.decimation_factor or (3 if channels == {"short"} else 2)
-    return make_grid(cube_footprint(data), product.wcs, d, settings.margin)
+    return settings.decimation_factor or (3 if channels == {"short"} else 2)
+
+
+def _cube_on_grid(product, grid):
+    """Cut the cube to the grid, estimate its noise and take out its outliers."""
+    footprint = cube_footprint(product.data)
+    noise, noise_ratio = channel_noise(product.data, product.error, footprint)
+    cube = CubeData(
+        data=crop_cube(product.data, grid, np.nan),
+        error=crop_cube(product.error, grid, np.nan),
+        wavelength=product.wavelength,
+        noise=noise,
+        footprint=crop_cube(footprint, grid, False),
+        position_angle_v3=product.position_angle_v3,
+        position_angle_aperture=product.position_angle_aperture,
+    )
+    outliers = np.zeros(cube.data.shape, dtype=bool)
+    log.info(
+        "Grid of %d x %d cells of %.4f arcsec, %d channels from %.4f to %.4f um, %d of them without data; "
+        "noise %.2f times the stated error; %d outliers taken out",
+        *grid.shape, grid.cell_size, noise.size, *cube.wavelength[[0, -1]], (~np.isfinite(noise)).sum(),
+        noise_ratio, outliers.sum(),
+    )  # fmt: skip
+    return cube, outliers, noise_ratio
 
 
 def _usable_bands(images, cube):
@@ -177,76 +277,10 @@ def _usable_bands(images, cube):
     return bandpasses
 
 
-def _align(images, bandpasses, cube, grid, product, settings):
-    """Offset of each image, and in a word how it was found."""
-    how = settings.alignment
-    if how == "auto":
-        how = "cross_correlation" if product.moving else "refined"
-    if how == "wcs":
-        return [None] * len(images), how
-    if how == "none":
-        return [_centring(image, grid) for image in images], how
-    offsets = []
-    for image in images:
-        bandpass = bandpasses[image.filter][0]
-        synthetic = synthetic_photometry(cube.data, bandpass)
-        guess = (0.0, 0.0)
-        if how == "cross_correlation":
-            found = find_target(synthetic, image, bandpass, cube, grid, _centring(image, grid))
-            guess = found.east, found.north
-        offset = measure_offset(
-            synthetic, image, bandpass, cube, grid, first_guess=guess, capture=settings.capture
-        )
-        log.info(
-            "%s: offset %+.4f east, %+.4f north, +- %.4f arcsec (correlation %.3f)",
-            image.filter, offset.east, offset.north, offset.error, offset.correlation,
-        )  # fmt: skip
-        offsets.append(offset)
-    return _tie(offsets, images, how)
-
-
-def _centring(image, grid):
-    """Offset (east, north) [arcsec] that brings an image's centre onto the grid's."""
-    ny, nx = image.data.shape
-    ra, dec = image.wcs.wcs_pix2world((nx - 1) / 2, (ny - 1) / 2, 0)
-    east, north = SkyCoord(*grid.centre, unit="deg").spherical_offsets_to(SkyCoord(ra, dec, unit="deg"))
-    return float(east.arcsec), float(north.arcsec)
-
-
-def _tie(offsets, images, how):
-    """Give all images one pointing solution: the measured ones' mean, or their own for a moving target."""
-    if how == "cross_correlation":
-        missing = [
-            image.name for image, offset in zip(images, offsets, strict=True) if not np.isfinite(offset.error)
-        ]
-        if missing:
-            raise InputError(
-                f"{missing[0]}: the target of the cube was not found in this image; leave the image out, "
-                "or set alignment to wcs or none"
-            )
-        return offsets, how
-    common = combine_offsets(offsets)
-    if common is None:
-        log.warning(
-            "No offset can be measured: the images show too little contrast. The coordinates are kept"
-        )
-        return [None] * len(images), "wcs"
-    log.info(
-        "Pointing solution: %+.4f east, %+.4f north, +- %.4f arcsec", common.east, common.north, common.error
-    )
-    return [common] * len(images), how
-
-
-def _band(image, bandpasses, grid, offset):
+def _band(image, band, grid, offset):
     """Interpolate one image onto the grid."""
-    _, covered, pivot = bandpasses[image.filter]
-    place = (0.0, 0.0)
-    error = float("nan")
-    if isinstance(offset, tuple):
-        place = offset
-    elif offset is not None:
-        place, error = (offset.east, offset.north), offset.error
-    data, errors = resample_image(image, grid, place)
+    _, covered, pivot = band
+    data, errors = resample_image(image, grid, (offset.east, offset.north))
     return BandImage(
         filter=image.filter,
         module=image.module,
@@ -257,34 +291,37 @@ def _band(image, bandpasses, grid, offset):
         detector_pixel=image.detector_pixel,
         image_pixel=image.image_pixel,
         pixfrac=image.pixfrac,
-        offset_east=place[0],
-        offset_north=place[1],
-        offset_err=error,
+        offset_east=offset.east,
+        offset_north=offset.north,
+        offset_err=offset.error,
         covered_fraction=covered,
     )
 
 
-def _covering(bands, images, cube, grid):
-    """Keep the bands that cover enough of the footprint; tell of the others."""
+def _covering(bands, images, cube, grid, min_overlap):
+    """Keep the bands that cover enough of the field; tell of the others."""
     d = grid.decimation_factor
-    footprint = np.kron(cube.footprint, np.ones((d, d), dtype=bool))
-    kept, best = [], (0.0, "")
-    for band, image in zip(bands, images, strict=True):
-        share = float(np.isfinite(band.data[footprint]).mean())
-        best = max(best, (share, image.name))
-        if share >= MIN_OVERLAP:
+    field = np.zeros(cube.footprint.shape, dtype=bool)
+    field[grid.field] = cube.footprint[grid.field]
+    field = np.kron(field, np.ones((d, d), dtype=bool))
+    names = {image.filter: image.name for image in images}
+    for lost in names.keys() - {band.filter for band in bands}:
+        log.warning("%s left out: the target of the cube was not found in it", names[lost])
+    kept, best = [], (0.0, images[0].name)
+    for band in bands:
+        share = float(np.isfinite(band.data[field]).mean())
+        best = max(best, (share, names[band.filter]))
+        if share >= min_overlap:
             kept.append(band)
         else:
             log.warning(
-                "%s left out: it covers %.0f %% of the cube's field, %.0f %% needed",
-                image.name,
-                100 * share,
-                100 * MIN_OVERLAP,
-            )
+                "%s left out: it covers %.0f %% of the field, %.0f %% needed",
+                names[band.filter], 100 * share, 100 * min_overlap,
+            )  # fmt: skip
     if not kept:
         ra, dec = grid_wcs(grid).wcs.crval
         raise NoOverlapError(
-            f"{best[1]}: no image covers the cube's field about RA {ra:.5f}, Dec {dec:+.5f}: the best covers "
-            f"{100 * best[0]:.0f} %, {100 * MIN_OVERLAP:.0f} % needed; use images of the same target"
+            f"{best[1]}: no image covers the field about RA {ra:.5f}, Dec {dec:+.5f}: the best covers "
+            f"{100 * best[0]:.0f} %, {100 * min_overlap:.0f} % needed; use images of the same target"
         )
     return kept

@@ -5,7 +5,6 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
-from jwst_fusion.exceptions import InputError
 from jwst_fusion.observation import FusionGrid
 
 __all__ = ["crop_cube", "cube_footprint", "enlarge", "grid_wcs", "local_frame", "make_grid"]
@@ -35,46 +34,39 @@ def cube_footprint(data):
     return known[alive].mean(axis=0) >= MIN_KNOWN
 
 
-def make_grid(footprint, wcs, decimation_factor, margin):
+def make_grid(window, wcs, decimation_factor, margin):
     """
-    Lay the fusion grid over the footprint of a cube.
+    Lay the fusion grid over a window of a cube.
 
     Parameters
     ----------
-    footprint : ndarray of bool, shape (my, mx)
-        Spaxels that the IFU saw.
+    window : tuple of slice
+        Rows and columns of the cube's spaxels that are to be fused.
     wcs : astropy.wcs.WCS
         Celestial WCS of the spaxels.
     decimation_factor : int
         Cells per spaxel along an axis, d.
     margin : float
-        Sky around the footprint's bounding box [arcsec].
+        Sky around the window [arcsec].
 
     Returns
     -------
     FusionGrid
         The grid; its origin may lie outside the cube.
-
-    Raises
-    ------
-    InputError
-        The footprint is empty.
     """
-    if not footprint.any():
-        raise InputError("the cube has no spaxel with data in the wavelength range of the fusion")
-    rows, columns = np.flatnonzero(footprint.any(axis=1)), np.flatnonzero(footprint.any(axis=0))
-    middle = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2
+    rows, columns = window
+    middle = (columns.start + columns.stop - 1) / 2, (rows.start + rows.stop - 1) / 2
     centre, jacobian = local_frame(wcs, *middle)
     spaxel = np.sqrt(abs(np.linalg.det(jacobian)))
-    wide = int(np.ceil(margin / spaxel))
-    origin = int(rows[0]) - wide, int(columns[0]) - wide
-    spaxels = rows[-1] - rows[0] + 1 + 2 * wide, columns[-1] - columns[0] + 1 + 2 * wide
+    wide = int(np.ceil(margin / spaxel - 1e-9))
+    spaxels = [at.stop - at.start for at in window]
     return FusionGrid(
-        shape=tuple(int(n) * decimation_factor for n in spaxels),
+        shape=tuple((n + 2 * wide) * decimation_factor for n in spaxels),
         decimation_factor=decimation_factor,
         jacobian=jacobian / decimation_factor,
         centre=centre,
-        origin=origin,
+        origin=(rows.start - wide, columns.start - wide),
+        field=tuple(slice(wide, wide + n) for n in spaxels),
     )
 
 
@@ -162,6 +154,7 @@ def enlarge(grid, spaxels):
         jacobian=grid.jacobian,
         centre=grid.centre,
         origin=tuple(n - spaxels for n in grid.origin),
+        field=tuple(slice(at.start + spaxels, at.stop + spaxels) for at in grid.field),
     )
 
 

@@ -1,5 +1,7 @@
 """Interpolation of a NIRCam image at the cells of the fusion grid."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.ndimage import map_coordinates
 
@@ -7,7 +9,7 @@ from jwst_fusion.optics.matching import fill_nearest
 
 from .grid import grid_wcs
 
-__all__ = ["resample_image"]
+__all__ = ["cutout", "reduce_image", "resample_image"]
 
 #: Pixels around the field that take part in the interpolation.
 BORDER = 12
@@ -42,8 +44,8 @@ def resample_image(image, grid, offset=(0.0, 0.0)):
     nothing = np.full(grid.shape, np.nan)
     if window is None:
         return nothing, nothing.copy()
-    data = np.asarray(image.data[window], dtype=np.float64)
-    variance = np.asarray(image.error[window], dtype=np.float64) ** 2
+    data, errors = cutout(image, window)
+    variance = errors**2
     bad = ~np.isfinite(data)
     if bad.all():
         return nothing, nothing.copy()
@@ -54,6 +56,77 @@ def resample_image(image, grid, offset=(0.0, 0.0)):
     errors = np.sqrt(map_coordinates(variance, (y, x), order=1, mode="nearest"))
     values[lost], errors[lost] = np.nan, np.nan
     return values.reshape(grid.shape), errors.reshape(grid.shape)
+
+
+def cutout(image, window):
+    """
+    Read a window of an image.
+
+    Parameters
+    ----------
+    image : ImageProduct
+        The image.
+    window : tuple of slice
+        Rows and columns.
+
+    Returns
+    -------
+    data, error : ndarray of float64
+        Surface brightness and its error [MJy/sr]; NaN where there is no weight, and the error where it is
+        not stated. Without any stated error that of all pixels is taken from the differences of
+        neighbours.
+    """
+    data = np.array(image.data[window], dtype=np.float64)
+    if image.weight is not None:
+        data[image.weight[window] == 0] = np.nan
+    error = np.full(data.shape, np.nan)
+    if image.error is not None:
+        stated = np.asarray(image.error[window], dtype=np.float64)
+        error = np.where(stated > 0, stated, np.nan)
+    error[~np.isfinite(data)] = np.nan
+    if not np.isfinite(error).any() and data.shape[1] > 1:
+        difference = np.abs(np.diff(data, axis=1))
+        difference = difference[np.isfinite(difference)]
+        if difference.size:
+            noise = 1.4826 * np.median(difference) / np.sqrt(2.0)
+            error = np.where(np.isfinite(data), noise, np.nan)
+    return data, error
+
+
+def reduce_image(image, factor):
+    """
+    Average an image over blocks of pixels, reading a few rows at a time.
+
+    Parameters
+    ----------
+    image : ImageProduct
+        The image.
+    factor : int
+        Pixels along the side of a block.
+
+    Returns
+    -------
+    ImageProduct
+        The image of the blocks, without errors; NaN where most of a block is unknown.
+    """
+    ny, nx = (n // factor for n in image.data.shape)
+    blocks = np.full((ny, nx), np.nan, dtype=np.float32)
+    for row in range(ny):
+        window = slice(row * factor, (row + 1) * factor), slice(0, nx * factor)
+        data = cutout(image, window)[0].reshape(factor, nx, factor)
+        count = np.isfinite(data).sum(axis=(0, 2))
+        total = np.nan_to_num(data).sum(axis=(0, 2))
+        enough = count > factor**2 // 2
+        blocks[row, enough] = total[enough] / count[enough]
+    wcs = image.wcs.deepcopy()
+    wcs.wcs.crpix = (wcs.wcs.crpix - 0.5) / factor + 0.5
+    if wcs.wcs.has_cd():
+        wcs.wcs.cd = wcs.wcs.cd * factor
+    else:
+        wcs.wcs.cdelt = wcs.wcs.cdelt * factor
+    wcs.wcs.set()
+    pixel = image.image_pixel * factor
+    return replace(image, data=blocks, error=None, weight=None, wcs=wcs, image_pixel=pixel)
 
 
 def _window(shape, y, x):

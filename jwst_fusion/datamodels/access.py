@@ -1,5 +1,7 @@
 """Open a file with the data model that wrote it."""
 
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import asdf
@@ -10,8 +12,9 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 
 from jwst_fusion.datamodels.fused import FusedCubeModel
 from jwst_fusion.datamodels.intermediate import CoregisteredModel, CrossCalibratedModel
+from jwst_fusion.datamodels.lazy import LazyImage
 
-__all__ = ["open"]
+__all__ = ["open", "open_member"]
 
 MODELS = {model.__name__: model for model in (FusedCubeModel, CoregisteredModel, CrossCalibratedModel)}
 
@@ -32,6 +35,11 @@ def open(init, **kwargs):  # noqa: A001
     model : `stdatamodels.jwst.datamodels.JwstDataModel`
         A model of jwst_fusion, or for files of other origin what `stdatamodels.jwst.datamodels.open`
         gives.
+
+    Raises
+    ------
+    Warning
+        If a FITS file ends too early (astropy's warning as an error).
     """
     if isinstance(init, Path):
         init = str(init)
@@ -39,6 +47,43 @@ def open(init, **kwargs):  # noqa: A001
     if model_class is None or isinstance(init, model_class):
         return jwst_models.open(init, **kwargs)
     return model_class(init, **kwargs)
+
+
+def open_member(path):
+    """
+    Open a file of the official pipeline, a NIRCam image without reading it.
+
+    Parameters
+    ----------
+    path : str
+        File.
+
+    Returns
+    -------
+    model : DataModel or LazyImage
+        The image left on disk if it is NIRCam's in FITS; else what `open` gives.
+
+    Raises
+    ------
+    Warning
+        If a FITS file ends too early (astropy's warning as an error).
+    """
+    if filetype.check(path) == "fits":
+        with _broken_files_refused(), fits.open(path) as hdulist:
+            lazy = hdulist[0].header.get("INSTRUME") == "NIRCAM" and "SCI" in hdulist
+            lazy = lazy and hdulist["SCI"].header["NAXIS"] == 2
+            if lazy:
+                return LazyImage(path)
+    return open(path)
+
+
+@contextmanager
+def _broken_files_refused():
+    """Make errors of astropy's warnings that a FITS file ends too early."""
+    with warnings.catch_warnings():
+        for message in ("truncated: actual file length", "the file is corrupted"):
+            warnings.filterwarnings("error", message=f"(?s).*{message}")
+        yield
 
 
 def _fusion_model_type(init):
@@ -49,7 +94,8 @@ def _fusion_model_type(init):
         return None
     file_type = filetype.check(init)
     if file_type == "fits":
-        with fits.open(init, memmap=False) as hdulist:
+        with _broken_files_refused(), fits.open(init, memmap=False) as hdulist:
+            len(hdulist)  # reads the headers to the end of the file
             return hdulist[0].header.get("FUSMODL")
     if file_type == "asdf":
         meta = asdf.util.load_yaml(init).get("meta", {})

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import irfft2, rfft2
 
+from jwst_fusion.exceptions import InputError
+
 from .groups import FrequencyGroups, make_hermitian
 
 __all__ = ["CubeTerm", "ImageTerm", "compress_cube", "gradient_power", "image_term"]
@@ -254,9 +256,19 @@ def image_term(groups, subspace, interpolation, bands, nircam_otf):
         known = np.isfinite(band.data)
         mean = band.bandpass @ subspace.mean_spectrum
         data[f, :ny, :nx] = np.where(known, band.data / band.scale - mean, 0.0)
-        sigma = np.median(band.error[known]) / band.scale
+        sigma = _typical_error(band) / band.scale
         weight[f, :ny, :nx] = known / sigma**2
     return ImageTerm(groups=groups, transfer=transfer, data=data, weight=weight)
+
+
+def _typical_error(band):
+    """Median of the positive errors of a band [MJy/sr]."""
+    stated = band.error[np.isfinite(band.data) & (band.error > 0)]
+    if stated.size == 0:
+        raise InputError(
+            f"{band.filter}: the image has no pixel with a positive error in the field; repair its ERR"
+        )
+    return np.median(stated)
 
 
 def gradient_power(shape):

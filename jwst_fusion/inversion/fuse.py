@@ -77,12 +77,18 @@ class FusionSettings:
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise ParameterError(f"{name} = {value} can not be used: a positive number is needed")
-        for name in ("n_components", "max_components", "max_iterations"):
+        for name, least in (
+            ("n_components", 1), ("max_components", 1), ("max_iterations", 1), ("reweightings", 0),
+        ):  # fmt: skip
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ParameterError(f"{name} = {value} can not be used: at least 1 is needed")
-        if self.reweightings < 0:
-            raise ParameterError(f"reweightings = {self.reweightings} can not be used: at least 0 is needed")
+            if value is None and name == "n_components":
+                continue
+            if not isinstance(value, int) or value < least:
+                raise ParameterError(
+                    f"{name} = {value} can not be used: a whole number from {least} is needed"
+                )
+        if self.rtol is None:
+            raise ParameterError("rtol = None can not be used: a positive number is needed")
 
 
 @dataclass(frozen=True, eq=False)

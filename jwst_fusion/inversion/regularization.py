@@ -8,6 +8,12 @@ __all__ = ["sharpening", "smoothness_weights", "upsample"]
 #: Least share of a measured mean squared gradient that is taken for signal.
 MIN_SIGNAL_SHARE = 0.1
 
+#: Largest sharpening; that of a point source is about 40.
+MAX_SHARPENING = 100.0
+
+#: Mean squared gradient of a scene without any, in units of the noise.
+MIN_GRADIENT = 1e-9
+
 
 def upsample(images, decimation_factor):
     """
@@ -57,12 +63,7 @@ def smoothness_weights(observation, subspace):
     inside = _interior(subspace.spaxels, d)
     coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened, axes=1)
     measured = _mean_squared_gradient(upsample(coefficients, d), inside)
-    impulse = np.zeros((1, 17, 17))
-    impulse[0, 8, 8] = 1.0
-    response = upsample(impulse, d)
-    noise = _mean_squared_gradient(response, np.ones(response.shape[1:], dtype=bool))
-    noise = noise * response[0].size / d**2
-    alpha2 = np.maximum(measured - noise, MIN_SIGNAL_SHARE * measured)
+    alpha2 = np.maximum(measured - _noise_gradient(d), MIN_SIGNAL_SHARE * measured) + MIN_GRADIENT
     return 1.0 / (alpha2 * sharpening(observation, subspace))
 
 
@@ -80,22 +81,32 @@ def sharpening(observation, subspace):
     Returns
     -------
     float
-        Geometric mean over the bands, at least 1.
+        Geometric mean over the bands in which both show structure above the noise, at least 1.
     """
     d = observation.grid.decimation_factor
     inside = _interior(subspace.spaxels, d)
     coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened, axes=1)
     ratios = []
     for band in observation.bands:
-        synthetic = np.tensordot(band.bandpass @ subspace.basis, coefficients, axes=1)
+        mixing = band.bandpass @ subspace.basis
+        synthetic = np.tensordot(mixing, coefficients, axes=1)
         blunt = _mean_squared_gradient(upsample(synthetic[np.newaxis], d), inside)[0]
         known = inside & np.isfinite(band.data)
         image = np.where(np.isfinite(band.data), band.data, np.nanmedian(band.data)) / band.scale
-        noise = 4 * np.nanmedian(band.error / band.scale) ** 2
-        sharp = _mean_squared_gradient(image[np.newaxis], known)[0] - noise
-        if blunt > 0 and sharp > 0:
-            ratios.append(sharp / blunt)
-    return max(float(np.exp(np.mean(np.log(ratios)))), 1.0) if ratios else 1.0
+        sharp = _mean_squared_gradient(image[np.newaxis], known)[0]
+        noise = _noise_gradient(d) * (mixing**2).sum(), 4 * np.nanmedian(band.error / band.scale) ** 2
+        signal = blunt - noise[0], sharp - noise[1]
+        if signal[0] > MIN_SIGNAL_SHARE * blunt and signal[1] > MIN_SIGNAL_SHARE * sharp:
+            ratios.append(signal[1] / signal[0])
+    return float(np.clip(np.exp(np.mean(np.log(ratios))), 1.0, MAX_SHARPENING)) if ratios else 1.0
+
+
+def _noise_gradient(d):
+    """Mean squared gradient of interpolated white noise of unit variance."""
+    impulse = np.zeros((1, 17, 17))
+    impulse[0, 8, 8] = 1.0
+    response = upsample(impulse, d)[0]
+    return sum((np.diff(response, axis=axis) ** 2).sum() for axis in (0, 1)) / d**2
 
 
 def _interior(spaxels, d):
@@ -105,7 +116,11 @@ def _interior(spaxels, d):
 
 
 def _mean_squared_gradient(images, inside):
-    """Mean over the cells inside of the squared first differences along both axes, for each image."""
-    rows = np.diff(images, axis=1, append=images[:, -1:]) ** 2
-    columns = np.diff(images, axis=2, append=images[:, :, -1:]) ** 2
-    return (rows + columns)[:, inside].mean(axis=1)
+    """Mean squared first differences along both axes between cells that both are inside, for each image."""
+    total = np.zeros(len(images))
+    for axis in (0, 1):
+        pairs = np.moveaxis(inside, axis, 0)
+        pairs = pairs[1:] & pairs[:-1]
+        steps = np.diff(np.moveaxis(images, axis + 1, 1), axis=1)[:, pairs]
+        total += (steps**2).sum(axis=1) / max(pairs.sum(), 1)
+    return total

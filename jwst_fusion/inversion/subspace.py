@@ -19,6 +19,9 @@ OUTLIER_SIGMA = 7.0
 NOISE_AXES = 4
 EDGE_MARGIN = 1.1
 
+#: Largest edge, over that of white noise.
+MAX_EDGE = 4.0
+
 
 @dataclass(frozen=True, eq=False)
 class Subspace:
@@ -119,7 +122,8 @@ def find_subspace(cube, *, n_components=None, max_components=8):
 def _bridge_holes(spectra):
     """Interpolate the NaNs of each column of (n_channels, n_spaxels) linearly along the channels."""
     channel = np.arange(spectra.shape[0])
-    for spectrum in spectra.T[~np.isfinite(spectra).all(axis=0)]:
+    for i in np.flatnonzero(~np.isfinite(spectra).all(axis=0)):
+        spectrum = spectra[:, i]
         hole = ~np.isfinite(spectrum)
         spectrum[hole] = np.interp(channel[hole], channel[~hole], spectrum[~hole])
     return spectra
@@ -157,7 +161,8 @@ def noise_edge(eigenvalues, shape, max_components):
     Largest variance along a principal axis that noise alone reaches.
 
     White noise reaches the Marchenko-Pastur edge. Spaxels of a drizzled cube share noise, which raises
-    the edge; the variances beyond the components that may be chosen show where it lies.
+    the edge; the variances beyond the components that may be chosen show where it lies, extrapolated to
+    the first. Shared noise raises it fourfold at most: a slower fall is the signal's.
 
     Parameters
     ----------
@@ -176,7 +181,11 @@ def noise_edge(eigenvalues, shape, max_components):
     n_channels, n_spaxels = shape
     white = (1.0 + np.sqrt(n_channels / n_spaxels)) ** 2
     beyond = eigenvalues[max_components:]
-    return max(white, EDGE_MARGIN * float(beyond.mean())) if beyond.size else white
+    if beyond.size < 2:
+        return white
+    slope = (beyond[0] - beyond[-1]) / (beyond.size - 1)
+    first = min(float(beyond[0] + slope * max_components), MAX_EDGE * white / EDGE_MARGIN)
+    return max(white, EDGE_MARGIN * max(first, float(beyond.mean())))
 
 
 def _assemble(cube, spaxels, weights, mean, whitened, axes, eigenvalues):

@@ -103,8 +103,9 @@ class IFUOptics:
         Slice, pixel and spaxel as boxes, or all as one Gaussian.
     sigma : float
         Standard deviation of that Gaussian on an axis [arcsec], STPSF's estimate.
-    extra_blur : float
-        Standard deviation of a further Gaussian on an axis, as measured from data [arcsec].
+    excess : tuple of float
+        Variance of the blur, along the aperture's x and y axis, beyond (or, negative, below) that of
+        the element [arcsec^2], as measured from data: a further Gaussian, or a narrower element.
     """
 
     wavefront: Wavefront = SHORT_WAVEFRONT
@@ -112,11 +113,13 @@ class IFUOptics:
     element: float = 0.104
     blur: str = "boxes"
     sigma: float = 0.05
-    extra_blur: float = 0.0
+    excess: tuple = (0.0, 0.0)
 
     def __post_init__(self):
         """Check the sizes; raises ParameterError."""
-        _check_sizes(jitter=self.jitter, element=self.element, sigma=self.sigma, extra_blur=self.extra_blur)
+        _check_sizes(jitter=self.jitter, element=self.element, sigma=self.sigma)
+        if len(self.excess) != 2 or not np.isfinite(self.excess).all():
+            raise ParameterError(f"found excess {self.excess}, expected two finite variances")
 
 
 def telescope_otf(
@@ -277,19 +280,22 @@ def nirspec_otf(
     _check_sizes(spaxel=spaxel)
     frequencies = frequency_east, frequency_north
     aperture = _rotate(*frequencies, position_angle_aperture)
-    variance = parameters.jitter**2 + parameters.extra_blur**2
     if parameters.blur == "boxes":
         cube = _rotate(*frequencies, spaxel_position_angle)
-        blur = _box(aperture, parameters.element) * _box(cube, spaxel)
+        blur = _box(cube, spaxel) * _gaussian(aperture, parameters.jitter)
+        for axis, excess in zip(aperture, parameters.excess, strict=True):
+            side = np.sqrt(max(parameters.element**2 + 12 * min(excess, 0.0), 0.0))
+            blur = blur * np.sinc(side * axis) * np.exp(-2 * np.pi**2 * max(excess, 0.0) * axis**2)
     elif parameters.blur == "gaussian":
-        variance += parameters.sigma**2
-        blur = 1.0
+        blur = _gaussian(aperture, np.hypot(parameters.jitter, parameters.sigma))
+        for axis, excess in zip(aperture, parameters.excess, strict=True):
+            blur = blur * np.exp(-2 * np.pi**2 * max(excess, -(parameters.sigma**2)) * axis**2)
     else:
         raise ParameterError(f"found blur {parameters.blur!r}, expected 'boxes' or 'gaussian'")
     result = telescope_otf(
         wavelength, *frequencies, position_angle_v3=position_angle_v3, wavefront=parameters.wavefront
     )
-    result *= blur * _gaussian(aperture, np.sqrt(variance))
+    result *= blur
     return result
 
 

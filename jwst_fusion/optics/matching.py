@@ -4,7 +4,7 @@ import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import distance_transform_edt
 
-from .transfer import band_transfers
+from .transfer import aperture_frequencies, band_transfers
 
 __all__ = ["fill_nearest", "match_to_ifu"]
 
@@ -18,7 +18,7 @@ FLOOR = 0.02
 MIN_KNOWN = 0.98
 
 
-def match_to_ifu(image, band, bandpass, cube, grid):
+def match_to_ifu(image, band, bandpass, cube, grid, *, widths=False):
     """
     Blur a NIRCam image to the resolution of the IFU.
 
@@ -31,13 +31,16 @@ def match_to_ifu(image, band, bandpass, cube, grid):
     bandpass : ndarray, shape (n_wave,)
         Weights of the cube's channels in the band.
     cube : CubeData
-        Wavelengths and position angles.
+        Wavelengths, position angles and blur.
     grid : FusionGrid
         Size and direction of the cells.
+    widths : bool, optional
+        Give also the derivatives with respect to the variance of the blur [arcsec^-2] along the
+        aperture's x and y axis.
 
     Returns
     -------
-    ndarray, shape (ny, nx)
+    ndarray, shape (ny, nx), or (3, ny, nx) with ``widths``
         The image integrated over a spaxel about each cell's centre; NaN where more than 2 % of it comes
         from unknown cells.
     """
@@ -46,15 +49,18 @@ def match_to_ifu(image, band, bandpass, cube, grid):
     pads = [(reach, total - n - reach) for total, n in zip(size, image.shape, strict=True)]
     nircam, nirspec = band_transfers(band, bandpass, cube, grid, tuple(size))
     kernel = nirspec * nircam / (nircam**2 + FLOOR**2) * (1 + FLOOR**2)
-    known = np.isfinite(image)
     inside = tuple(slice(before, before + n) for (before, _), n in zip(pads, image.shape, strict=True))
-
-    def blur(values, mode):
-        return irfft2(rfft2(np.pad(values, pads, mode=mode)) * kernel, s=size)[inside]
-
-    blurred = blur(fill_nearest(image), "symmetric")
-    share = blur(known.astype(float), "constant")
-    return np.where(share >= MIN_KNOWN, blurred, np.nan)
+    spectrum = rfft2(np.pad(fill_nearest(image), pads, mode="symmetric")) * kernel
+    known = rfft2(np.pad(np.isfinite(image).astype(float), pads)) * kernel
+    trusted = irfft2(known, s=size)[inside] >= MIN_KNOWN
+    blurred = np.where(trusted, irfft2(spectrum, s=size)[inside], np.nan)
+    if not widths:
+        return blurred
+    slopes = [
+        irfft2(-2 * np.pi**2 * axis**2 * spectrum, s=size)[inside]
+        for axis in aperture_frequencies(cube, grid, tuple(size))
+    ]
+    return np.stack([blurred, *slopes])
 
 
 def fill_nearest(image):

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .analytic import nircam_otf, nirspec_otf
+from .analytic import IFUOptics, nircam_otf, nirspec_otf
 from .frequencies import grid_frequencies
 from .nodes import interpolation_matrix, node_count, nodes
 from .throughput import channel
 
-__all__ = ["TransferFunctions", "band_transfers", "transfer_functions"]
+__all__ = ["TransferFunctions", "aperture_frequencies", "band_transfers", "transfer_functions"]
 
 #: Wavelengths that represent a band where only its mean transfer function is needed.
 NODES_PER_BAND = 6
@@ -103,6 +103,29 @@ def band_transfers(band, bandpass, cube, grid, shape):
     return nircam, nirspec
 
 
+def aperture_frequencies(cube, grid, shape):
+    """
+    Frequencies along the axes of the IFU's aperture.
+
+    Parameters
+    ----------
+    cube : CubeData
+        Position angle of the aperture.
+    grid : FusionGrid
+        The cells.
+    shape : tuple of int
+        Cells (ny, nx) of the transforms.
+
+    Returns
+    -------
+    x, y : ndarray, shape (ny, nx // 2 + 1)
+        Frequencies [cycles/arcsec].
+    """
+    east, north = grid_frequencies(shape, grid.jacobian)
+    angle = np.radians(cube.position_angle_aperture)
+    return east * np.cos(angle) - north * np.sin(angle), east * np.sin(angle) + north * np.cos(angle)
+
+
 def _nircam(wavelength, frequencies, band):
     """OTF of a band's image at wavelengths."""
     return nircam_otf(
@@ -126,4 +149,5 @@ def _nirspec(wavelength, frequencies, cube, grid):
         position_angle_aperture=cube.position_angle_aperture,
         spaxel=grid.cell_size * grid.decimation_factor,
         spaxel_position_angle=float(np.degrees(np.arctan2(east, north))),
+        parameters=IFUOptics(excess=cube.excess_blur),
     )

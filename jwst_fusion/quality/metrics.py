@@ -40,9 +40,12 @@ def psnr(reference, image):
     Returns
     -------
     float
-        ``10 log10(max(reference)^2 / mean((reference - image)^2))`` [dB]; infinite for equal arrays.
+        ``10 log10(max(reference)^2 / mean((reference - image)^2))`` [dB]; infinite for equal arrays, NaN
+        for arrays without a common value.
     """
     known = np.isfinite(reference) & np.isfinite(image)
+    if not known.any():
+        return float("nan")
     error = np.mean((reference[known].astype(np.float64) - image[known]) ** 2)
     if error == 0:
         return float("inf")
@@ -90,12 +93,15 @@ def spectral_angle(reference, cube):
     Returns
     -------
     float
-        Mean over the pixels known in both of the angle between the two spectra [rad].
+        Mean over the pixels known in both of the angle between the two spectra [rad]; NaN if there are
+        none.
     """
     known = np.isfinite(reference) & np.isfinite(cube)
     a, b = (np.where(known, values, 0.0).astype(np.float64) for values in (reference, cube))
     norms = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     usable = norms > 0
+    if not usable.any():
+        return float("nan")
     cosine = (a * b).sum(axis=0)[usable] / norms[usable]
     return float(np.arccos(np.clip(cosine, -1.0, 1.0)).mean())
 

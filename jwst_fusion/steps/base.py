@@ -264,6 +264,41 @@ class FusionStepMixin:
             return self.open_model(str(init))
         return super().prepare_output(init, make_copy=make_copy, **kwargs)
 
+    def open_product(self, init, model_class, step):
+        """
+        Open the product of the step before.
+
+        Parameters
+        ----------
+        init : str, path-like or DataModel
+            The input.
+        model_class : type
+            Class of the product.
+        step : str
+            Name of the step that makes it.
+
+        Returns
+        -------
+        model : DataModel
+            The model, which may be changed.
+
+        Raises
+        ------
+        InputError
+            If the input is not such a product.
+        """
+        is_file = isinstance(init, str | Path)
+        if (is_file and Path(init).suffix != ".json") or isinstance(init, JwstDataModel):
+            model = self.prepare_output(init)
+            if isinstance(model, model_class):
+                return model
+            name = model.meta.filename or type(model).__name__
+            if is_file:
+                model.close()
+        else:
+            name = Path(init).name if is_file else type(init).__name__
+        raise InputError(f"{name}: not a product of the {step} step; run {step} first")
+
     def record_output(self, path):
         """
         Note a file that the run has written, to be removed if the run fails in the end.
@@ -359,6 +394,8 @@ class FusionStepMixin:
             path = self.make_input_path(str(args[0]))
             if not Path(path).is_file():
                 raise InputError(f"{path}: no such file; give {label} the path of its input")
+        if (self.output_ext or ".fits").lstrip(".") not in ("fits", "asdf"):
+            raise ParameterError(f"output_ext = {self.output_ext!r} can not be written: use .fits or .asdf")
 
     def _remove_outputs(self):
         """Remove what this step wrote in a run that failed."""
@@ -421,7 +458,7 @@ def _user_problem(error):
     if isinstance(error, FusionError):
         return error
     if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
-        return InputError(f"{error.filename}: {error.strerror}")
+        return InputError(f"{error.filename}: {error.strerror}; check the path and its permissions")
     return None
 
 

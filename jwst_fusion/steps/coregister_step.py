@@ -11,6 +11,18 @@ __all__ = ["CoregisterStep"]
 
 log = logging.getLogger(__name__)
 
+#: Parameters that are settings as they are.
+PLAIN_SETTINGS = (
+    "height",
+    "width",
+    "position_angle",
+    "alignment",
+    "capture",
+    "decimation_factor",
+    "margin",
+    "min_overlap",
+)
+
 
 class CoregisterStep(BaseStep):
     """
@@ -25,11 +37,18 @@ class CoregisterStep(BaseStep):
     output_suffix = "coreg"
 
     spec = """
+        center = force_list(default=None)  # Middle of the field, RA and Dec [deg or sexagesimal]; None: the cube's
+        center_spaxel = float_list(min=2, max=2, default=None)  # The same as spaxel x, y of the cube, counted from 0
+        height = float(min=0.0, default=None)  # Extent of the field along y [arcsec]; None: all that the IFU saw
+        width = float(min=0.0, default=None)  # Extent of the field along x [arcsec]; None: all that the IFU saw
+        position_angle = string(default='cube')  # Of the field's y axis: cube (no rotation), aperture or degrees E of N
         alignment = option('auto', 'wcs', 'cross_correlation', 'none', default='auto')  # How the offset between the instruments is found
         capture = float(min=0.0, max=60.0, default=2.0)  # Largest pointing error that is found [arcsec]
         decimation_factor = integer(min=1, max=8, default=None)  # Cells per spaxel along an axis; None: 3 short, 2 long channel
-        margin = float(min=0.0, max=60.0, default=0.6)  # NIRCam sky kept around the footprint of the IFU [arcsec]
+        margin = float(min=0.0, max=60.0, default=0.6)  # NIRCam sky kept around the field [arcsec]
+        min_overlap = float(min=0.0, max=1.0, default=0.5)  # Least share of the field that an image has to cover
         wavelength_range = float_list(min=2, max=2, default=None)  # Limits [um]; None: the range shared by filters and cube
+        offset_file = string(default=None)  # Table to write for the offset_file parameter of cube_build
     """  # noqa: E501
 
     def process(self, input_data):
@@ -46,19 +65,27 @@ class CoregisterStep(BaseStep):
         CoregisteredModel
             Cube and images on one grid.
         """
-        inputs = adapters.open_inputs(input_data, self.make_input_path)
-        settings = CoregistrationSettings(
-            decimation_factor=self.decimation_factor,
-            margin=self.margin,
-            wavelength_range=tuple(self.wavelength_range) if self.wavelength_range else None,
-            alignment=self.alignment,
-            capture=self.capture,
-        )
+        with adapters.open_inputs(input_data, self.make_input_path) as inputs:
+            return self._coregister(inputs)
+
+    def _coregister(self, inputs):
+        """Co-register what has been opened."""
+        given = {
+            "center": " ".join(self.center) if self.center else None,
+            "center_spaxel": tuple(self.center_spaxel) if self.center_spaxel else None,
+            "wavelength_range": tuple(self.wavelength_range) if self.wavelength_range else None,
+        }
+        given |= {name: getattr(self, name) for name in PLAIN_SETTINGS}
+        # null in a parameter file is not checked by stpipe: it stands for the default
+        settings = CoregistrationSettings(**{name: v for name, v in given.items() if v is not None})
         cube = adapters.cube_product(inputs.cube)
         images = [adapters.image_product(image) for image in inputs.images]
         log.info("Read %s and %d images: %s", cube.name, len(images), ", ".join(i.filter for i in images))
-        observation, noise_ratio = coregister(cube, images, settings)
-        result = adapters.coregistered_model(observation, inputs.cube, noise_ratio)
+        coregistration = coregister(cube, images, settings)
+        if self.offset_file:
+            adapters.write_offsets(self.offset_file, inputs.cube, coregistration.observation.bands)
+            self.record_output(self.offset_file)
+        result = adapters.coregistered_model(coregistration, inputs.cube)
         result.set_fusion(
             asn_name=inputs.association,
             cube_file=inputs.cube.meta.filename,
@@ -68,5 +95,5 @@ class CoregisterStep(BaseStep):
         result.meta.cal_step.coregister = "COMPLETE"
         owner = self.parent or self
         if owner.output_file is None:
-            owner.output_file = f"{inputs.product}{owner.output_ext}"
+            owner.output_file = f"{inputs.product}.fits"  # output_ext replaces the ending
         return result

@@ -2,7 +2,6 @@
 
 from jwst_fusion import adapters, datamodels
 from jwst_fusion.crosscalib.factors import cross_calibrate
-from jwst_fusion.exceptions import InputError
 
 from .base import BaseStep
 
@@ -37,11 +36,7 @@ class CrossCalibStep(BaseStep):
         CrossCalibratedModel
             The same with bandpasses and scales.
         """
-        model = self.prepare_output(input_data)
-        if not isinstance(model, datamodels.CoregisteredModel):
-            raise InputError(
-                f"{model.meta.filename}: not a product of the coregister step; run coregister first"
-            )
+        model = self.open_product(input_data, datamodels.CoregisteredModel, "coregister")
         observation = cross_calibrate(adapters.observation(model))
         result = adapters.cross_calibrated_model(observation, model)
         result.meta.cal_step.cross_calib = "COMPLETE"

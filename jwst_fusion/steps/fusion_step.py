@@ -3,7 +3,6 @@
 import logging
 
 from jwst_fusion import adapters, datamodels
-from jwst_fusion.exceptions import InputError
 from jwst_fusion.inversion.fuse import FusionSettings, fuse
 from jwst_fusion.quality.metrics import band_scores
 
@@ -49,20 +48,18 @@ class FusionStep(BaseStep):
         FusedCubeModel
             The fused cube.
         """
-        model = self.prepare_output(input_data)
-        if not isinstance(model, datamodels.CrossCalibratedModel):
-            raise InputError(
-                f"{model.meta.filename}: not a product of the cross_calib step; run cross_calib first"
-            )
-        settings = FusionSettings(
-            n_components=self.n_components,
-            max_components=self.max_components,
-            mu=self.mu,
-            gamma=self.gamma,
-            reweightings=self.reweightings,
-            rtol=self.rtol,
-            max_iterations=self.max_iterations,
-        )
+        given = {
+            "n_components": self.n_components,
+            "max_components": self.max_components,
+            "mu": self.mu,
+            "gamma": self.gamma,
+            "reweightings": self.reweightings,
+            "rtol": self.rtol,
+            "max_iterations": self.max_iterations,
+        }
+        # null in a parameter file is not checked by stpipe: it stands for the default
+        settings = FusionSettings(**{name: value for name, value in given.items() if value is not None})
+        model = self.open_product(input_data, datamodels.CrossCalibratedModel, "cross_calib")
         observation = adapters.observation(model)
         fused = fuse(observation, settings)
         scores = band_scores(observation, fused.predicted_images)

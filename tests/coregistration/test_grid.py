@@ -5,6 +5,7 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 
+from jwst_fusion.coregistration.field import field_window
 from jwst_fusion.coregistration.grid import (
     crop_cube,
     cube_footprint,
@@ -13,12 +14,17 @@ from jwst_fusion.coregistration.grid import (
     local_frame,
     make_grid,
 )
-from jwst_fusion.exceptions import InputError
+from jwst_fusion.exceptions import NoOverlapError
 
 from ..sky import SPAXEL, make_wcs
 
 CENTRES = [(83.8, -35.0), (0.0001, 12.0), (359.9999, -60.0), (120.0, 89.999), (40.0, -89.9995), (10.0, 0.0)]
 SHAPE = (14, 11)
+
+
+def grid_over(mask, wcs, *args, **options):
+    """Grid over all of a footprint."""
+    return make_grid(field_window(mask, wcs), wcs, *args, **options)
 
 
 def footprint(low=(2, 3), high=(12, 9)):
@@ -48,7 +54,7 @@ def separation(wcs, other, points, others):
 @pytest.mark.parametrize("d", [1, 2, 3, 4])
 def test_cells_divide_the_spaxels(centre, angle, d):
     wcs = make_wcs(centre, SHAPE, SPAXEL, angle)
-    grid = make_grid(footprint(), wcs, d, margin=0.25)
+    grid = grid_over(footprint(), wcs, d, margin=0.25)
     assert grid.spaxel_shape == (10 + 6, 6 + 6)
     assert grid.shape == (16 * d, 12 * d)
     assert grid.origin == (2 - 3, 3 - 3)
@@ -64,7 +70,7 @@ def test_jacobian_holds_the_directions_of_the_axes(centre, angle):
     wcs = make_wcs(centre, SHAPE, SPAXEL, angle)
     sine, cosine = np.sin(np.radians(angle)), np.cos(np.radians(angle))
     expected = SPAXEL / 3 * np.array([[-cosine, sine], [sine, cosine]])
-    grid = make_grid(np.ones(SHAPE, dtype=bool), wcs, 3, margin=0.0)
+    grid = grid_over(np.ones(SHAPE, dtype=bool), wcs, 3, margin=0.0)
     np.testing.assert_allclose(grid.jacobian, expected, atol=1e-8)
     assert grid.cell_size == pytest.approx(SPAXEL / 3, rel=1e-7)
     assert grid.cell_area == pytest.approx(SPAXEL**2 / 9, rel=1e-7)
@@ -73,7 +79,7 @@ def test_jacobian_holds_the_directions_of_the_axes(centre, angle):
 
 def test_a_mirrored_cube_keeps_its_handedness():
     wcs = mirrored(make_wcs(CENTRES[0], SHAPE, SPAXEL, 20.0))
-    grid = make_grid(footprint(), wcs, 2, margin=0.0)
+    grid = grid_over(footprint(), wcs, 2, margin=0.0)
     assert np.linalg.det(grid.jacobian) > 0
     points = np.array([0.5, 11.5]), np.array([0.5, 19.5])
     assert separation(grid_wcs(grid), wcs, points, ([3, 8.5], [2, 11.5])).max() < 1e-6 * SPAXEL
@@ -81,7 +87,7 @@ def test_a_mirrored_cube_keeps_its_handedness():
 
 def test_the_centre_is_that_of_the_footprint():
     wcs = make_wcs((0.0, 30.0), SHAPE, SPAXEL, 33.0)
-    grid = make_grid(footprint(), wcs, 3, margin=0.1)
+    grid = grid_over(footprint(), wcs, 3, margin=0.1)
     ra, dec = wcs.wcs_pix2world((3 + 8) / 2, (2 + 11) / 2, 0)
     assert grid.centre == pytest.approx((float(ra), float(dec)), abs=1e-10)
 
@@ -98,16 +104,18 @@ def test_local_frame_is_right_ascension_and_declination(centre):
 @pytest.mark.parametrize("declination", [0.0, -35.0, 80.0, -80.0])
 @pytest.mark.parametrize("offset", [(1.5, 0.0), (0.0, -1.5), (-0.7, 1.1)])
 def test_an_offset_moves_the_coordinates_by_arcseconds_on_the_sky(declination, offset):
-    grid = make_grid(footprint(), make_wcs((0.0002, declination), SHAPE, SPAXEL, 33.0), 3, margin=0.5)
+    grid = grid_over(footprint(), make_wcs((0.0002, declination), SHAPE, SPAXEL, 33.0), 3, margin=0.5)
     corners = np.array([0, grid.shape[1] - 1, 5]), np.array([0, grid.shape[0] - 1, 40])
-    before, after = (SkyCoord(*grid_wcs(grid, o).wcs_pix2world(*corners, 0), unit="deg") for o in ((0, 0), offset))
+    before, after = (
+        SkyCoord(*grid_wcs(grid, o).wcs_pix2world(*corners, 0), unit="deg") for o in ((0, 0), offset)
+    )
     east, north = before.spherical_offsets_to(after)
     np.testing.assert_allclose(east.to_value(u.arcsec), offset[0], atol=3e-4)
     np.testing.assert_allclose(north.to_value(u.arcsec), offset[1], atol=3e-4)
 
 
 def test_an_enlarged_grid_has_the_same_cells():
-    grid = make_grid(footprint(), make_wcs(CENTRES[0], SHAPE, SPAXEL, 33.0), 3, margin=0.1)
+    grid = grid_over(footprint(), make_wcs(CENTRES[0], SHAPE, SPAXEL, 33.0), 3, margin=0.1)
     large = enlarge(grid, 4)
     assert large.shape == tuple(n + 24 for n in grid.shape)
     assert large.origin == tuple(n - 4 for n in grid.origin)
@@ -118,7 +126,7 @@ def test_an_enlarged_grid_has_the_same_cells():
 def test_crop_puts_each_spaxel_where_the_grid_has_it():
     wcs = make_wcs(CENTRES[0], SHAPE, SPAXEL)
     cube = np.arange(2 * 14 * 11, dtype=np.float32).reshape(2, *SHAPE)
-    grid = make_grid(footprint(), wcs, 3, margin=0.4)
+    grid = grid_over(footprint(), wcs, 3, margin=0.4)
     cut = crop_cube(cube, grid, np.nan)
     assert cut.shape == (2, *grid.spaxel_shape)
     assert cut.dtype == cube.dtype
@@ -131,7 +139,7 @@ def test_crop_puts_each_spaxel_where_the_grid_has_it():
 
 
 def test_crop_within_the_cube():
-    grid = make_grid(footprint((4, 4), (8, 8)), make_wcs(CENTRES[0], SHAPE, SPAXEL), 2, margin=0.05)
+    grid = grid_over(footprint((4, 4), (8, 8)), make_wcs(CENTRES[0], SHAPE, SPAXEL), 2, margin=0.05)
     cube = np.arange(14 * 11).reshape(SHAPE)
     np.testing.assert_array_equal(crop_cube(cube, grid, -1), cube[3:9, 3:9])
 
@@ -150,5 +158,5 @@ def test_footprint_ignores_dead_channels_and_drops_poor_spaxels():
 
 
 def test_an_empty_footprint_is_refused():
-    with pytest.raises(InputError, match="no spaxel with data"):
-        make_grid(np.zeros(SHAPE, dtype=bool), make_wcs(CENTRES[0], SHAPE, SPAXEL), 3, 0.6)
+    with pytest.raises(NoOverlapError, match="no spaxel with data"):
+        grid_over(np.zeros(SHAPE, dtype=bool), make_wcs(CENTRES[0], SHAPE, SPAXEL), 3, 0.6)

@@ -35,7 +35,8 @@ def image(angle=0.0, offset=(0.0, 0.0), shape=(150, 140)):
 
 
 def grid_of(d, angle=20.0, shape=(20, 18)):
-    return make_grid(np.ones(shape, dtype=bool), make_wcs(CENTRE, shape, SPAXEL, angle), d, margin=0.0)
+    window = tuple(slice(0, n) for n in shape)
+    return make_grid(window, make_wcs(CENTRE, shape, SPAXEL, angle), d, margin=0.0)
 
 
 @pytest.mark.parametrize(("angle", "offset"), POSES)

@@ -32,7 +32,7 @@ MODELS = [
     partial(telescope_otf, position_angle_v3=40.0),
     partial(nircam_otf, **NIRCAM),
     partial(nirspec_otf, **NIRSPEC),
-    partial(nirspec_otf, **NIRSPEC, parameters=IFUOptics(blur="gaussian", extra_blur=0.02)),
+    partial(nirspec_otf, **NIRSPEC, parameters=IFUOptics(blur="gaussian", excess=(0.0004, 0.0004))),
 ]
 
 
@@ -72,7 +72,7 @@ def test_pixels_widen_the_psf():
     assert fwhm(psf, 0.025) == pytest.approx(0.13, abs=0.008)
     gaussian = partial(nirspec_otf, **NIRSPEC, parameters=IFUOptics(blur="gaussian"))
     assert fwhm(psf_image(gaussian, 2.0, (256, 256), 0.025), 0.025) == pytest.approx(0.135, abs=0.01)
-    extra = partial(nirspec_otf, **NIRSPEC, parameters=IFUOptics(extra_blur=0.06))
+    extra = partial(nirspec_otf, **NIRSPEC, parameters=IFUOptics(excess=(0.0036, 0.0036)))
     assert fwhm(psf_image(extra, 2.0, (256, 256), 0.025), 0.025) > 0.16
     nircam = fwhm(psf_image(partial(nircam_otf, **NIRCAM), 2.0, (256, 256), 0.02), 0.02)
     assert 0.072 < nircam < 0.085
@@ -209,5 +209,5 @@ def test_bad_parameters_are_rejected():
         nircam_otf(2.0, 0.0, 0.0, **NIRCAM, channel="middle")
     with pytest.raises(ParameterError, match="blur"):
         nirspec_otf(2.0, 0.0, 0.0, **NIRSPEC, parameters=IFUOptics(blur="none"))
-    with pytest.raises(ParameterError, match="extra_blur nan"):
-        IFUOptics(extra_blur=float("nan"))
+    with pytest.raises(ParameterError, match="excess"):
+        IFUOptics(excess=(float("nan"), 0.0))

@@ -1,0 +1,65 @@
+"""The table of offsets that cube_build takes to rebuild a cube on NIRCam's coordinates."""
+
+import logging
+
+import asdf
+import numpy as np
+
+from jwst_fusion.exceptions import InputError
+
+__all__ = ["write_offsets"]
+
+log = logging.getLogger(__name__)
+
+
+def write_offsets(path, cube_model, bands):
+    """
+    Write the measured offset for each exposure of a cube.
+
+    The file is what the ``offset_file`` parameter of the pipeline's cube_build step reads: with it the
+    cube is rebuilt where NIRCam's coordinates put it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        ASDF file to write.
+    cube_model : IFUCubeModel
+        The cube; its HDRTAB names the exposures that it was built from.
+    bands : sequence of BandImage
+        The images with their offsets.
+
+    Raises
+    ------
+    InputError
+        The cube does not name its exposures, or no offset was measured.
+    """
+    measured = [band for band in bands if np.isfinite(band.offset_err)]
+    if not measured:
+        raise InputError("no offset was measured: offset_file can not be written; leave the parameter out")
+    weights = np.array([band.offset_err**-2 for band in measured])
+    east, north = (
+        float(weights @ [getattr(band, name) for band in measured] / weights.sum())
+        for name in ("offset_east", "offset_north")
+    )
+    names = _exposures(cube_model)
+    tree = {
+        "units": "arcsec",
+        "filename": names,
+        "raoffset": [east] * len(names),
+        "decoffset": [north] * len(names),
+    }
+    asdf.AsdfFile(tree).write_to(path)
+    log.info("Offset %+.4f east, %+.4f north [arcsec] for %d exposures in %s", east, north, len(names), path)
+
+
+def _exposures(cube_model):
+    """File names of the exposures that a cube was built from."""
+    table = getattr(cube_model, "hdrtab", None) if cube_model.hasattr("hdrtab") else None
+    names = [] if table is None or "FILENAME" not in table.dtype.names else np.asarray(table["FILENAME"])
+    names = [name.decode("ascii") if isinstance(name, bytes) else str(name) for name in names]
+    if not names:
+        raise InputError(
+            f"{cube_model.meta.filename}: its HDRTAB names no exposures: offset_file can not be written; "
+            "leave the parameter out"
+        )
+    return names

@@ -1,0 +1,235 @@
+"""One pointing solution for all images of a field."""
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from scipy.stats import chi2
+
+from jwst_fusion.exceptions import InputError
+from jwst_fusion.optics.photometry import synthetic_photometry
+
+from .alignment import Offset, find_target, measure_offset
+
+__all__ = ["Pointing", "solve_pointing"]
+
+log = logging.getLogger(__name__)
+
+#: Error of an offset from the unknown asymmetry of both PSFs [arcsec]: wavefront errors of 70 to 100 nm
+#: rms shift what is fitted against the PSF's core by 1.9 to 2.7 mas rms (simulated random wavefronts).
+ASYMMETRY = 0.0025
+
+#: The part of it that differs between the bands [arcsec].
+CHROMATIC_ASYMMETRY = 0.0007
+
+#: Probability below which a common offset of all bands is given up.
+SIGNIFICANT = 1e-3
+
+#: Blur beyond the optical model that is adopted, in standard errors.
+BLUR_SIGNIFICANCE = 3.0
+
+#: Least error of the blur's variance [arcsec^2]: what the PSF model's shape leaves open.
+BLUR_FLOOR = 3e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Pointing:
+    """
+    Where each image has the sky of the cube, and what else the comparison tells.
+
+    Numbers that later steps use are rounded well below their errors, so that the last bit of a sum does
+    not reach the fused cube.
+
+    Attributes
+    ----------
+    offsets : tuple of Offset or None
+        One for each image; errors NaN where coordinates are taken as they are, None where a moving
+        target was not found.
+    method : str
+        How the offsets were found: refined, cross_correlation, wcs or none.
+    excess : tuple of float
+        Variance of the IFU's blur beyond the optical model's, along the aperture's x and y axis
+        [arcsec^2]; zero where it is not significant.
+    excess_error : float
+        Standard error of either [arcsec^2]; NaN where nothing was measured.
+    trend : tuple of float
+        Change of the offset (east, north) with wavelength [arcsec/um]; NaN with fewer than 3 bands.
+    trend_error : float
+        Standard error of either [arcsec/um].
+    """
+
+    offsets: tuple
+    method: str
+    excess: tuple = (0.0, 0.0)
+    excess_error: float = float("nan")
+    trend: tuple = (float("nan"), float("nan"))
+    trend_error: float = float("nan")
+
+
+def solve_pointing(images, bands, cube, grid, *, alignment="auto", capture=2.0, moving=False):
+    """
+    Find where each image has the sky of the cube.
+
+    Bands share one offset unless their own differ by more than their errors explain. A band without
+    contrast takes the others' offset.
+
+    Parameters
+    ----------
+    images : sequence of ImageProduct
+        The images.
+    bands : dict
+        Bandpass (n_wave,), covered fraction and pivot wavelength [um], by filter.
+    cube : CubeData
+        The cube on the grid.
+    grid : FusionGrid
+        The cells.
+    alignment : {'auto', 'wcs', 'cross_correlation', 'none'}
+        As in `CoregistrationSettings`.
+    capture : float
+        Largest pointing error that is found, along either axis [arcsec].
+    moving : bool
+        Whether coordinates of different exposures are unrelated.
+
+    Returns
+    -------
+    Pointing
+        The solution.
+
+    Raises
+    ------
+    InputError
+        A moving target is in none of the images.
+    """
+    method = alignment
+    if method == "auto":
+        method = "cross_correlation" if moving else "refined"
+    if method in ("wcs", "none"):
+        places = [(0.0, 0.0) if method == "wcs" else _centring(image, grid) for image in images]
+        return Pointing(tuple(Offset(*place, float("nan"), 0.0) for place in places), method)
+    measured = []
+    for image in images:
+        bandpass = bands[image.filter][0]
+        synthetic = synthetic_photometry(cube.data, bandpass)
+        guess = (0.0, 0.0)
+        if method == "cross_correlation":
+            found = find_target(synthetic, image, bandpass, cube, grid, _centring(image, grid))
+            guess = found.east, found.north
+        offset = measure_offset(synthetic, image, bandpass, cube, grid, first_guess=guess, capture=capture)
+        log.info(
+            "%s: offset %+.4f east, %+.4f north, +- %.4f arcsec (correlation %.3f)",
+            image.filter, offset.east, offset.north, offset.error, offset.correlation,
+        )  # fmt: skip
+        measured.append(offset)
+    if not any(np.isfinite(offset.error) for offset in measured):
+        if method == "cross_correlation":
+            raise InputError(
+                f"{images[0].name}: the target of the cube was found in none of the {len(images)} images; "
+                "use images of the same target, or set alignment to wcs or none"
+            )
+        log.warning(
+            "No offset can be measured: the images show too little contrast. The coordinates are kept"
+        )
+        return Pointing(tuple(Offset(0.0, 0.0, float("nan"), o.correlation) for o in measured), "wcs")
+    pivots = np.array([bands[image.filter][2] for image in images])
+    trend, trend_error = _trend(measured, pivots)
+    excess, excess_error = _blur(measured)
+    return Pointing(
+        _tie(measured, method == "cross_correlation"), method, excess, excess_error, trend, trend_error
+    )
+
+
+def _centring(image, grid):
+    """Offset (east, north) [arcsec] that brings an image's centre onto the grid's."""
+    ny, nx = image.data.shape
+    ra, dec = image.wcs.wcs_pix2world((nx - 1) / 2, (ny - 1) / 2, 0)
+    east, north = SkyCoord(*grid.centre, unit="deg").spherical_offsets_to(SkyCoord(ra, dec, unit="deg"))
+    return float(east.arcsec), float(north.arcsec)
+
+
+def _weights(measured):
+    """Places (n, 2) and inverse variances (n,) of the offsets against each other; zero where unknown."""
+    places = np.array([(offset.east, offset.north) for offset in measured])
+    errors = np.array([offset.error for offset in measured])
+    known = np.isfinite(errors)
+    return places, np.where(known, 1 / (np.where(known, errors, 0.0) ** 2 + CHROMATIC_ASYMMETRY**2), 0.0)
+
+
+def _tie(measured, moving):
+    """Give the bands one offset, or their own if they differ significantly; complete the errors."""
+    places, weights = _weights(measured)
+    known = weights > 0
+    mean = weights @ places / weights.sum()
+    statistic = (weights[:, np.newaxis] * (places - mean) ** 2).sum()
+    freedom = 2 * (known.sum() - 1)
+    tied = freedom == 0 or chi2.sf(statistic, freedom) > SIGNIFICANT
+    correlation = max(offset.correlation for offset in measured)
+    stretch = 1.0 if tied or freedom == 0 else np.sqrt(statistic / freedom)
+    error = float(np.hypot(stretch / np.sqrt(weights.sum()), ASYMMETRY))
+    common = Offset(round(float(mean[0]), 7), round(float(mean[1]), 7), error, correlation)
+    log.info(
+        "Pointing: %+.4f east, %+.4f north, +- %.4f arcsec, %s",
+        common.east, common.north, common.error,
+        "one for all bands" if tied else "but the bands differ significantly and keep their own",
+    )  # fmt: skip
+    if moving:
+        return tuple(
+            None if not seen else common if tied else _with_asymmetry(offset)
+            for offset, seen in zip(measured, known, strict=True)
+        )
+    return tuple(
+        common if tied or not seen else _with_asymmetry(offset)
+        for offset, seen in zip(measured, known, strict=True)
+    )
+
+
+def _with_asymmetry(offset):
+    """Add to an offset's error what no comparison of its images can show."""
+    return replace(
+        offset,
+        east=round(offset.east, 7),
+        north=round(offset.north, 7),
+        error=float(np.hypot(offset.error, ASYMMETRY)),
+    )
+
+
+def _trend(measured, pivots):
+    """Slope (east, north) of the offsets with wavelength, and its error [arcsec/um]."""
+    places, weights = _weights(measured)
+    if (weights > 0).sum() < 3:
+        return (float("nan"),) * 2, float("nan")
+    centred = pivots - weights @ pivots / weights.sum()
+    power = weights @ centred**2
+    slope = (weights * centred) @ places / power
+    residual = places - weights @ places / weights.sum() - np.outer(centred, slope)
+    freedom = 2 * ((weights > 0).sum() - 2)
+    stretch = max(np.sqrt((weights[:, np.newaxis] * residual**2).sum() / freedom), 1.0)
+    error = float(stretch / np.sqrt(power))
+    significance = np.abs(slope).max() / error
+    log.info(
+        "Trend of the offset with wavelength: %+.4f east, %+.4f north, +- %.4f arcsec/um (%s)",
+        *slope, error, "significant: a chromatic WCS" if significance > 4 else "not significant",
+    )  # fmt: skip
+    return (float(slope[0]), float(slope[1])), error
+
+
+def _blur(measured):
+    """Variance of the IFU's blur beyond the model's (x, y), zero unless significant, and its error."""
+    known = [offset for offset in measured if np.isfinite(offset.excess_error).all()]
+    if not known:
+        return (0.0, 0.0), float("nan")
+    values = np.array([offset.excess for offset in known])
+    weights = 1 / (np.array([offset.excess_error for offset in known]) ** 2 + BLUR_FLOOR**2)
+    mean = (weights * values).sum(axis=0) / weights.sum(axis=0)
+    statistic = (weights * (values - mean) ** 2).sum()
+    stretch = max(np.sqrt(statistic / (2 * max(len(known) - 1, 1))), 1.0)
+    errors = np.hypot(stretch / np.sqrt(weights.sum(axis=0)), BLUR_FLOOR)
+    error = float(np.sqrt((errors**2).mean()))
+    round_blur = abs(mean[0] - mean[1]) < 2 * np.hypot(*errors)
+    adopted = np.full(2, mean.mean()) if round_blur else mean
+    significant = np.abs(adopted).max() > BLUR_SIGNIFICANCE * error
+    log.info(
+        "Blur of the IFU beyond the optical model: variance %+.2e, %+.2e +- %.1e arcsec^2 (%s)",
+        *mean, error, "adopted" if significant else "not significant",
+    )  # fmt: skip
+    return (tuple(round(float(v), 9) for v in adopted) if significant else (0.0, 0.0)), round(error, 9)

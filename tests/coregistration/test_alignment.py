@@ -1,0 +1,146 @@
+"""The offset between an image and the cube."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from jwst_fusion.coregistration.alignment import find_target, measure_offset
+from jwst_fusion.coregistration.field import field_window
+from jwst_fusion.coregistration.grid import cube_footprint, make_grid
+from jwst_fusion.observation import CubeData
+from jwst_fusion.optics.photometry import synthetic_photometry
+from jwst_fusion.optics.throughput import bandpass
+
+from ..sky import Sky, rich_sky
+
+SHORT, LONG = ("F210M", (1.95, 2.25), 3), ("F335M", (3.10, 3.63), 2)
+SKY = rich_sky()
+
+
+def prepare(sky=SKY, setup=SHORT, *, angle=0.0, noise=0.01):
+    """What measure_offset needs of a cube, as keyword arguments."""
+    name, limits, d = setup
+    product = sky.cube(np.linspace(*limits, 24), shape=(26, 24), angle=angle, noise=noise)
+    footprint = cube_footprint(product.data)
+    cube = CubeData(
+        product.data,
+        product.error,
+        product.wavelength,
+        np.full(24, noise),
+        footprint,
+        product.position_angle_v3,
+        product.position_angle_aperture,
+    )
+    weights, _ = bandpass(name, "B", product.wavelength)
+    grid = make_grid(field_window(footprint, product.wcs), product.wcs, d, margin=0.0)
+    synthetic = synthetic_photometry(product.data, weights)
+    return {"synthetic": synthetic, "bandpass": weights, "cube": cube, "grid": grid}
+
+
+@pytest.fixture(scope="module")
+def upright():
+    return prepare()
+
+
+@pytest.mark.parametrize("setup", [SHORT, LONG])
+@pytest.mark.parametrize(
+    ("angle", "true"), [(0.0, (0.0, 0.0)), (33.0, (0.613, -1.487)), (-118.0, (-1.5, 0.258))]
+)
+def test_a_known_offset_is_recovered(setup, angle, true):
+    image = SKY.image(setup[0], offset=true, noise=0.01, angle=40.0)
+    offset = measure_offset(image=image, **prepare(setup=setup, angle=angle))
+    assert (offset.east, offset.north) == pytest.approx(true, abs=0.005)
+    assert 0 < offset.error < 0.005
+    assert offset.correlation > 0.9
+
+
+def test_the_offset_is_where_the_image_puts_a_source_less_where_the_cube_does():
+    # A star that the cube's coordinates put at the centre, and the image's 0.3 arcsec east of it.
+    sky = Sky(((0.0, 0.0, 0.02, 10.0), (0.8, 0.5, 0.3, 0.5)))
+    image = sky.image("F210M", offset=(0.3, 0.0))
+    brightest = np.unravel_index(np.argmax(image.data), image.data.shape)[::-1]
+    ra, _ = image.wcs.wcs_pix2world(*brightest, 0)
+    assert (ra - sky.centre[0]) * 3600 * np.cos(np.radians(sky.centre[1])) == pytest.approx(0.3, abs=0.04)
+    offset = measure_offset(image=image, **prepare(sky))
+    assert (offset.east, offset.north) == pytest.approx((0.3, 0.0), abs=0.005)
+
+
+def test_flux_scale_and_background_do_not_matter(upright):
+    image = SKY.image("F210M", offset=(0.2, 0.1), noise=0.01)
+    reference = measure_offset(image=image, **upright)
+    other = replace(image, data=1.14 * image.data + 3.0)
+    offset = measure_offset(image=other, **upright)
+    assert (offset.east, offset.north) == pytest.approx((reference.east, reference.north), abs=1e-4)
+    assert offset.correlation == pytest.approx(reference.correlation, abs=1e-3)
+
+
+def test_bad_pixels_and_a_hole_in_the_cube(upright):
+    image = SKY.image("F210M", offset=(0.2, 0.1), noise=0.01)
+    data = np.where(np.random.default_rng(6).random(image.data.shape) < 0.002, np.nan, image.data)
+    synthetic = upright["synthetic"].copy()
+    synthetic[3:7, 10:15] = np.nan
+    offset = measure_offset(image=replace(image, data=data), **upright | {"synthetic": synthetic})
+    assert (offset.east, offset.north) == pytest.approx((0.2, 0.1), abs=0.005)
+
+
+def test_outliers_of_the_cube_do_not_pull(upright):
+    image = SKY.image("F210M", offset=(0.2, 0.1), noise=0.01)
+    synthetic = upright["synthetic"].copy()
+    synthetic[np.random.default_rng(7).random(synthetic.shape) < 0.02] += 0.5 * np.ptp(synthetic)
+    offset = measure_offset(image=image, **upright | {"synthetic": synthetic})
+    assert (offset.east, offset.north) == pytest.approx((0.2, 0.1), abs=0.01)
+
+
+def test_a_first_guess_extends_the_reach(upright):
+    image = SKY.image("F210M", offset=(1.9, -1.2), noise=0.01)
+    offset = measure_offset(image=image, first_guess=(1.7, -1.0), capture=0.4, **upright)
+    assert (offset.east, offset.north) == pytest.approx((1.9, -1.2), abs=0.005)
+
+
+def test_the_stated_error_is_the_scatter():
+    prepared = prepare(noise=0.0)
+    image = SKY.image("F210M")
+    rng = np.random.default_rng(8)
+    found = []
+    for _ in range(15):
+        synthetic = prepared["synthetic"] + 0.02 * rng.normal(size=prepared["synthetic"].shape)
+        found.append(measure_offset(image=image, capture=0.3, **prepared | {"synthetic": synthetic}))
+    places = np.array([(offset.east, offset.north) for offset in found])
+    stated = np.mean([offset.error for offset in found])
+    assert places.std(axis=0).mean() == pytest.approx(stated, rel=0.35)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-6, 0.3])
+def test_images_without_contrast_give_the_first_guess_and_no_error(noise):
+    flat = Sky((), background=5.0)
+    prepared = prepare(flat, noise=noise)
+    offset = measure_offset(image=flat.image("F210M", noise=noise), first_guess=(0.1, -0.2), **prepared)
+    assert (offset.east, offset.north) == (0.1, -0.2)
+    assert np.isnan(offset.error)
+    assert offset.correlation < 0.5
+
+
+def test_an_image_of_noise_gives_no_offset(upright):
+    offset = measure_offset(image=Sky(()).image("F210M", noise=0.3), **upright)
+    assert np.isnan(offset.error)
+    assert 0 < offset.correlation < 0.5
+
+
+def test_an_image_elsewhere_gives_no_offset(upright):
+    far = Sky(SKY.blobs, centre=(83.9, -35.0)).image("F210M")
+    offset = measure_offset(image=far, first_guess=(0.1, -0.2), **upright)
+    assert (offset.east, offset.north, offset.correlation) == (0.1, -0.2, 0.0)
+    assert np.isnan(offset.error)
+
+
+@pytest.mark.parametrize("setup", [SHORT, LONG])
+def test_a_target_is_found_anywhere_in_the_image(setup):
+    # Three blobs that the cube sees at its centre, 2.9 arcsec off the centre of the image.
+    blobs = ((0.0, 0.0, 0.25, 5.0), (0.5, 0.3, 0.12, 3.0), (-0.4, 0.6, 0.05, 4.0))
+    sky = Sky(blobs)
+    moved = Sky(tuple((x + 2.1, y - 2.0, *rest) for x, y, *rest in blobs))
+    image = moved.image(setup[0], noise=0.01, angle=40.0)
+    start = find_target(image=image, start=(0.0, 0.0), **prepare(sky, setup, angle=20.0))
+    assert np.isfinite(start.error)
+    assert (start.east, start.north) == pytest.approx((2.1, -2.0), abs=0.1)

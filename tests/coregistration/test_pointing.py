@@ -1,0 +1,69 @@
+"""One pointing solution for all images, and the blur of the IFU."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from jwst_fusion.coregistration import pointing
+from jwst_fusion.coregistration.alignment import Offset
+from jwst_fusion.coregistration.coregister import CoregistrationSettings, coregister
+
+from ..sky import rich_sky
+
+SKY = rich_sky(seed=11)
+WAVELENGTH = np.linspace(1.66, 2.30, 60)
+FILTERS = ("F182M", "F187N", "F210M", "F212N")
+NAN = float("nan")
+
+
+def offset(east, north, error, correlation=0.9):
+    return Offset(east, north, error, correlation, excess=(0.0, 0.0), excess_error=(1e-4, 1e-4))
+
+
+def test_bands_that_agree_share_one_offset():
+    tied = pointing._tie([offset(0.100, -0.2, 0.001), offset(0.101, -0.2, 0.001)], moving=False)
+    assert tied[0] is tied[1]
+    assert (tied[0].east, tied[0].north) == pytest.approx((0.1005, -0.2))
+    assert tied[0].error > pointing.ASYMMETRY
+
+
+def test_bands_that_differ_keep_their_own():
+    first, second = pointing._tie([offset(0.10, -0.2, 0.001), offset(0.12, -0.2, 0.001)], moving=False)
+    assert (first.east, second.east) == (0.10, 0.12)
+    assert first.error == pytest.approx(np.hypot(0.001, pointing.ASYMMETRY))
+
+
+def test_a_band_without_contrast_takes_the_others():
+    known, lost = offset(0.10, -0.2, 0.001), offset(0.0, 0.0, NAN, 0.1)
+    assert pointing._tie([known, lost], moving=False)[1].east == pytest.approx(0.10)
+    assert pointing._tie([known, lost], moving=True)[1] is None
+
+
+def test_a_trend_with_wavelength_is_measured():
+    pivots = np.array([1.8, 1.9, 2.1, 2.2])
+    measured = [offset(0.1 + 0.05 * (p - 2), 0.3, 0.001) for p in pivots]
+    slope, error = pointing._trend(measured, pivots)
+    assert slope == pytest.approx((0.05, 0.0), abs=1e-9)
+    assert 0.001 < error < 0.01
+    assert np.isnan(pointing._trend(measured[:2], pivots[:2])[1])
+
+
+def measured_on(blur=0.0, names=FILTERS, noise=0.01):
+    """Pointing found on a cube whose IFU is blunter than the model by a Gaussian of this sigma [arcsec]."""
+    blobs = tuple((x, y, np.hypot(s, blur), peak * s**2 / (s**2 + blur**2)) for x, y, s, peak in SKY.blobs)
+    cube = replace(SKY, blobs=blobs).cube(WAVELENGTH, shape=(24, 24), angle=30.0, noise=noise)
+    images = [SKY.image(name, offset=(0.21, -0.35), noise=noise, field=7.0) for name in names]
+    return coregister(cube, images, CoregistrationSettings()).pointing
+
+
+def test_the_blur_of_the_ifu_is_measured():
+    as_modelled, blunter = measured_on(), measured_on(blur=0.04)
+    assert as_modelled.excess == pytest.approx((0.0, 0.0), abs=3 * as_modelled.excess_error)
+    assert blunter.excess == pytest.approx((0.0016, 0.0016), abs=4 * blunter.excess_error)
+    assert blunter.excess_error < 3e-4
+
+
+def test_the_trend_of_a_plain_scene_is_not_significant():
+    found = measured_on()
+    assert np.abs(found.trend).max() < 4 * found.trend_error

@@ -1,0 +1,122 @@
+"""Transfer functions of both instruments on the grid of an observation."""
+
+import numpy as np
+import pytest
+
+from jwst_fusion.observation import BandImage, CubeData, FusionGrid, Observation
+from jwst_fusion.optics.analytic import nircam_otf, nirspec_otf
+from jwst_fusion.optics.frequencies import grid_frequencies
+from jwst_fusion.optics.throughput import bandpass
+from jwst_fusion.optics.transfer import band_transfers, transfer_functions
+
+SHAPE = (60, 48)
+ANGLE = 33.0
+PA_V3, PA_APERTURE = 25.0, 163.97
+
+
+def observe(filters=("F182M", "F210M"), limits=(1.66, 2.3), d=3, pixel=0.0311, angle=ANGLE, pa=PA_V3):
+    """An observation without data."""
+    wavelength = np.linspace(*limits, 50)
+    nothing = np.zeros((50, 2, 2))
+    cube = CubeData(
+        nothing, nothing, wavelength, np.ones(50), np.ones((2, 2), dtype=bool), pa, pa + 138.97
+    )  # fmt: skip
+    sine, cosine = np.sin(np.radians(angle)), np.cos(np.radians(angle))
+    grid = FusionGrid(SHAPE, d, 0.1 / d * np.array([[-cosine, sine], [sine, cosine]]))
+    image = np.zeros(SHAPE)
+    bands = [
+        BandImage(name, "B", image, image, 2.0, pa, pixel, pixel, bandpass=bandpass(name, "B", wavelength)[0])
+        for name in filters
+    ]
+    return Observation(grid, cube, tuple(bands))
+
+
+def frequencies(observation):
+    return grid_frequencies(SHAPE, observation.grid.jacobian)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"filters": ("F335M",), "limits": (3.1, 3.7), "d": 2, "pixel": 0.063}],
+    ids=["short", "long"],
+)
+def test_nodes_give_every_channel(options):
+    observation = observe(**options)
+    transfer = transfer_functions(observation, SHAPE)
+    cube, band, d = observation.cube, observation.bands[-1], observation.grid.decimation_factor
+    nirspec = nirspec_otf(
+        cube.wavelength,
+        *frequencies(observation),
+        position_angle_v3=PA_V3,
+        position_angle_aperture=PA_APERTURE,
+        spaxel=0.1,
+        spaxel_position_angle=ANGLE,
+    )
+    nircam = nircam_otf(
+        cube.wavelength,
+        *frequencies(observation),
+        position_angle_v3=PA_V3,
+        detector_pixel=band.detector_pixel,
+        image_pixel=band.image_pixel,
+        pixfrac=1.0,
+        channel="short" if d == 3 else "long",
+    )
+    for nodes, expected in ((transfer.nirspec, nirspec), (transfer.nircam[-1], nircam)):
+        found = np.tensordot(transfer.interpolation, nodes, axes=1)
+        np.testing.assert_allclose(found, expected, atol=3e-3)
+        np.testing.assert_allclose(found[:, 0, 0], 1.0, rtol=1e-9)
+
+
+def test_the_ifu_is_blunter_than_nircam():
+    transfer = transfer_functions(observe(), SHAPE)
+    assert (transfer.nirspec[5] ** 2).sum() < 0.5 * (transfer.nircam[0][5] ** 2).sum()
+
+
+def test_bands_of_the_same_pixels_share_their_otfs():
+    transfer = transfer_functions(observe(), SHAPE)
+    assert transfer.nircam[0] is transfer.nircam[1]
+
+
+def test_band_transfers_are_means_over_the_band():
+    observation = observe()
+    transfer = transfer_functions(observation, SHAPE)
+    for band, nodes in zip(observation.bands, transfer.nircam, strict=True):
+        nircam, nirspec = band_transfers(band, band.bandpass, observation.cube, observation.grid, SHAPE)
+        share = band.bandpass @ transfer.interpolation
+        np.testing.assert_allclose(nircam, np.tensordot(share, nodes, axes=1), atol=1e-3)
+        np.testing.assert_allclose(nirspec, np.tensordot(share, transfer.nirspec, axes=1), atol=1e-3)
+
+
+def test_a_narrow_band_in_one_channel():
+    observation = observe(("F212N",))
+    weights = np.zeros(50)
+    weights[36] = 1.0
+    nircam, nirspec = band_transfers(
+        observation.bands[0], weights, observation.cube, observation.grid, SHAPE
+    )  # fmt: skip
+    assert nircam[0, 0] == pytest.approx(1)
+    assert nirspec[0, 0] == pytest.approx(1)
+
+
+def test_grid_and_telescope_turned_together_leave_the_otfs():
+    still = transfer_functions(observe(), SHAPE)
+    turned = transfer_functions(observe(angle=ANGLE + 70, pa=PA_V3 + 70), SHAPE)
+    np.testing.assert_allclose(turned.nirspec, still.nirspec, atol=1e-9)
+    np.testing.assert_allclose(turned.nircam[0], still.nircam[0], atol=1e-9)
+
+
+def test_the_telescope_turns_within_the_grid():
+    still, turned = (transfer_functions(observe(pa=pa), SHAPE) for pa in (PA_V3, PA_V3 + 30))
+    assert np.abs(turned.nircam[0] - still.nircam[0]).max() > 0.02
+
+
+def test_a_mirrored_grid_has_mirrored_otfs():
+    observation = observe()
+    mirror = np.diag([-1, 1])
+    grid = FusionGrid(SHAPE, 3, observation.grid.jacobian @ mirror)
+    mirrored = transfer_functions(Observation(grid, observation.cube, observation.bands), SHAPE)
+    still = transfer_functions(observation, SHAPE)
+    # Negative x frequencies, by the symmetry of a real kernel; the highest ones stand for both signs.
+    rows = np.delete(np.arange(SHAPE[0]), SHAPE[0] // 2)
+    expected = still.nirspec[:, -rows % SHAPE[0], :-1]
+    np.testing.assert_allclose(mirrored.nirspec[:, rows, :-1], expected, atol=1e-9)

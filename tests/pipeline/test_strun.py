@@ -1,0 +1,157 @@
+"""The commands of the contract, as a user types them."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from jwst_fusion import FusionStep, datamodels
+
+from .commands import names, run_once
+from .conftest import NAME, QUICK
+
+OWN_LOGS = ("Starting calwebb_fusion4", "F182M: scale ", "Pointing: ", "Ending calwebb_fusion4")
+
+
+@pytest.fixture(scope="session")
+def listed(shared, data):
+    """An association made by the official tool."""
+    members = sorted(path.name for path in (*data.images, data.cube))
+    return run_once(
+        shared / "listed", "asn_from_list", "-o", f"{NAME}_asn.json", "--product-name", NAME, *members
+    )
+
+
+@pytest.fixture(scope="session")
+def coregistered(shared, data, listed):
+    inputs = [*data.images, data.cube, listed.folder / f"{NAME}_asn.json"]
+    return run_once(shared / "coregistered", "strun", "coregister", f"{NAME}_asn.json", inputs=inputs)
+
+
+@pytest.fixture(scope="session")
+def cross_calibrated(shared, coregistered):
+    name = f"{NAME}_coreg.fits"
+    return run_once(
+        shared / "cross_calibrated", "strun", "cross_calib", name, inputs=[coregistered.folder / name]
+    )
+
+
+@pytest.fixture(scope="session")
+def fused(shared, cross_calibrated):
+    name = f"{NAME}_xcal.fits"
+    return run_once(shared / "fused", "strun", "fusion", name, inputs=[cross_calibrated.folder / name])
+
+
+def assert_same(first, second, hdus):
+    """Compare HDUs of two files, bit for bit."""
+    with fits.open(first) as one, fits.open(second) as two:
+        for hdu in hdus:
+            assert one[hdu].data.tobytes() == two[hdu].data.tobytes(), hdu
+
+
+def test_pipeline_writes_the_product_that_the_association_names(full):
+    expected = [f"{NAME}_{suffix}.fits" for suffix in ("coreg", "fused", "xcal")]
+    assert names(full.folder / "products") == expected
+    assert names(full.folder) == ["products"]
+
+
+@pytest.mark.parametrize(
+    "run", ["full", "repeated", "listed", "coregistered", "cross_calibrated", "fused", "smoothed"]
+)
+def test_commands_are_quiet(request, run):
+    finished = request.getfixturevalue(run)
+    for word in ("CRDS", "crds", "Warning", "WARNING", "Traceback", "deprecat"):
+        assert word not in finished.text
+
+
+def test_commands_leave_nothing_in_the_home(full):
+    assert list((full.folder / "home").rglob("*fusion*")) == []
+    assert not (full.folder / "home" / "crds_cache").exists()
+
+
+def test_log_is_on_the_screen_and_in_the_product(full, product):
+    with datamodels.open(product) as model:
+        kept = "\n".join(model.cal_logs.instance["calwebb_fusion4"])
+    for line in OWN_LOGS:
+        assert line in full.stderr
+        assert line in kept
+
+
+def test_steps_name_their_products(coregistered, cross_calibrated, fused):
+    for finished, suffix in ((coregistered, "coreg"), (cross_calibrated, "xcal"), (fused, "fused")):
+        assert names(finished.folder) == [f"{NAME}_{suffix}.fits"]
+
+
+def test_association_of_asn_from_list_serves(full, coregistered):
+    name = f"{NAME}_coreg.fits"
+    hdus = ("SCI", "ERR", "DQ", "IMAGES", "IMAGERR", "FILTERS", "CHANNELS")
+    assert_same(full.folder / "products" / name, coregistered.folder / name, hdus)
+
+
+def test_cross_calib_alone_equals_the_pipeline(full, cross_calibrated):
+    name = f"{NAME}_xcal.fits"
+    assert_same(
+        full.folder / "products" / name,
+        cross_calibrated.folder / name,
+        ("SCI", "ERR", "DQ", "IMAGES", "FILTERS"),
+    )
+
+
+def test_fusion_alone_equals_the_pipeline(product, fused):
+    hdus = ("SCI", "ERR", "DQ", "WMAP", "COMPONENTS", "COEFFS", "COEFFERR", "FILTERS", "SPECTRAL")
+    assert_same(product, fused.folder / product.name, hdus)
+
+
+def test_steps_are_marked_as_complete(product, fused):
+    for path in (product, fused.folder / product.name):
+        header = fits.getheader(path)
+        assert [header[f"S_{step}"] for step in ("COREG", "XCALIB", "FUSION")] == ["COMPLETE"] * 3
+
+
+def test_stpipe_lists_pipeline_and_steps(shared):
+    listing = run_once(shared / "listing", "stpipe", "list")
+    lines = [line for line in listing.stdout.splitlines() if line.startswith("jwst_fusion")]
+    assert lines == [
+        "jwst_fusion.CoregisterStep (coregister)",
+        "jwst_fusion.CrossCalibStep (cross_calib)",
+        "jwst_fusion.Fusion4Pipeline (calwebb_fusion4)",
+        "jwst_fusion.FusionStep (fusion)",
+    ]
+
+
+def test_saved_parameters_and_asdf_give_the_same_content(smoothed, repeated):
+    assert names(smoothed.folder) == [f"{NAME}_fused.fits", "parameters.asdf"]
+    path = repeated.folder / "again" / f"{NAME}_fused.asdf"
+    assert names(path.parent) == [path.name]
+    with datamodels.open(smoothed.folder / f"{NAME}_fused.fits") as one, datamodels.open(path) as two:
+        assert type(two) is datamodels.FusedCubeModel
+        for array in ("data", "err", "dq", "weightmap", "coefficients", "coefficient_errors"):
+            np.testing.assert_array_equal(getattr(one, array), getattr(two, array))
+        for table in ("components", "filters", "spectral"):
+            first, second = getattr(one, table), getattr(two, table)
+            assert first.dtype.names == second.dtype.names
+            for column in first.dtype.names:
+                values = [np.asarray(each[column]) for each in (first, second)]
+                if values[0].dtype.kind in "SU":
+                    values = [each.astype(str) for each in values]
+                np.testing.assert_array_equal(*values)
+        np.testing.assert_allclose(
+            np.ravel(one.wavetable["wavelength"]), np.ravel(two.wavetable["wavelength"]), rtol=1e-7
+        )
+        assert one.meta.fusion.instance == two.meta.fusion.instance
+        info = [model.meta.wcsinfo.instance for model in (one, two)]
+        assert info[0].keys() == info[1].keys()
+        for keyword, value in info[0].items():
+            same = value if isinstance(value, str) else pytest.approx(value, rel=1e-14)
+            assert info[1][keyword] == same
+        assert two.meta.filename == path.name
+
+
+def test_parameter_of_a_step_has_effect(full, smoothed):
+    reference = FusionStep.call(
+        str(full.folder / "products" / f"{NAME}_xcal.fits"), mu=2.0, configure_log=False, **QUICK
+    )
+    with datamodels.open(smoothed.folder / f"{NAME}_fused.fits") as model:
+        assert model.meta.fusion.mu == pytest.approx(10 * reference.meta.fusion.mu)
+        assert model.meta.fusion.n_components == 2
+        roughness = [np.nansum(np.diff(cube.coefficients[0], axis=0) ** 2) for cube in (model, reference)]
+    assert roughness[0] < 0.9 * roughness[1]
