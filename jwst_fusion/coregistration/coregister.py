@@ -13,6 +13,7 @@ from jwst_fusion.optics import throughput
 from .field import field_angle, field_window, parse_centre, rotate_cube
 from .grid import crop_cube, cube_footprint, grid_wcs, make_grid
 from .noise import channel_noise
+from .outliers import find_outliers
 from .pointing import solve_pointing
 from .ranges import fusion_range
 from .resampling import resample_image
@@ -20,6 +21,9 @@ from .resampling import resample_image
 __all__ = ["CoregistrationSettings", "Coregistration", "coregister"]
 
 log = logging.getLogger(__name__)
+
+#: Rounding of wavelengths in a file [um].
+WAVELENGTH_SLACK = 1e-6
 
 #: Least share of a bandpass within the cube's wavelengths.
 MIN_COVERED = 0.8
@@ -199,7 +203,8 @@ def _coregister(product, images, settings):
 def _cut_wavelengths(product, images, settings):
     """Cut the cube to the wavelengths of the fusion."""
     limits = settings.wavelength_range or fusion_range([image.filter for image in images])
-    inside = (product.wavelength >= limits[0]) & (product.wavelength <= limits[1])
+    low, high = limits[0] - WAVELENGTH_SLACK, limits[1] + WAVELENGTH_SLACK
+    inside = (product.wavelength >= low) & (product.wavelength <= high)
     if inside.sum() < 3 or not np.isfinite(product.data[inside]).any():
         low, high = product.wavelength[[0, -1]]
         raise InputError(
@@ -238,7 +243,8 @@ def _cube_on_grid(product, grid):
         position_angle_v3=product.position_angle_v3,
         position_angle_aperture=product.position_angle_aperture,
     )
-    outliers = np.zeros(cube.data.shape, dtype=bool)
+    outliers = find_outliers(cube.data, cube.noise, cube.footprint)
+    cube.data[outliers], cube.error[outliers] = np.nan, np.nan
     log.info(
         "Grid of %d x %d cells of %.4f arcsec, %d channels from %.4f to %.4f um, %d of them without data; "
         "noise %.2f times the stated error; %d outliers taken out",

@@ -1,0 +1,198 @@
+"""CoregisterStep on the files that archives hold: odd ones, old ones, and fields that users ask for."""
+
+import asdf
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from jwst_fusion import CoregisterStep, datamodels
+from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
+
+from .test_bad_input import ASN, CUBE, FIRST, SECOND, fail, keywords, own, work  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("work")
+
+
+def run(**parameters):
+    """Co-register what is in the folder."""
+    return CoregisterStep.call(ASN, configure_log=False, **parameters)
+
+
+def changed(work, name, change):  # noqa: F811
+    """Change the HDUs of a member."""
+    path = own(work, name)
+    with fits.open(path, memmap=False) as hdus:
+        change(hdus)
+        hdus.writeto(path, overwrite=True)
+
+
+@pytest.fixture(scope="module")
+def reference(data, tmp_path_factory):
+    """The step on the files as they are."""
+    return CoregisterStep.call(str(data.association), configure_log=False)
+
+
+def test_old_image_with_zeros_where_no_exposure_looks(work, reference):  # noqa: F811
+    def old(hdus):
+        unseen = ~np.isfinite(hdus["SCI"].data)
+        hdus["SCI"].data[unseen] = 0.0
+        assert (hdus["WHT"].data[unseen] == 0).all()
+
+    changed(work, FIRST, old)
+    result = run()
+    np.testing.assert_array_equal(result.images, reference.images)
+
+
+def test_errors_that_are_zero_or_missing(work, reference):  # noqa: F811
+    changed(work, FIRST, lambda hdus: hdus["ERR"].data.fill(0.0))
+    changed(work, SECOND, lambda hdus: hdus.__delitem__("ERR"))
+    result = run()
+    known = np.isfinite(result.images)
+    assert (result.image_errors[known] > 0).all()
+    np.testing.assert_allclose(result.images[known], np.asarray(reference.images)[known], rtol=1e-5)
+
+
+def test_cube_without_errors(work, reference):  # noqa: F811
+    changed(work, CUBE, lambda hdus: hdus["ERR"].data.fill(0.0))
+    result = run()
+    np.testing.assert_allclose(result.channels["noise"], reference.channels["noise"], rtol=0.3)
+
+
+def test_wavelengths_in_a_table(work, reference):  # noqa: F811
+    def tabular(hdus):
+        header, n = hdus["SCI"].header, hdus["SCI"].data.shape[0]
+        wavelength = header["CRVAL3"] + header["CDELT3"] * np.arange(n)
+        hdus["WCS-TABLE"].data["wavelength"] = wavelength.astype("f4").reshape(1, n, 1)
+        header["CTYPE3"], header["CRVAL3"] = "WAVE-TAB", 1.0
+        header["PS3_0"], header["PS3_1"] = "WCS-TABLE", "wavelength"
+        del header["CDELT3"]
+
+    changed(work, CUBE, tabular)
+    result = run()
+    np.testing.assert_allclose(
+        result.channels["wavelength"], reference.channels["wavelength"], rtol=0, atol=2e-6
+    )
+
+
+@pytest.mark.parametrize("right_ascension", [0.00005, 359.99995])
+def test_right_ascension_across_zero(work, right_ascension, reference):  # noqa: F811
+    shift = right_ascension - float(fits.getval(work.sources[CUBE], "CRVAL1", "SCI"))
+    for name in (CUBE, FIRST, SECOND):
+        value = (float(fits.getval(work.sources[name], "CRVAL1", "SCI")) + shift) % 360
+        keywords(name, CRVAL1=value)(work)
+    result = run()
+    for column in ("offset_east", "offset_north"):
+        np.testing.assert_allclose(result.filters[column], reference.filters[column], atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"CTYPE1": "LINEAR"}, ("no usable celestial WCS", "use")),
+        ({"PC1_1": 0.0, "PC1_2": 0.0}, ("no usable celestial WCS", "use")),
+        ({"CDELT1": 0.0}, ("no usable celestial WCS", "use")),
+    ],
+)
+@pytest.mark.parametrize("name", [CUBE, FIRST])
+def test_coordinates_that_can_not_be_used(work, caplog, name, values, words):  # noqa: F811
+    keywords(name, **values)(work)
+    error = fail(CoregisterStep, ASN, caplog)
+    assert isinstance(error, InputError)
+    for word in (name, *words):
+        assert word in str(error)
+
+
+def test_part_of_the_field_covered(work, caplog):  # noqa: F811
+    def half(hdus):
+        wcs = WCS(hdus["SCI"].header)
+        cube = WCS(fits.getheader(work.sources[CUBE], "SCI")).celestial
+        column = wcs.wcs_world2pix(*cube.wcs_pix2world(5.0, 5.0, 0), 0)[0]
+        hdus["SCI"].data[:, int(column) :] = np.nan
+
+    for name in (FIRST, SECOND):
+        changed(work, name, half)
+    error = fail(CoregisterStep, ASN, caplog, min_overlap=0.9, alignment="wcs")
+    assert isinstance(error, NoOverlapError)
+    assert error.exit_status == 64
+    assert "90 % needed" in str(error)
+    assert run(min_overlap=0.1, alignment="wcs").images.shape[0] == 2
+
+
+def test_one_image_without_data_is_left_out(work, caplog):  # noqa: F811
+    changed(work, SECOND, lambda hdus: hdus["SCI"].data.fill(np.nan))
+    result = run()
+    assert result.images.shape[0] == 1
+    assert [name.strip() for name in np.asarray(result.filters["filter"]).astype("U16")] == ["F182M"]
+
+
+def test_a_field_that_the_user_asks_for(reference):
+    wcs = WCS(naxis=2)
+    info = reference.meta.wcsinfo
+    wcs.wcs.ctype, wcs.wcs.crval = ("RA---TAN", "DEC--TAN"), (info.crval1, info.crval2)
+    wcs.wcs.crpix, wcs.wcs.cdelt = (info.crpix1, info.crpix2), (info.cdelt1, info.cdelt2)
+    wcs.wcs.pc = [[info.pc1_1, info.pc1_2], [info.pc2_1, info.pc2_2]]
+    middle = [(n - 1) / 2 for n in reference.data.shape[:0:-1]]
+    ra, dec = (float(v) for v in wcs.wcs_pix2world(*middle, 0))
+    result = run(center=[f"{ra:.8f}", f"{dec:.8f}"], height=0.5, width=0.3)
+    fusion = result.meta.fusion
+    assert (fusion.field_ny, fusion.field_nx) in [(5, 3), (6, 4), (5, 4), (6, 3)]
+    turned = run(height=0.5, width=0.3, position_angle="aperture")
+    pc = turned.meta.wcsinfo
+    assert np.degrees(np.arctan2(pc.pc1_2, pc.pc2_2)) % 360 == pytest.approx(
+        turned.meta.fusion.pa_aperture_cube % 360, abs=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kind", "words"),
+    [
+        ({"center": ["12", "80"], "height": 1.0, "width": 1.0}, NoOverlapError, ("correct center",)),
+        ({"center": ["here"]}, ParameterError, ("center = 'here'", "use")),
+        ({"position_angle": "north"}, ParameterError, ("position_angle = 'north'", "aperture")),
+        ({"wavelength_range": [3.0, 4.0]}, InputError, (CUBE, "no data between 3.000 and 4.000")),
+        ({"offset_file": "offsets.asdf"}, InputError, (CUBE, "HDRTAB", "leave the parameter out")),
+    ],
+)
+def test_fields_and_tables_that_can_not_be(caplog, parameters, kind, words):
+    error = fail(CoregisterStep, ASN, caplog, **parameters)
+    assert isinstance(error, kind)
+    for word in words:
+        assert word in str(error)
+
+
+def test_offsets_are_written_for_cube_build(work, tmp_path):  # noqa: F811
+    from jwst.cube_build import cube_build_step
+
+    def exposures(hdus):
+        column = fits.Column("FILENAME", "40A", array=np.array(["a_cal.fits", "b_cal.fits"]))
+        hdus.append(fits.BinTableHDU.from_columns([column], name="HDRTAB"))
+
+    changed(work, CUBE, exposures)
+    result = run(offset_file=str(tmp_path / "offsets.asdf"))
+    schema = cube_build_step.__file__.replace("cube_build_step.py", "ifuoffset.schema.yaml")
+    with asdf.open(tmp_path / "offsets.asdf", custom_schema=schema) as table:
+        assert table["filename"] == ["a_cal.fits", "b_cal.fits"]
+        assert table["raoffset"] == pytest.approx([np.mean(result.filters["offset_east"])] * 2, abs=2e-3)
+        assert table["decoffset"] == pytest.approx([np.mean(result.filters["offset_north"])] * 2, abs=2e-3)
+
+
+def test_outliers_are_marked_and_not_used(reference, data):
+    marked = (np.asarray(reference.dq) & 16) > 0
+    assert np.isnan(np.asarray(reference.data)[marked]).all()
+    fusion = reference.meta.fusion
+    assert fusion.n_outliers == marked.sum()
+    places = np.array(data.truth["outliers"]) - (0, fusion.crop_y, fusion.crop_x)
+    inside = np.all((places >= 0) & (places < marked.shape), axis=1)
+    found = marked[tuple(places[inside].T)]
+    if found.size:
+        assert found.mean() > 0.7
+
+
+def test_all_that_the_next_step_needs_is_in_the_file(reference, tmp_path):
+    path = reference.save(str(tmp_path / "x_coreg.fits"))
+    with datamodels.open(path) as model:
+        assert isinstance(model, datamodels.CoregisteredModel)
+        np.testing.assert_array_equal(model.images, reference.images)
+        for name in ("ifu_excess_x", "ifu_excess_err", "noise_ratio", "n_outliers", "alignment"):
+            assert getattr(model.meta.fusion, name) == getattr(reference.meta.fusion, name)
