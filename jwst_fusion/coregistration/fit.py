@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import map_coordinates, spline_filter
 from scipy.optimize import least_squares
 
 from jwst_fusion.optics.matching import fill_nearest
@@ -69,12 +69,12 @@ def fit_band(values, rows, columns, template, start, decimation_factor):
     BandFit
         The fit.
     """
-    filled = [fill_nearest(plane) for plane in template]
+    splines = [spline_filter(fill_nearest(plane), mode="mirror") for plane in template]
     unit = MAX_EXCESS
 
     def sample(shift):
         at = rows + shift[1], columns + shift[0]
-        return [map_coordinates(plane, at, order=3, mode="nearest") for plane in filled]
+        return [map_coordinates(spline, at, mode="mirror", prefilter=False) for spline in splines]
 
     def model(p):
         image, along, across = sample(p[:2])

@@ -194,6 +194,11 @@ ADVICE = "give one NIRSpec IFU cube"
             (CUBE, "F115W", "1.660 to 2.300 um", "0.970"),
             id="filter outside the cube",
         ),
+        pytest.param(
+            keywords(FIRST, FILTER="F444W"),
+            ("short and long channel", "make two associations"),
+            id="channels",
+        ),
         pytest.param(linked("d_i2d.fits", FIRST), ("d_i2d.fits", "F182M", "keep one"), id="filter twice"),
         pytest.param(
             filled(CUBE, value=np.nan), (CUBE, "all of its voxels", "NaN", "rebuild"), id="NaN cube"
@@ -285,6 +290,7 @@ def test_truncated_intermediate_product(work, crossed, caplog):
         (CoregisterStep, {"alignment": "luck"}, ("alignment", "luck", "unacceptable")),
         (CoregisterStep, {"margin": float("nan")}, ("margin = nan", "0 to 60 arcsec")),
         (CoregisterStep, {"decimation_factor": 0}, ("decimation_factor", "0", "too small")),
+        (CoregisterStep, {"wavelength_range": [2.3, 1.7]}, ("wavelength_range = (2.3, 1.7)", "ascending")),
         (CoregisterStep, {"output_ext": ".txt"}, ("output_ext", ".txt", "use .fits or .asdf")),
     ],
 )

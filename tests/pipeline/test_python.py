@@ -68,22 +68,18 @@ def test_steps_one_by_one_do_not_modify_their_inputs(data, folder):
     assert list(folder.iterdir()) == []
 
 
-def test_association_as_a_dict(data, monkeypatch):
-    monkeypatch.chdir(data.association.parent)
+def test_association_as_a_dict_into_asdf_without_the_last_step(data, folder):
+    (folder / "out").mkdir()
+    for path in (*data.images, data.cube):
+        (folder / path.name).symlink_to(path)
     members = [{"expname": path.name, "exptype": "science"} for path in (*data.images, data.cube)]
-    association = {"products": [{"name": "mine", "members": members}]}
-    result = CoregisterStep.call(association, configure_log=False)
-    assert result.meta.fusion.cube_file == data.cube.name
-
-
-def test_skipped_steps_leave_the_product_of_the_last(data, folder):
     result = Fusion4Pipeline.call(
-        str(data.association), steps={"fusion": {"skip": True}}, save_results=True,
-        output_dir=str(folder), configure_log=False,
+        {"products": [{"name": "v1.5", "members": members}]}, steps={"fusion": {"skip": True}},
+        save_results=True, output_dir="out", output_ext="asdf", configure_log=False,
     )  # fmt: skip
     assert type(result) is datamodels.CrossCalibratedModel
     assert result.meta.cal_step.fusion == "SKIPPED"
-    assert [path.name for path in folder.iterdir()] == [f"{data.name}_xcal.fits"]
+    assert [path.name for path in (folder / "out").iterdir()] == ["v1.5_xcal.asdf"]
 
 
 def test_band_outside_the_cube_is_left_out_with_a_warning(data, models, caplog):
@@ -94,12 +90,16 @@ def test_band_outside_the_cube_is_left_out_with_a_warning(data, models, caplog):
     assert f"{data.images[0].name} left out: 0 %" in caplog.text
 
 
-def test_output_ext_may_come_without_its_dot(data, folder):
-    CoregisterStep.call(
-        str(data.association), output_ext="asdf", save_results=True, output_dir=str(folder),
-        configure_log=False,
-    )  # fmt: skip
-    assert [path.name for path in folder.iterdir()] == [f"{data.name}_coreg.asdf"]
+def test_data_without_errors_are_weighed_by_their_scatter(models, smoothed):
+    for model in models:
+        model.err = np.zeros_like(model.data)
+    result = Fusion4Pipeline.call(models, steps={"fusion": QUICK | {"mu": 20}}, configure_log=False)
+    with datamodels.open(smoothed.folder / f"{NAME}_fused.fits") as saved:
+        known = np.isfinite(saved.data)
+        np.testing.assert_array_equal(np.isfinite(result.data), known)
+        difference = (result.data - saved.data)[known]
+        assert difference.std() < 0.25 * saved.data[known].std()
+    assert (result.err[known] > 0).all()
 
 
 def test_moving_target_is_found_without_coordinates(titan):
