@@ -1,4 +1,4 @@
-# Targets: demo (simulate, fuse, compare with the truth), test, lint, bench, clean.
+# Targets: demo (simulate, fuse, compare with the truth), test, test-long, lint, bench, clean.
 # All work in .venv, which is made on the first run.
 
 PYTHON ?= python3
@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n auto
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test test-long bench lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -16,6 +16,10 @@ demo: $(VENV)/.installed
 
 test: lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Tests that take minutes each: fuzzing, faults, many seeds.
+test-long: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m long
 
 # Style, and (rules D) a docstring in numpydoc's form on every public name.
 lint: $(VENV)/.installed-test

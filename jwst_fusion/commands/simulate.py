@@ -1,0 +1,58 @@
+"""``jwst-fusion simulate``: files of a scene as the pipeline would have reduced them."""
+
+import argparse
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands):
+    """
+    Describe the subcommand.
+
+    Parameters
+    ----------
+    commands : argparse._SubParsersAction
+        Where to add it.
+    """
+    parser = commands.add_parser(
+        "simulate",
+        help="simulate NIRCam images and a NIRSpec IFU cube of one scene",
+        description="Simulate the stage-3 products of NIRCam and of the NIRSpec IFU for one scene, with "
+        "their association and the truth.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("scene", metavar="SCENE", help="disk, titan or nebula")
+    parser.add_argument("output_dir", metavar="OUTDIR", help="directory to write to")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all that is random")
+    parser.add_argument("--name", help="product name, the scene's name if not given")
+    parser.add_argument("--setup", default="G235H/F170LP", help="grating, blocking filter and range")
+    parser.add_argument("--filters", nargs="+", metavar="FILTER", help="NIRCam filters, if not the setup's")
+    parser.add_argument(
+        "--wavelength-range", nargs=2, type=float, metavar=("LOW", "HIGH"),
+        help="wavelengths of the cube [um], if not the grating's",
+    )  # fmt: skip
+    parser.add_argument("--n-wave", type=int, help="number of channels, if not at the grating's spacing")
+    parser.add_argument("--fov", type=float, default=3.0, help="side of the IFU's field [arcsec]")
+    parser.add_argument(
+        "--image-field", type=float, help="side of the NIRCam exposures [arcsec], if not the scene's"
+    )
+    parser.add_argument("--snr", type=float, default=15.0, help="signal-to-noise ratio of a voxel")
+    parser.add_argument("--image-snr", type=float, default=70.0, help="the same of a NIRCam pixel")
+    parser.set_defaults(run=run)
+
+
+def run(arguments):
+    """
+    Simulate, and print the paths of the files.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        What the user typed.
+    """
+    from jwst_fusion.simulation import simulate
+
+    options = {k: v for k, v in vars(arguments).items() if k not in ("run", "command", "scene", "output_dir")}
+    files = simulate(arguments.scene, arguments.output_dir, **options)
+    for path in (files.association, *files.images, files.cube, files.truth, files.parameters):
+        print(path)
