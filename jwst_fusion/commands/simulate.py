@@ -38,6 +38,7 @@ def add_parser(commands):
     )
     parser.add_argument("--snr", type=float, default=15.0, help="signal-to-noise ratio of a voxel")
     parser.add_argument("--image-snr", type=float, default=70.0, help="the same of a NIRCam pixel")
+    parser.add_argument("--psf-scale", type=float, default=1.0, help="width of the PSFs over the nominal one")
     parser.set_defaults(run=run)
 
 

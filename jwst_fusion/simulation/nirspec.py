@@ -94,11 +94,11 @@ class CubeArrays:
     dead_planes: list
 
 
-def _instrument_transfer(east, north, aperture_angle):
+def _instrument_transfer(east, north, aperture_angle, stretch):
     """Slice and pixel boxes along the aperture and the spaxel's box, at sky frequencies."""
     sine, cosine = np.sin(np.radians(aperture_angle)), np.cos(np.radians(aperture_angle))
     across, along = east * cosine - north * sine, east * sine + north * cosine
-    detector = np.sinc(_SLICE * across) * np.sinc(_SLICE * along)
+    detector = np.sinc(stretch * _SLICE * across) * np.sinc(stretch * _SLICE * along)
     return detector * np.sinc(SPAXEL * east) * np.sinc(SPAXEL * north)
 
 
@@ -136,7 +136,7 @@ def observe_cube(scene_transform, scene, telescope, cube_grid, wavelength):
     along_x = twice * np.exp(2j * np.pi * np.outer(freq_x, step_x))
     along_y = np.exp(2j * np.pi * np.outer(step_y, freq_y))
     cropped = scene_transform[:, keep_y][:, :, keep_x]
-    cropped = cropped * _instrument_transfer(east, north, cube_grid.aperture_angle)
+    cropped = cropped * _instrument_transfer(east, north, cube_grid.aperture_angle, telescope.stretch)
     nodes = wavelength_nodes(wavelength[0], wavelength[-1])
     responses = []
     for node in nodes:

@@ -76,6 +76,7 @@ class _Plan:
     sky_cube: tuple
     sky_images: tuple
     dead_spot: tuple
+    psf_scale: float
 
 
 def _choose_wavelengths(setup, wavelength_range, n_wave):
@@ -126,7 +127,7 @@ def _plan_pointing_errors(rng, scene, number):
     return cube, tuple(shift_position(base, *(common + shift)) for shift in own)
 
 
-def _make_plan(rng, scene, setup, wavelength, bands, field, image_field):
+def _make_plan(rng, scene, setup, wavelength, bands, field, image_field, psf_scale):
     """Decide on pointings, grids, flux scales and defects."""
     cube_grid = _plan_cube(rng, scene, field)
     image_centre = tuple(rng.uniform(-0.3, 0.3, 2))
@@ -142,6 +143,7 @@ def _make_plan(rng, scene, setup, wavelength, bands, field, image_field):
         image_side=image_field, image_centre=image_centre, dither=dither,
         rolls=(_ROLL["NIRCAM"], _ROLL["NIRCAM"] + 0.03), scales=scales, sky_cube=sky_cube,
         sky_images=sky_images, dead_spot=(spot_radius * np.sin(spot_angle), spot_radius * np.cos(spot_angle)),
+        psf_scale=psf_scale,
     )  # fmt: skip
 
 
@@ -198,7 +200,8 @@ def _parameters(plan, arrays):
     return {
         "scene": plan.scene.name, "grating": plan.setup.grating,
         "decimation_factor": plan.setup.decimation_factor, "filters": filters,
-        "sky_centre_true": (plan.scene.ra, plan.scene.dec), "sky_centre_cube": plan.sky_cube,
+        "psf_scale": plan.psf_scale, "sky_centre_true": (plan.scene.ra, plan.scene.dec),
+        "sky_centre_cube": plan.sky_cube,
         "pa_v3_nircam": plan.rolls[0], "pa_v3_nirspec": plan.cube_grid.roll,
         "pa_aper_nirspec": plan.cube_grid.aperture_angle, "field": plan.cube_grid.field,
         "stars": [{"east": s.east, "north": s.north, "flux": s.flux} for s in plan.scene.stars],
@@ -208,7 +211,7 @@ def _parameters(plan, arrays):
     }  # fmt: skip
 
 
-def _check(field, image_field, snr, image_snr):
+def _check(field, image_field, snr, image_snr, psf_scale):
     """Refuse sizes and signal-to-noise ratios that can not be used."""
     if not 0.3 <= field <= 6.0:
         raise ParameterError(f"fov is {field:g} arcsec: expected 0.3 to 6")
@@ -216,11 +219,14 @@ def _check(field, image_field, snr, image_snr):
         raise ParameterError(f"image_field is {image_field:g} arcsec: expected the fov ({field:g}) to 20")
     if not (snr > 0 and image_snr > 0):
         raise ParameterError(f"signal-to-noise ratios are {snr:g} and {image_snr:g}: expected positive")
+    if not 0.5 <= psf_scale <= 2.0:
+        raise ParameterError(f"psf_scale is {psf_scale:g}: expected 0.5 to 2")
 
 
 def simulate(
     scene, output_dir, *, seed=0, name=None, setup="G235H/F170LP", filters=None, wavelength_range=None,
     n_wave=None, fov=3.0, image_field=None, snr=15.0, image_snr=70.0,
+    psf_scale=1.0,
 ):  # fmt: skip
     """
     Simulate the stage-3 products of NIRCam and of the NIRSpec IFU.
@@ -249,6 +255,8 @@ def simulate(
         Side of the NIRCam exposures [arcsec]; the scene's by default.
     snr, image_snr : float, optional
         Signal-to-noise ratio at the scene's typical level of a voxel and of a detector pixel.
+    psf_scale : float, optional
+        Factor by which the PSFs of both instruments are wider than the telescope makes them.
 
     Returns
     -------
@@ -264,14 +272,14 @@ def simulate(
     scene = make_scene(scene, seed=seed) if isinstance(scene, str) else scene
     name, configuration = name or scene.name, get_setup(setup)
     image_field = max(scene.image_field, fov) if image_field is None else image_field
-    _check(fov, image_field, snr, image_snr)
+    _check(fov, image_field, snr, image_snr, psf_scale)
     wavelength = _choose_wavelengths(configuration, wavelength_range, n_wave)
     bands = tuple(read_band(item.upper()) for item in (filters or configuration.filters))
     directory = Path(output_dir)
     directory.mkdir(parents=True, exist_ok=True)
     files = _name_files(directory, name, configuration, bands)
     rng = np.random.default_rng(seed)
-    plan = _make_plan(rng, scene, configuration, wavelength, bands, fov, image_field)
+    plan = _make_plan(rng, scene, configuration, wavelength, bands, fov, image_field, psf_scale)
     results = _observe(rng, plan, files, snr, image_snr)
     settings = {"name": name, "seed": seed, "cube_snr": snr, "image_snr": image_snr}
     write_parameters(files.parameters, settings | results)
@@ -283,7 +291,7 @@ def _observe(rng, plan, files, snr, image_snr):
     """Observe with both instruments, save images, cube and truth; return the true parameters."""
     rastered = raster_scene(plan.scene, plan.grid)
     transform = fft.rfft2(rastered.maps, workers=2)
-    telescopes = make_telescopes(rng, _WAVEFRONT)
+    telescopes = make_telescopes(rng, _WAVEFRONT, plan.psf_scale)
     for index, (band, path) in enumerate(zip(plan.bands, files.images, strict=True)):
         telescope = telescopes[band.channel]
         _make_image(rng, plan, rastered, transform, telescope, index, path, image_snr)

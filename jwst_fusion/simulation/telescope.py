@@ -81,11 +81,14 @@ class Telescope:
         Transmission, rows along V3 and columns along V2.
     wavefront : ndarray, shape (n, n)
         Wavefront error [um].
+    stretch : float
+        Factor by which PSFs are wider than the pupil makes them.
     """
 
-    def __init__(self, pupil, wavefront):
+    def __init__(self, pupil, wavefront, stretch=1.0):
         self.pupil = pupil
         self.wavefront = wavefront
+        self.stretch = stretch
 
     def _autocorrelation(self, wavelength):
         """Autocorrelation of the complex pupil, normalised, zero lag at [n, n]."""
@@ -116,7 +119,7 @@ class Telescope:
             One at frequency zero.
         """
         angle = np.radians(position_angle)
-        to_lag = wavelength * 1e-6 / _ARCSEC / (_SIDE / _SIZE)
+        to_lag = self.stretch * wavelength * 1e-6 / _ARCSEC / (_SIDE / _SIZE)
         lag_v2 = (frequency_east * np.cos(angle) - frequency_north * np.sin(angle)) * to_lag
         lag_v3 = (frequency_east * np.sin(angle) + frequency_north * np.cos(angle)) * to_lag
         inside = np.hypot(lag_v2, lag_v3) < _SIZE
@@ -139,10 +142,10 @@ def _centred(telescope, wavelength=2.0):
     phase = np.angle(lags[used]) * wavelength / (2 * np.pi)
     tilt = np.linalg.solve((lag * weight) @ lag.T, (lag * weight) @ phase)
     x, y = np.meshgrid(*[(np.arange(_SIZE) + 0.5) * (_SIDE / _SIZE) - _SIDE / 2] * 2)
-    return Telescope(telescope.pupil, telescope.wavefront - tilt[0] * x - tilt[1] * y)
+    return Telescope(telescope.pupil, telescope.wavefront - tilt[0] * x - tilt[1] * y, telescope.stretch)
 
 
-def make_telescopes(rng, rms):
+def make_telescopes(rng, rms, stretch=1.0):
     """
     Draw the wavefronts of several instruments: a common part and one of each.
 
@@ -152,6 +155,8 @@ def make_telescopes(rng, rms):
         Source of randomness.
     rms : dict of float
         Wavefront error of each instrument [um].
+    stretch : float, optional
+        Factor by which PSFs are wider than the pupil makes them.
 
     Returns
     -------
@@ -165,7 +170,7 @@ def make_telescopes(rng, rms):
         own = np.sqrt(max(total**2 - _COMMON_RMS**2, 0.0)) * _screen(rng, pupil)
         wavefront = common + own
         scale = total / np.sqrt((pupil * wavefront**2).sum() / pupil.sum())
-        result[name] = _centred(Telescope(pupil, wavefront * scale))
+        result[name] = _centred(Telescope(pupil, wavefront * scale, stretch))
     return result
 
 
