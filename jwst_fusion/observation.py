@@ -184,6 +184,8 @@ class BandImage:
         Share of the bandpass within the cube's wavelengths.
     bandpass : ndarray, shape (n_wave,), or None
         Weights of the cube's channels in the band, summing to one; None before cross-calibration.
+    held_out : bool
+        Whether the image is kept from the fit, to be compared with what the fit predicts.
     """
 
     filter: str
@@ -202,6 +204,7 @@ class BandImage:
     scale_err: float = float("nan")
     covered_fraction: float = float("nan")
     bandpass: np.ndarray | None = None
+    held_out: bool = False
 
 
 @dataclass(frozen=True, eq=False)

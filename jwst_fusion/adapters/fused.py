@@ -67,7 +67,7 @@ def fused_model(observation, result, scores, source):
         psf_source="analytic",
         iterations=result.iterations,
         converged=result.converged,
-        chi2_images=float(np.mean(result.image_chi2)),
+        chi2_images=float(np.nanmean(result.image_chi2)),
         chi2_cube=result.cube_chi2,
     )
     return model
@@ -94,8 +94,9 @@ def _errors(result, inside, alive):
 
 def _coverage(observation, cells, inside, alive):
     """Count the data sets, the cube and the bands, that see each voxel."""
-    looks = np.stack([band.bandpass > 0 for band in observation.bands], axis=1).astype(np.float32)
-    known = np.stack([np.isfinite(band.data[cells]) for band in observation.bands]).astype(np.float32)
+    bands = [band for band in observation.bands if not band.held_out]
+    looks = np.stack([band.bandpass > 0 for band in bands], axis=1).astype(np.float32)
+    known = np.stack([np.isfinite(band.data[cells]) for band in bands]).astype(np.float32)
     count = np.tensordot(looks, known, axes=1)
     count[alive] += inside
     return count
@@ -132,7 +133,7 @@ def _set_tables(model, observation, result, scores, box):
         psnr=[score.psnr for score in scores],
         ssim=[score.ssim for score in scores],
         chi2=result.image_chi2,
-        held_out=np.zeros(len(bands), dtype=np.uint8),
+        held_out=[band.held_out for band in bands],
     )
     cube = observation.cube
     seen = cube.data[(slice(None), *box)]

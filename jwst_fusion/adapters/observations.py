@@ -126,6 +126,7 @@ def _set_filters(model, bands):
         scale=[band.scale for band in bands],
         scale_err=[band.scale_err for band in bands],
         covered=[band.covered_fraction for band in bands],
+        held_out=[band.held_out for band in bands],
     )
 
 
@@ -190,6 +191,7 @@ def observation(model):
                 scale=float(row["scale"]),
                 scale_err=float(row["scale_err"]),
                 covered_fraction=float(row["covered"]),
+                held_out=bool(row["held_out"]),
                 bandpass=None if bandpasses is None else np.array(bandpasses[f], dtype=np.float64),
             )
         )

@@ -237,7 +237,7 @@ def image_term(groups, subspace, interpolation, bands, nircam_otf):
     interpolation : ndarray, shape (n_wave, n_nodes)
         OTF of a channel from those at the nodes; rows sum to one.
     bands : sequence of BandImage
-        Cross-calibrated images, at the grid's lower left corner.
+        Cross-calibrated images, at the grid's lower left corner. Those held out get no weight.
     nircam_otf : sequence of ndarray, shape (n_nodes, ny, nx // 2 + 1)
         OTF of each band's image at the nodes.
 
@@ -257,7 +257,7 @@ def image_term(groups, subspace, interpolation, bands, nircam_otf):
         mean = band.bandpass @ subspace.mean_spectrum
         data[f, :ny, :nx] = np.where(known, band.data / band.scale - mean, 0.0)
         sigma = _typical_error(band) / band.scale
-        weight[f, :ny, :nx] = known / sigma**2
+        weight[f, :ny, :nx] = (known & ~np.bool_(band.held_out)) / sigma**2
     return ImageTerm(groups=groups, transfer=transfer, data=data, weight=weight)
 
 

@@ -61,6 +61,8 @@ class FusionSettings:
         Tolerance of the preconditioned residual.
     max_iterations : int
         Largest number of conjugate gradient iterations of a solution.
+    leave_each_out : bool
+        Whether to predict each image also from all other data.
     """
 
     n_components: int | None = None
@@ -70,6 +72,7 @@ class FusionSettings:
     reweightings: int = 2
     rtol: float = 1e-4
     max_iterations: int = 200
+    leave_each_out: bool = False
 
     def __post_init__(self):
         """Refuse values that can not be used."""
@@ -111,7 +114,7 @@ class FusionResult:
     predicted_images : ndarray, shape (n_band, ny, nx)
         The fused cube seen through each band, on the cube's flux scale [MJy/sr].
     image_chi2 : ndarray, shape (n_band,)
-        Mean squared residual of each image over its stated variance.
+        Mean squared residual of each image over its stated variance; NaN for one held out.
     cube_chi2 : float
         Mean squared residual of the cube's coefficients over their variance.
     eigenvalues : ndarray
@@ -130,6 +133,8 @@ class FusionResult:
         Whether they reached the tolerance.
     resolution : ndarray, shape (n_wave,)
         FWHM of the fused cube's own point spread function [arcsec].
+    unseen_images : ndarray, shape (n_band, ny, nx), or None
+        Each image as predicted from all other data, on the cube's flux scale [MJy/sr].
     """
 
     mean_spectrum: np.ndarray
@@ -148,6 +153,7 @@ class FusionResult:
     iterations: int
     converged: bool
     resolution: np.ndarray
+    unseen_images: np.ndarray | None = None
 
 
 def fuse(observation, settings=None):
@@ -184,8 +190,23 @@ def fuse(observation, settings=None):
         problem = build_problem(observation, subspace, settings)
         point = subspace.whitened_basis.T @ (subspace.mean_spectrum * subspace.weights)
         problem, solution = solve_and_weigh(problem, settings, point)
+        unseen = _leave_each_out(problem, solution, settings) if settings.leave_each_out else None
     tuning = "variance components" if settings.gamma is None and settings.reweightings else "manual"
-    return _result(observation, subspace, problem, solution, tuning)
+    return _result(observation, subspace, problem, solution, tuning, unseen)
+
+
+def _leave_each_out(problem, solution, settings):
+    """Predict each image, less the mean spectrum's, from all other data (paper, Appendix E.3)."""
+    images = np.empty_like(problem.image_term.data)
+    for f in range(len(images)):
+        weight = problem.image_term.weight.copy()
+        weight[f] = 0.0
+        left = replace(problem, image_term=replace(problem.image_term, weight=weight))
+        again = solve(
+            left, start=solution.coefficients, rtol=settings.rtol, max_iterations=settings.max_iterations
+        )
+        images[f] = left.image_term.predict(rfft2(again.coefficients))[f]
+    return images
 
 
 def build_problem(observation, subspace, settings):
@@ -311,16 +332,17 @@ def _robust_variance(squares, parameters):
     return float(np.median(squares)) / (CHI2_MEDIAN * freedom)
 
 
-def _result(observation, subspace, problem, solution, tuning):
+def _result(observation, subspace, problem, solution, tuning, unseen=None):
     """Cut the solution to the observation's grid and collect the diagnostics."""
     ny, nx = observation.grid.shape
     my, mx = observation.grid.spaxel_shape
     spectrum = rfft2(solution.coefficients)
     image, cube = problem.image_term, problem.cube_term
     predicted = image.predict(spectrum)
-    known = image.weight > 0
-    chi2 = (image.weight * (image.data - predicted) ** 2).sum(axis=(1, 2)) / known.sum(axis=(1, 2))
+    count = (image.weight > 0).sum(axis=(1, 2))
+    chi2 = (image.weight * (image.data - predicted) ** 2).sum(axis=(1, 2)) / np.where(count, count, np.nan)
     mean = np.array([band.bandpass @ subspace.mean_spectrum for band in observation.bands])
+    mean = mean[:, np.newaxis, np.newaxis]
     residual = np.tensordot(cube.projection, cube.data - cube.predict(spectrum), axes=1)
     cube_chi2 = float((cube.weight * residual**2).sum() / (cube.weight.sum() * residual.shape[0]))
     return FusionResult(
@@ -329,7 +351,7 @@ def _result(observation, subspace, problem, solution, tuning):
         coefficients=solution.coefficients[:, :ny, :nx],
         covariance=solution.covariance,
         dropped_variance=_dropped_variance(subspace),
-        predicted_images=predicted[:, :ny, :nx] + mean[:, np.newaxis, np.newaxis],
+        predicted_images=predicted[:, :ny, :nx] + mean,
         image_chi2=chi2,
         cube_chi2=cube_chi2,
         eigenvalues=subspace.eigenvalues,
@@ -340,6 +362,7 @@ def _result(observation, subspace, problem, solution, tuning):
         iterations=solution.iterations,
         converged=solution.converged,
         resolution=_resolution(subspace, solution.response, observation),
+        unseen_images=None if unseen is None else unseen[:, :ny, :nx] + mean,
     )
 
 

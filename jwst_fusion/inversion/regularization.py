@@ -81,13 +81,14 @@ def sharpening(observation, subspace):
     Returns
     -------
     float
-        Geometric mean over the bands in which both show structure above the noise, at least 1.
+        Geometric mean over the bands, not held out, in which both show structure above the noise; at
+        least 1.
     """
     d = observation.grid.decimation_factor
     inside = _interior(subspace.spaxels, d)
     coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened, axes=1)
     ratios = []
-    for band in observation.bands:
+    for band in (band for band in observation.bands if not band.held_out):
         mixing = band.bandpass @ subspace.basis
         synthetic = np.tensordot(mixing, coefficients, axes=1)
         blunt = _mean_squared_gradient(upsample(synthetic[np.newaxis], d), inside)[0]
