@@ -15,7 +15,7 @@ from .grid import crop_cube, cube_footprint, grid_wcs, make_grid
 from .noise import channel_noise
 from .outliers import find_outliers
 from .pointing import solve_pointing
-from .ranges import fusion_range
+from .ranges import MIN_COVERED, fusion_range
 from .resampling import resample_image
 
 __all__ = ["CoregistrationSettings", "Coregistration", "coregister"]
@@ -24,9 +24,6 @@ log = logging.getLogger(__name__)
 
 #: Rounding of wavelengths in a file [um].
 WAVELENGTH_SLACK = 1e-6
-
-#: Least share of a bandpass within the cube's wavelengths.
-MIN_COVERED = 0.8
 
 
 @dataclass(frozen=True)
