@@ -26,6 +26,8 @@ class CubeProduct:
         Position angles of the telescope's V3 axis and of the IFU's y axis [deg E of N].
     moving : bool
         Whether the target moves, so that coordinates of different exposures are unrelated.
+    optics : object or None
+        What it was seen through: `jwst_fusion.optics.analytic.IFUOptics`, or None for its defaults.
     """
 
     name: str
@@ -36,6 +38,7 @@ class CubeProduct:
     position_angle_v3: float
     position_angle_aperture: float
     moving: bool = False
+    optics: object = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,10 @@ class ImageProduct:
         Side of a detector pixel and of a pixel of the drizzled image [arcsec].
     pixfrac : float
         Drop size of the drizzle, as a fraction of the detector pixel.
+    optics : object or None
+        What it was seen through: `jwst_fusion.optics.analytic.NIRCamOptics`, or None for its defaults.
+    throughput : jwst_fusion.optics.throughput.Throughput or None
+        Throughput of the band in place of the packaged one.
     """
 
     name: str
@@ -74,6 +81,8 @@ class ImageProduct:
     image_pixel: float
     pixfrac: float = 1.0
     weight: np.ndarray | None = None
+    optics: object = None
+    throughput: object = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +153,8 @@ class CubeData:
     excess_blur : tuple of float
         Variance of the IFU's blur along the aperture's x and y axis beyond that of the optical model
         [arcsec^2], as measured against the images; zero where it is not significant.
+    optics : object or None
+        What it was seen through: `jwst_fusion.optics.analytic.IFUOptics`, or None for its defaults.
     """
 
     data: np.ndarray
@@ -154,6 +165,7 @@ class CubeData:
     position_angle_v3: float
     position_angle_aperture: float
     excess_blur: tuple = (0.0, 0.0)
+    optics: object = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +198,10 @@ class BandImage:
         Weights of the cube's channels in the band, summing to one; None before cross-calibration.
     held_out : bool
         Whether the image is kept from the fit, to be compared with what the fit predicts.
+    optics : object or None
+        What it was seen through: `jwst_fusion.optics.analytic.NIRCamOptics`, or None for its defaults.
+    throughput : jwst_fusion.optics.throughput.Throughput or None
+        Throughput of the band in place of the packaged one.
     """
 
     filter: str
@@ -205,6 +221,8 @@ class BandImage:
     covered_fraction: float = float("nan")
     bandpass: np.ndarray | None = None
     held_out: bool = False
+    optics: object = None
+    throughput: object = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -239,6 +239,7 @@ def _cube_on_grid(product, grid):
         footprint=crop_cube(footprint, grid, False),
         position_angle_v3=product.position_angle_v3,
         position_angle_aperture=product.position_angle_aperture,
+        optics=product.optics,
     )
     outliers = find_outliers(cube.data, cube.noise, cube.footprint)
     cube.data[outliers], cube.error[outliers] = np.nan, np.nan
@@ -298,6 +299,8 @@ def _band(image, band, grid, offset):
         offset_north=offset.north,
         offset_err=offset.error,
         covered_fraction=covered,
+        optics=image.optics,
+        throughput=image.throughput,
     )
 
 

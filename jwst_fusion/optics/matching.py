@@ -48,7 +48,7 @@ def match_to_ifu(image, band, bandpass, cube, grid, *, widths=False):
     size = [next_fast_len(n + 2 * reach, real=True) for n in image.shape]
     pads = [(reach, total - n - reach) for total, n in zip(size, image.shape, strict=True)]
     nircam, nirspec = band_transfers(band, bandpass, cube, grid, tuple(size))
-    kernel = nirspec * nircam / (nircam**2 + FLOOR**2) * (1 + FLOOR**2)
+    kernel = nirspec * nircam.conj() / (np.abs(nircam) ** 2 + FLOOR**2) * (1 + FLOOR**2)
     inside = tuple(slice(before, before + n) for (before, _), n in zip(pads, image.shape, strict=True))
     spectrum = rfft2(np.pad(fill_nearest(image), pads, mode="symmetric")) * kernel
     known = rfft2(np.pad(np.isfinite(image).astype(float), pads)) * kernel

@@ -1,6 +1,6 @@
 """Transfer functions of both instruments on the grid of an observation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def transfer_functions(observation, shape):
     Returns
     -------
     TransferFunctions
-        OTFs of the analytic model at nodes in wavelength.
+        OTFs at nodes in wavelength, of the optics that cube and images were seen through.
     """
     wavelength = observation.cube.wavelength
     at = nodes(wavelength[0], wavelength[-1], node_count(wavelength[0], wavelength[-1]))
@@ -59,7 +59,7 @@ def transfer_functions(observation, shape):
     computed = {}
     nircam = []
     for band in observation.bands:
-        key = (band.position_angle_v3, band.detector_pixel, band.image_pixel, band.pixfrac)
+        key = (band.optics, band.position_angle_v3, band.detector_pixel, band.image_pixel, band.pixfrac)
         if key not in computed:
             computed[key] = _nircam(at, frequencies, band)
         nircam.append(computed[key])
@@ -136,6 +136,7 @@ def _nircam(wavelength, frequencies, band):
         image_pixel=band.image_pixel,
         pixfrac=band.pixfrac,
         channel=channel(band.filter),
+        parameters=band.optics,
     )
 
 
@@ -149,5 +150,5 @@ def _nirspec(wavelength, frequencies, cube, grid):
         position_angle_aperture=cube.position_angle_aperture,
         spaxel=grid.cell_size * grid.decimation_factor,
         spaxel_position_angle=float(np.degrees(np.arctan2(east, north))),
-        parameters=IFUOptics(excess=cube.excess_blur),
+        parameters=replace(cube.optics or IFUOptics(), excess=cube.excess_blur),
     )
