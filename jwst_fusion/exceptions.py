@@ -1,6 +1,6 @@
 """The errors that a user can cause and cure."""
 
-__all__ = ["FusionError", "InputError", "NoOverlapError", "ParameterError"]
+__all__ = ["FusionError", "InputError", "LimitError", "NoOverlapError", "ParameterError"]
 
 
 class FusionError(Exception):
@@ -24,6 +24,10 @@ class InputError(FusionError):
 
 class ParameterError(FusionError):
     """A parameter has a value that can not be used."""
+
+
+class LimitError(FusionError):
+    """Memory or disk do not suffice."""
 
 
 class NoOverlapError(FusionError):

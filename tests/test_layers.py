@@ -13,16 +13,18 @@ ROOT = Path(jwst_fusion.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 NUMERICS = {"coregistration", "crosscalib", "inversion", "quality"}
-GROUND = {"exceptions", "observation"}
+GROUND = {"atomic", "exceptions", "limits", "observation"}
 
 # What each part of the package may import of it, besides itself.
 ALLOWED = {
     "exceptions": set(),
+    "atomic": set(),
+    "limits": {"exceptions"},
     "observation": {"exceptions"},
     "optics": GROUND,
     **{part: NUMERICS | {"optics"} | GROUND for part in NUMERICS},
     "simulation": NUMERICS | {"optics", "datamodels"} | GROUND,
-    "datamodels": {"exceptions"},
+    "datamodels": {"exceptions", "atomic"},
     "adapters": NUMERICS | {"optics", "datamodels"} | GROUND,
     "steps": NUMERICS | {"optics", "datamodels", "adapters"} | GROUND,
     "pipeline": {"steps", "datamodels", "exceptions"},

@@ -4,7 +4,6 @@ import logging
 import math
 import os
 import re
-import uuid
 import warnings
 from numbers import Integral, Real
 from pathlib import Path
@@ -13,6 +12,8 @@ import numpy as np
 from astropy.io import fits
 from stdatamodels import fits_support
 from stdatamodels.jwst.datamodels import IFUCubeModel
+
+from jwst_fusion.atomic import atomic_file
 
 __all__ = ["FusionModel"]
 
@@ -141,7 +142,7 @@ class FusionModel(IFUCubeModel):
         """
         Save to a FITS or ASDF file, whole or not at all.
 
-        The file is written under a temporary name in its folder, and takes its name when it is complete.
+        See `jwst_fusion.atomic.atomic_file`.
 
         Parameters
         ----------
@@ -170,21 +171,10 @@ class FusionModel(IFUCubeModel):
         writers = {".fits": self.to_fits, ".asdf": self.to_asdf}
         if output.suffix not in writers:
             raise ValueError(f"unknown file type {output.suffix!r} of {output}: expected .fits or .asdf")
-        if not overwrite and output.exists():
-            raise FileExistsError(f"{output} exists and overwrite is False")
-        if not output.parent.is_dir():
-            raise FileNotFoundError(f"{output.parent} is not a folder: can not write {output.name}")
-        temporary = output.with_name(f".{output.stem}.{uuid.uuid4().hex[:12]}{output.suffix}")
         self._saved_as = str(output)
         try:
-            writers[output.suffix](str(temporary), *args, **kwargs)
-            _flush_to_disk(temporary)
-            os.replace(temporary, output)
-        except BaseException as error:
-            temporary.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.filename == str(temporary):
-                error.filename = str(output)
-            raise
+            with atomic_file(output, overwrite=overwrite) as file:
+                writers[output.suffix](file, *args, **kwargs)
         finally:
             self._saved_as = None
         return str(output)
@@ -238,15 +228,6 @@ def _output_path(path, dir_path):
     """Path of a file, in the folder `dir_path` if that is given."""
     path = Path(os.fsdecode(path))
     return Path(dir_path) / path.name if dir_path else path
-
-
-def _flush_to_disk(path):
-    """Wait until a file is on the disk, so that its new name never shows an empty file."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _make_storable(tree):

@@ -1,0 +1,233 @@
+"""What the machine, or the container on it, allows: memory, threads, disk."""
+
+import math
+import os
+import shutil
+from pathlib import Path
+
+from jwst_fusion.exceptions import LimitError, ParameterError
+
+__all__ = [
+    "available_memory",
+    "available_threads",
+    "check_memory",
+    "format_size",
+    "free_disk",
+    "memory_limit",
+]
+
+#: Share of the available memory that a run may use if nothing else is said.
+DEFAULT_SHARE = 0.8
+
+GIB = 2**30
+
+#: Where the kernel tells of itself.
+ROOT = Path("/")
+
+
+def available_memory():
+    """
+    Find the memory that this process may still take.
+
+    It is the least of what the machine has, what each control group (of either version) above the
+    process leaves, and what the process's limit on its address space leaves.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
+    found = [_machine_memory(), *_group_memory(), *_address_space()]
+    return max(min(found), 0)
+
+
+def memory_limit(max_memory=None):
+    """
+    Choose the memory that a run may use.
+
+    Parameters
+    ----------
+    max_memory : float, optional
+        What the user allows [GiB]; by default 80 % of what is available.
+
+    Returns
+    -------
+    float
+        Bytes.
+
+    Raises
+    ------
+    ParameterError
+        Not a positive number.
+    """
+    if max_memory is None:
+        return DEFAULT_SHARE * available_memory()
+    if not (math.isfinite(max_memory) and max_memory > 0):
+        raise ParameterError(f"max_memory = {max_memory} can not be used: a positive number of GiB is needed")
+    return max_memory * GIB
+
+
+def check_memory(needed, max_memory, what):
+    """
+    Refuse work that needs more memory than it may have.
+
+    Parameters
+    ----------
+    needed : float
+        Estimate of the memory [bytes].
+    max_memory : float or None
+        What the user allows [GiB]; None: 80 % of what is available.
+    what : str
+        Whose memory it is, for the message: a file, and what is made of it.
+
+    Raises
+    ------
+    LimitError
+        It is too much.
+    """
+    limit = memory_limit(max_memory)
+    if needed > limit:
+        source = "max_memory" if max_memory is not None else "80 % of the available memory"
+        raise LimitError(
+            f"{what} needs about {format_size(needed)} of memory, more than the {format_size(limit)} of "
+            f"{source}; set height and width or wavelength_range to fuse a part, raise max_memory, or use a "
+            "larger machine"
+        )
+
+
+def free_disk(folder):
+    """
+    Find the space on the disk that holds a folder, or will hold it.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Folder, which need not exist.
+
+    Returns
+    -------
+    int
+        Bytes that this user may write.
+    """
+    folder = Path(folder).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def available_threads():
+    """
+    Find the number of threads that numerical libraries may use.
+
+    Returns
+    -------
+    int
+        OMP_NUM_THREADS if it is set; else the least of the processors that this process may run on and
+        the processor time that its control groups grant. At least one.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(min([affinity, *(math.ceil(quota) for quota in _group_quotas())]), 1)
+
+
+def format_size(n_bytes):
+    """
+    Write a size for a reader.
+
+    Parameters
+    ----------
+    n_bytes : float
+        Size [bytes].
+
+    Returns
+    -------
+    str
+        Such as ``3.4 GiB``.
+    """
+    return f"{n_bytes / GIB:.1f} GiB" if n_bytes >= 0.1 * GIB else f"{n_bytes / 2**20:.1f} MiB"
+
+
+def _machine_memory():
+    """Memory of the machine that is not in use, or can be taken back [bytes]."""
+    try:
+        for line in (ROOT / "proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # no Linux: all of its memory is taken as available
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _group_memory():
+    """Tell what each control group leaves of its memory [bytes]; cached files are taken back at need."""
+    for folder in _groups("memory"):
+        for limit, used, cached in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            allowed, taken = _number(folder / limit), _number(folder / used)
+            if allowed is not None and taken is not None:
+                yield allowed - taken + _statistics(folder / "memory.stat").get(cached, 0)
+
+
+def _group_quotas():
+    """Processors' worth of time that each control group grants."""
+    for folder in _groups("cpu"):
+        quota = _words(folder / "cpu.max")
+        if len(quota) != 2:
+            quota = _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
+        if len(quota) == 2 and all(word.isdigit() for word in quota) and int(quota[1]) > 0:
+            yield int(quota[0]) / int(quota[1])
+
+
+def _groups(controller):
+    """Folders of the control groups that this process is in, for a controller, and of those above."""
+    for line in _lines(ROOT / "proc/self/cgroup"):
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        mounts = (controller, "cpu,cpuacct") if controllers else (".", "unified")
+        for mount in mounts:
+            top = ROOT / "sys/fs/cgroup" / mount
+            parts = [part for part in path.split("/") if part and part != ".."]
+            for depth in range(len(parts) + 1):
+                yield top.joinpath(*parts[:depth])
+
+
+def _address_space():
+    """Tell what the limit on the address space leaves [bytes]."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    pages = _words(ROOT / "proc/self/statm")
+    if limit != resource.RLIM_INFINITY and pages:
+        yield limit - int(pages[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _lines(path):
+    """Lines of a file; none where it can not be read."""
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _words(path):
+    """Words of a file; none where it can not be read."""
+    return " ".join(_lines(path)).split()
+
+
+def _number(path):
+    """Value of a file that holds one number; None for any other."""
+    words = _words(path)
+    return int(words[0]) if len(words) == 1 and words[0].isdigit() else None
+
+
+def _statistics(path):
+    """Values by name of a file of such pairs."""
+    pairs = [line.split() for line in _lines(path)]
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
