@@ -2,11 +2,15 @@
 
 import errno
 import os
+import re
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["atomic_file"]
+
+#: Where a process finds its open files by their numbers.
+_PROCESS_FILES = "/proc/self/fd"
 
 
 @contextmanager
@@ -64,7 +68,7 @@ def _create(temporary):
     except (AttributeError, OSError):
         return temporary.open("xb")
     try:
-        return open(f"/proc/self/fd/{descriptor}", "wb")  # noqa: SIM115 - astropy looks for a name
+        return open(f"{_PROCESS_FILES}/{descriptor}", "wb")  # noqa: SIM115 - astropy looks for a name
     except OSError:
         return temporary.open("xb")
     finally:
@@ -76,7 +80,7 @@ def _name(file, path):
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         # a folder's descriptor makes Python call linkat, which follows the link in /proc
-        os.link(f"/proc/self/fd/{file.fileno()}", path.name, dst_dir_fd=folder, follow_symlinks=True)
+        os.link(f"{_PROCESS_FILES}/{file.fileno()}", path.name, dst_dir_fd=folder, follow_symlinks=True)
     finally:
         os.close(folder)
 
@@ -100,9 +104,13 @@ def _named(error, output):
     """
     Put the file's name into an error of the system.
 
-    astropy tells of a full disk in an error without number: the one that it was raised from has it.
+    A full disk shows as an error without number: astropy raises another in its place, which has the first
+    as its context, and numpy tells how much it could write.
     """
     cause = error
     while cause.errno is None and isinstance(cause.__context__, OSError):
         cause = cause.__context__
-    return OSError(cause.errno or errno.EIO, cause.strerror or " ".join(str(error).split()), str(output))
+    if cause.errno is not None:
+        return OSError(cause.errno, cause.strerror, str(output))
+    number = errno.ENOSPC if re.search(r"\d+ requested and \d+ written", str(cause)) else errno.EIO
+    return OSError(number, os.strerror(number), str(output))

@@ -2,15 +2,16 @@
 
 import argparse
 import sys
+import traceback
 
 from jwst_fusion import __version__
-from jwst_fusion.commands import simulate
+from jwst_fusion.commands import check, simulate
 from jwst_fusion.exceptions import FusionError
 
 __all__ = ["main"]
 
 #: Modules of the subcommands, in the order of the help. They import what is heavy when they run.
-COMMANDS = (simulate,)
+COMMANDS = (simulate, check)
 
 
 def _build_parser():
@@ -22,6 +23,8 @@ def _build_parser():
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(commands)
+    for described in commands.choices.values():
+        described.add_argument("--verbose", action="store_true", help="show where an error comes from")
     return parser
 
 
@@ -40,14 +43,14 @@ def main(args=None):
         Exit status: 0, the subcommand's, or the error's.
     """
     arguments = _build_parser().parse_args(args)
+    verbose = vars(arguments).pop("verbose")
     try:
         return arguments.run(arguments) or 0
-    except FusionError as error:
+    except (FusionError, OSError) as error:
+        if verbose:
+            traceback.print_exc()
         print(f"jwst-fusion: error: {error}", file=sys.stderr)
-        return error.exit_status
-    except OSError as error:
-        print(f"jwst-fusion: error: {error}", file=sys.stderr)
-        return 1
+        return getattr(error, "exit_status", 1)
 
 
 if __name__ == "__main__":

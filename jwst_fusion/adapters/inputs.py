@@ -12,7 +12,7 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 from jwst_fusion import datamodels
 from jwst_fusion.exceptions import InputError
 
-__all__ = ["Inputs", "open_inputs"]
+__all__ = ["Inputs", "list_members", "open_file", "open_inputs", "refuse_missing", "sort_members"]
 
 ADVICE = "give one NIRSpec IFU cube (*_s3d.fits) and one NIRCam image (*_i2d.fits) for each filter"
 
@@ -76,7 +76,47 @@ def open_inputs(source, make_path=str):
     InputError
         A file is missing or can not be read, or the members are not one cube and at least one image.
     """
-    product, association = None, None
+    product, association, members = list_members(source, make_path)
+    for member in members:
+        refuse_missing(member, association)
+    models, opened = [], []
+    with ExitStack() as stack:
+        for member in members:
+            model = member if isinstance(member, JwstDataModel) else open_file(member)
+            models.append(model)
+            if model is not member:
+                opened.append(stack.enter_context(closing(model)))
+        cube, images = sort_members(models, association or "the input")
+        stack.pop_all()
+    product = product or Path(cube.meta.filename or "fusion").stem.removesuffix("_s3d")
+    return Inputs(cube, tuple(images), product, association, tuple(opened))
+
+
+def list_members(source, make_path=str):
+    """
+    List the members of a fusion, which need not be there.
+
+    Parameters
+    ----------
+    source : str, path-like, dict or sequence
+        As in `open_inputs`.
+    make_path : callable, optional
+        Gives the path of an association from its name.
+
+    Returns
+    -------
+    product : str or None
+        Name of the product, if an association gives it.
+    association : str or None
+        File name of the association.
+    members : list
+        Paths or models.
+
+    Raises
+    ------
+    InputError
+        The association can not be used.
+    """
     if isinstance(source, str | Path):
         path = Path(make_path(str(source)))
         if path.suffix.lower() != ".json":
@@ -84,28 +124,38 @@ def open_inputs(source, make_path=str):
                 f"{path.name}: one file is not enough to fuse; {ADVICE}, in an association (*_asn.json)"
             )
         product, members = _read_association(path)
-        association = path.name
-    elif isinstance(source, dict):
+        return product, path.name, members
+    if isinstance(source, dict):
         product, members = _members(source, Path("."), "the association")
-    elif isinstance(source, JwstDataModel):
+        return product, None, members
+    if isinstance(source, JwstDataModel):
         raise InputError(f"{_name(source)}: one model is not enough to fuse; {ADVICE}")
-    else:
-        members = list(source)
-    models, opened = [], []
-    with ExitStack() as stack:
-        for member in members:
-            model = member if isinstance(member, JwstDataModel) else _open(member)
-            models.append(model)
-            if model is not member:
-                opened.append(stack.enter_context(closing(model)))
-        cube, images = _sort(models, association or "the input")
-        stack.pop_all()
-    product = product or Path(cube.meta.filename or "fusion").stem.removesuffix("_s3d")
-    return Inputs(cube, tuple(images), product, association, tuple(opened))
+    return None, None, list(source)
 
 
-def _sort(models, where):
-    """Tell the one cube from the images."""
+def sort_members(models, where):
+    """
+    Tell the one cube from the images.
+
+    Parameters
+    ----------
+    models : sequence of DataModel
+        The members.
+    where : str
+        Where they come from, for messages.
+
+    Returns
+    -------
+    cube : DataModel
+        The cube.
+    images : list of DataModel
+        The images.
+
+    Raises
+    ------
+    InputError
+        They are not one cube and at least one image.
+    """
     cubes = [model for model in models if _kind(model) == "cube"]
     images = [model for model in models if _kind(model) == "image"]
     for model in models:
@@ -154,13 +204,7 @@ def _members(content, folder, name):
         isinstance(member, dict) and isinstance(member.get("expname"), str) for member in members
     ):
         raise InputError(f"{name}: its members have no expname; {cure}")
-    paths = [folder / member["expname"] for member in members]
-    for path in paths:
-        if not path.is_file():
-            raise InputError(
-                f"{name}: its member {path.name} is not there ({path}); fetch it or correct the association"
-            )
-    return product, paths
+    return product, [folder / member["expname"] for member in members]
 
 
 def _can_name_a_file(product):
@@ -173,15 +217,58 @@ def _can_name_a_file(product):
     )
 
 
-def _open(member):
-    """Open a member's file as a model."""
+def refuse_missing(member, association):
+    """
+    Complain about a member that is not there.
+
+    Parameters
+    ----------
+    member : str, path-like or DataModel
+        Path, or a model, which is there.
+    association : str or None
+        File name of the association that lists it.
+
+    Raises
+    ------
+    InputError
+        It is not there.
+    """
+    if isinstance(member, JwstDataModel) or Path(member).is_file():
+        return
     path = Path(member)
-    if not path.is_file():
+    if association is None:
         raise InputError(f"{path}: no such file; {ADVICE}")
+    raise InputError(
+        f"{association}: its member {path.name} is not there ({path}); fetch it or correct the association"
+    )
+
+
+def open_file(path, opener=datamodels.open_member):
+    """
+    Open a member's file as a model.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    opener : callable, optional
+        What opens it.
+
+    Returns
+    -------
+    DataModel
+        The model.
+
+    Raises
+    ------
+    InputError
+        It can not be read.
+    """
+    path = Path(path)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=NoTypeWarning)  # told in open_inputs
-            return datamodels.open_member(str(path))
+            return opener(str(path))
     except Exception as error:  # noqa: BLE001 - astropy, asdf and stdatamodels raise all kinds for a broken file
         reason = " ".join(str(error).split())
         raise InputError(

@@ -5,6 +5,7 @@ import logging
 import asdf
 import numpy as np
 
+from jwst_fusion.atomic import atomic_file
 from jwst_fusion.exceptions import InputError
 
 __all__ = ["write_offsets"]
@@ -48,7 +49,8 @@ def write_offsets(path, cube_model, bands):
         "raoffset": [east] * len(names),
         "decoffset": [north] * len(names),
     }
-    asdf.AsdfFile(tree).write_to(path)
+    with atomic_file(path) as file:
+        asdf.AsdfFile(tree).write_to(file)
     log.info("Offset %+.4f east, %+.4f north [arcsec] for %d exposures in %s", east, north, len(names), path)
 
 

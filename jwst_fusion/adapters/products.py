@@ -10,7 +10,15 @@ from jwst_fusion.exceptions import InputError
 from jwst_fusion.observation import CubeProduct, ImageProduct
 from jwst_fusion.optics import throughput
 
-__all__ = ["celestial_wcs", "cube_product", "image_product", "native"]
+__all__ = [
+    "celestial_wcs",
+    "check_unit",
+    "cube_product",
+    "cube_wavelengths",
+    "image_filter",
+    "image_product",
+    "native",
+]
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +53,7 @@ def cube_product(model):
         Wrong unit, no usable coordinates, or no voxel with data.
     """
     name = model.meta.filename
-    _check_unit(model, name)
+    check_unit(model, name)
     data = native(model.data)
     error = _if_alike(model, "err", data.shape)
     error = np.full(data.shape, np.nan, dtype=np.float32) if error is None else native(error)
@@ -58,12 +66,7 @@ def cube_product(model):
             "the cube with cube_build"
         )
     data[bad], error[bad] = np.nan, np.nan
-    wavelength = _wavelengths(model, name)
-    if wavelength.size != data.shape[0] or not (np.diff(wavelength) > 0).all():
-        raise InputError(
-            f"{name}: {wavelength.size} wavelengths for {data.shape[0]} planes, or not ascending; rebuild "
-            "the cube with cube_build"
-        )
+    wavelength = cube_wavelengths(model, name)
     wcs = celestial_wcs(model, name)
     pa_v3, pa_aperture = model.meta.pointing.pa_v3, model.meta.aperture.position_angle
     if pa_v3 is None and pa_aperture is not None:
@@ -103,16 +106,13 @@ def image_product(model):
         Wrong unit, unknown filter, or no usable coordinates.
     """
     name = model.meta.filename
-    _check_unit(model, name)
+    check_unit(model, name)
     data = model.data
     error, weight = (_if_alike(model, attribute, data.shape) for attribute in ("err", "wht"))
     wcs = celestial_wcs(model, name)
     middle = (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2
     _, jacobian = local_frame(wcs, *middle)
-    try:
-        band = throughput.effective_filter(model.meta.instrument.filter, model.meta.instrument.pupil)
-    except InputError as problem:
-        raise InputError(f"{name}: {problem}") from problem
+    band = image_filter(model, name)
     pa_v3 = model.meta.pointing.pa_v3
     if pa_v3 is None:
         pa_v3 = float(np.degrees(np.arctan2(jacobian[0, 1], jacobian[1, 1])))
@@ -132,8 +132,16 @@ def image_product(model):
     )
 
 
-def _check_unit(model, name):
-    """Raise an InputError for data that are not surface brightness in MJy/sr."""
+def image_filter(model, name):
+    """Effective band of an image, by FILTER and PUPIL; an InputError names the file."""
+    try:
+        return throughput.effective_filter(model.meta.instrument.filter, model.meta.instrument.pupil)
+    except InputError as problem:
+        raise InputError(f"{name}: {problem}") from problem
+
+
+def check_unit(model, name):
+    """Refuse a model, by an InputError, whose data are not surface brightness in MJy/sr."""
     unit = model.meta.bunit_data
     if unit is None or unit.replace(" ", "") != UNIT:
         raise InputError(
@@ -176,6 +184,17 @@ def celestial_wcs(model, name):
             f"{name}: no usable celestial WCS ({reason}); use the pipeline's stage-3 product"
         ) from error
     return wcs
+
+
+def cube_wavelengths(model, name):
+    """Wavelengths [um] of a cube's planes; an InputError for those that can not be used."""
+    wavelength, n_planes = _wavelengths(model, name), model.data.shape[0]
+    if wavelength.size != n_planes or not (np.diff(wavelength) > 0).all():
+        raise InputError(
+            f"{name}: {wavelength.size} wavelengths for {n_planes} planes, or not ascending; rebuild "
+            "the cube with cube_build"
+        )
+    return wavelength
 
 
 def _wavelengths(model, name):

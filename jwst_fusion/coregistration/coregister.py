@@ -18,7 +18,13 @@ from .pointing import solve_pointing
 from .ranges import MIN_COVERED, fusion_range
 from .resampling import resample_image
 
-__all__ = ["CoregistrationSettings", "Coregistration", "coregister"]
+__all__ = [
+    "Coregistration",
+    "CoregistrationSettings",
+    "choose_decimation",
+    "coregister",
+    "cut_wavelengths",
+]
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +167,7 @@ def coregister(product, images, settings=None):
 
 def _coregister(product, images, settings):
     """Co-register on one thread: the same input gives the same bits, and small problems run faster."""
-    product = _cut_wavelengths(product, images, settings)
+    product = cut_wavelengths(product, images, settings)
     angle = field_angle(settings.position_angle, product)
     if angle is not None:
         product = rotate_cube(product, angle)
@@ -173,7 +179,7 @@ def _coregister(product, images, settings):
         height=settings.height,
         width=settings.width,
     )
-    grid = make_grid(window, product.wcs, _decimation_factor(images, settings), settings.margin)
+    grid = make_grid(window, product.wcs, choose_decimation(images, settings), settings.margin)
     cube, outliers, noise_ratio = _cube_on_grid(product, grid)
     bands = _usable_bands(images, cube)
     images = sorted((i for i in images if i.filter in bands), key=lambda image: bands[image.filter][2])
@@ -197,8 +203,29 @@ def _coregister(product, images, settings):
     return Coregistration(observation, product.wcs, noise_ratio, outliers, pointing)
 
 
-def _cut_wavelengths(product, images, settings):
-    """Cut the cube to the wavelengths of the fusion."""
+def cut_wavelengths(product, images, settings):
+    """
+    Cut the cube to the wavelengths of the fusion.
+
+    Parameters
+    ----------
+    product : CubeProduct
+        The cube.
+    images : sequence of ImageProduct
+        The images.
+    settings : CoregistrationSettings
+        Settings.
+
+    Returns
+    -------
+    CubeProduct
+        The cube, cut.
+
+    Raises
+    ------
+    InputError
+        The cube has no data there.
+    """
     limits = settings.wavelength_range or fusion_range([image.filter for image in images])
     low, high = limits[0] - WAVELENGTH_SLACK, limits[1] + WAVELENGTH_SLACK
     inside = (product.wavelength >= low) & (product.wavelength <= high)
@@ -216,8 +243,27 @@ def _cut_wavelengths(product, images, settings):
     )
 
 
-def _decimation_factor(images, settings):
-    """Cells per spaxel for the channel of the images."""
+def choose_decimation(images, settings):
+    """
+    Choose the cells per spaxel for the channel of the images.
+
+    Parameters
+    ----------
+    images : sequence of ImageProduct
+        The images.
+    settings : CoregistrationSettings
+        Settings.
+
+    Returns
+    -------
+    int
+        Cells per spaxel along an axis, d.
+
+    Raises
+    ------
+    InputError
+        Images of both channels.
+    """
     channels = {throughput.channel(image.filter) for image in images}
     if len(channels) > 1 and settings.decimation_factor is None:
         raise InputError(

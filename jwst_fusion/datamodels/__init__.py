@@ -1,6 +1,6 @@
 """The files: the fused cube, and the products of the steps before it."""
 
-from jwst_fusion.datamodels.access import open, open_member
+from jwst_fusion.datamodels.access import open, open_headers, open_member
 from jwst_fusion.datamodels.base import FusionModel
 from jwst_fusion.datamodels.fused import FusedCubeModel
 from jwst_fusion.datamodels.intermediate import CoregisteredModel, CrossCalibratedModel
@@ -13,6 +13,7 @@ __all__ = [
     "FusionModel",
     "assign_wcs",
     "open",
+    "open_headers",
     "open_member",
     "set_wavelengths",
 ]

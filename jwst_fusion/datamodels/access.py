@@ -11,10 +11,11 @@ from stdatamodels.jwst import datamodels as jwst_models
 from stdatamodels.jwst.datamodels import JwstDataModel
 
 from jwst_fusion.datamodels.fused import FusedCubeModel
+from jwst_fusion.datamodels.headers import HeaderModel
 from jwst_fusion.datamodels.intermediate import CoregisteredModel, CrossCalibratedModel
 from jwst_fusion.datamodels.lazy import LazyImage
 
-__all__ = ["open", "open_member"]
+__all__ = ["open", "open_headers", "open_member"]
 
 MODELS = {model.__name__: model for model in (FusedCubeModel, CoregisteredModel, CrossCalibratedModel)}
 
@@ -75,6 +76,32 @@ def open_member(path):
             if lazy:
                 return LazyImage(path)
     return open(path)
+
+
+def open_headers(path):
+    """
+    Read the headers of a file of the official pipeline.
+
+    Parameters
+    ----------
+    path : str
+        File.
+
+    Returns
+    -------
+    model : HeaderModel or DataModel
+        What the headers tell; a file that is not FITS is opened as a model.
+
+    Raises
+    ------
+    Warning
+        If a FITS file ends too early (astropy's warning as an error).
+    """
+    if filetype.check(path) != "fits":
+        return open(path)
+    with _broken_files_refused(), fits.open(path, memmap=True) as hdulist:
+        len(hdulist)  # reads the headers to the end of the file
+        return HeaderModel(hdulist, Path(path).name)
 
 
 @contextmanager

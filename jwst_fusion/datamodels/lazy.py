@@ -3,6 +3,8 @@
 from astropy.io import fits
 from stdatamodels.jwst.datamodels import ImageModel
 
+from jwst_fusion.datamodels.headers import is_structural
+
 __all__ = ["LazyImage"]
 
 
@@ -27,13 +29,15 @@ class LazyImage:
     """
 
     def __init__(self, path):
-        self._file = fits.open(path, memmap=True)
+        with fits.open(path, memmap=True) as hdulist:
+            scaled = any(keyword in hdu.header for hdu in hdulist for keyword in ("BSCALE", "BZERO", "BLANK"))
+        self._file = fits.open(path, memmap=not scaled)
         try:
             names = [hdu.name for hdu in self._file]
             arrays = {hdu: self._file[hdu].data if hdu in names else None for hdu in ("SCI", "ERR", "WHT")}
             self.data, self.err, self.wht = arrays.values()
             bare = fits.ImageHDU(name="SCI")
-            keep = [card for card in self._file["SCI"].header.cards if not _is_structural(card.keyword)]
+            keep = [card for card in self._file["SCI"].header.cards if not is_structural(card.keyword)]
             bare.header.extend(keep, update=True)
             self._model = ImageModel(fits.HDUList([fits.PrimaryHDU(header=self._file[0].header), bare]))
         except BaseException:
@@ -62,10 +66,3 @@ class LazyImage:
         """Close the file. Arrays that are still referred to remain readable."""
         self._model.close()
         self._file.close()
-
-
-def _is_structural(keyword):
-    """Tell whether a keyword describes the layout of an HDU."""
-    return keyword in ("XTENSION", "SIMPLE", "BITPIX", "PCOUNT", "GCOUNT", "EXTNAME") or keyword.startswith(
-        "NAXIS"
-    )

@@ -5,7 +5,6 @@ stpipe and jwst are written for the official pipeline: they ask CRDS for paramet
 files, know the official products only, and end any error in a traceback.
 """
 
-import functools
 import inspect
 import logging
 import re
@@ -15,15 +14,22 @@ from pathlib import Path
 import jwst
 from jwst.stpipe import Pipeline, Step
 from stdatamodels.jwst.datamodels import JwstDataModel
-from stpipe.exceptions import StpipeExitException, ValidationError
+from stpipe.exceptions import ValidationError
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import jwst_fusion
 from jwst_fusion import datamodels
 from jwst_fusion.exceptions import FusionError, InputError, ParameterError
+from jwst_fusion.limits import available_threads
 
-__all__ = ["BasePipeline", "BaseStep", "FusionStepMixin", "as_exit_error"]
+from .errors import as_exit_error, one_line, user_problem
+
+__all__ = ["BasePipeline", "BaseStep", "FusionStepMixin"]
 
 log = logging.getLogger(__name__)
+
+#: A warning of this package among the records of a run.
+WARNING = re.compile(r".* - jwst_fusion[\w.]* - WARNING - (?P<message>.*)")
 
 SUFFIXES = re.compile(r"^(?P<root>.+)(?P<separator>[_-])(coreg|xcal|fused|asn)$")
 
@@ -37,6 +43,10 @@ class FusionStepMixin:
     output_suffix : str or None
         Ending of the names of the step's products, such as ``fused``.
     """
+
+    spec = """
+        max_memory = float(min=0.0, default=None)  # Memory that may be used [GiB]; None: 80 % of what is available
+    """  # noqa: E501
 
     prefetch_references = False
     output_suffix = None
@@ -94,7 +104,7 @@ class FusionStepMixin:
             return super().from_config_section(config, parent=parent, name=name, config_file=config_file)
         except ValidationError as error:
             label = cls.class_alias or cls.__name__
-            problem = as_exit_error(ParameterError(f"{label}: {_one_line(error)}"))
+            problem = as_exit_error(ParameterError(f"{label}: {one_line(error)}"))
             log.error("%s", problem)
             raise problem from error
 
@@ -165,6 +175,7 @@ class FusionStepMixin:
         result.meta.calibration_software_revision = jwst.__version_commit__ or "RELEASE"
         if isinstance(result, datamodels.FusionModel):
             result.meta.fusion.version = jwst_fusion.__version__
+            self._record_warnings(result)
         for reference_type, name in reference_files_used:
             entry = getattr(result.meta.ref_file, reference_type, None)
             if entry is not None:
@@ -177,6 +188,15 @@ class FusionStepMixin:
             setattr(result.cal_logs, self.class_alias, self._log_records)
         else:
             setattr(result.cal_logs, self.parent.class_alias, deepcopy(self.parent.log_records))
+
+    def _record_warnings(self, result):
+        """Add what this run has warned of to what the product's sources had been warned of."""
+        told = [text for text in (result.meta.fusion.warnings or "").split(" | ") if text]
+        records = (self.parent or self)._log_records
+        for text in (WARNING.fullmatch(one_line(record)) for record in records):
+            if text and text["message"] not in told:
+                told.append(text["message"])
+        result.set_fusion(n_warnings=len(told), warnings=" | ".join(told) or None)
 
     def default_suffix(self):
         """
@@ -238,7 +258,7 @@ class FusionStepMixin:
         except Exception as error:
             name = Path(init).name if isinstance(init, str | Path) else type(init).__name__
             raise InputError(
-                f"{name}: can not be read as a JWST product ({_one_line(error)}); make it again"
+                f"{name}: can not be read as a JWST product ({one_line(error)}); make it again"
             ) from error
 
     def prepare_output(self, init, make_copy=None, **kwargs):
@@ -365,10 +385,11 @@ class FusionStepMixin:
             self._input_filename = None
         try:
             self._check_input(args)
-            result = super().run(*args)
+            with _threads_as_granted():
+                result = super().run(*args)
         except BaseException as error:
             self._remove_outputs()
-            problem = _user_problem(error)
+            problem = user_problem(error)
             if problem is None:
                 raise
             exit_error = as_exit_error(problem)
@@ -379,6 +400,12 @@ class FusionStepMixin:
             self.output_file = output_file
         log.info("Results used jwst_fusion version: %s", jwst_fusion.__version__)
         return result
+
+    @property
+    def memory_allowed(self):
+        """Memory that may be used [GiB]: the step's ``max_memory``, or its pipeline's; None if not given."""
+        own = self.max_memory
+        return self.parent.memory_allowed if own is None and self.parent is not None else own
 
     def _check_input(self, args):
         """Complain about an input that is not there, before stpipe stumbles over it."""
@@ -413,55 +440,9 @@ class BasePipeline(FusionStepMixin, Pipeline):
     """A pipeline of this package."""
 
 
-def as_exit_error(error):
-    """
-    Make an error one that stpipe shows in one line.
-
-    Parameters
-    ----------
-    error : FusionError
-        The error.
-
-    Returns
-    -------
-    exit_error : FusionError and StpipeExitException
-        Of the kind of ``error``, with its message and exit status.
-    """
-    if isinstance(error, StpipeExitException):
-        return error
-    return _exit_class(type(error))(_one_line(error), error.exit_status)
-
-
-@functools.cache
-def _exit_class(kind):
-    """Class of the errors that are of this kind and a StpipeExitException."""
-
-    def __init__(self, message, exit_status):
-        Exception.__init__(self, message)
-        self._exit_status = exit_status
-        self.__dict__["exit_status"] = exit_status
-
-    def __reduce__(self):
-        return _rebuild, (kind, str(self), self._exit_status)
-
-    members = {"__init__": __init__, "__reduce__": __reduce__, "__module__": kind.__module__}
-    return type(kind.__name__, (kind, StpipeExitException), members)
-
-
-def _rebuild(kind, message, exit_status):
-    """Make an error again after it was pickled."""
-    return _exit_class(kind)(message, exit_status)
-
-
-def _user_problem(error):
-    """Get the FusionError that tells the user what is wrong; None for an error of the program."""
-    if isinstance(error, FusionError):
-        return error
-    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
-        return InputError(f"{error.filename}: {error.strerror}; check the path and its permissions")
-    return None
-
-
-def _one_line(error):
-    """Text of an error without line breaks."""
-    return " ".join(str(error).split())
+def _threads_as_granted():
+    """Hold numerical libraries to the threads that this process is granted; more than they use is not."""
+    threads = available_threads()
+    return threadpool_limits(
+        {pool["prefix"]: min(threads, pool["num_threads"]) for pool in threadpool_info()}
+    )

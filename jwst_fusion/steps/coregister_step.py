@@ -65,11 +65,28 @@ class CoregisterStep(BaseStep):
         CoregisteredModel
             Cube and images on one grid.
         """
+        settings = self._settings()
+        self._examine(input_data, settings)
         with adapters.open_inputs(input_data, self.make_input_path) as inputs:
-            return self._coregister(inputs)
+            return self._coregister(inputs, settings)
 
-    def _coregister(self, inputs):
-        """Co-register what has been opened."""
+    def _examine(self, input_data, settings):
+        """Look at all of the inputs before any of them is read, and tell what was found."""
+        fusion = getattr(self.parent, "fusion", None)
+        found = adapters.examine(
+            input_data,
+            settings,
+            make_path=self.make_input_path,
+            output_dir=self.search_attr("output_dir") or ".",
+            max_memory=self.memory_allowed,
+            max_components=None if fusion is None or fusion.skip else fusion.most_components,
+        )
+        log.info("Pre-flight: %s\n%s", found.verdict, found.table())
+        if found.error is not None:
+            raise found.error
+
+    def _settings(self):
+        """Make the settings of the co-registration of the parameters."""
         given = {
             "center": " ".join(self.center) if self.center else None,
             "center_spaxel": tuple(self.center_spaxel) if self.center_spaxel else None,
@@ -77,7 +94,10 @@ class CoregisterStep(BaseStep):
         }
         given |= {name: getattr(self, name) for name in PLAIN_SETTINGS}
         # null in a parameter file is not checked by stpipe: it stands for the default
-        settings = CoregistrationSettings(**{name: v for name, v in given.items() if v is not None})
+        return CoregistrationSettings(**{name: v for name, v in given.items() if v is not None})
+
+    def _coregister(self, inputs, settings):
+        """Co-register what has been opened."""
         cube = adapters.cube_product(inputs.cube)
         images = [adapters.image_product(image) for image in inputs.images]
         log.info("Read %s and %d images: %s", cube.name, len(images), ", ".join(i.filter for i in images))

@@ -34,6 +34,11 @@ class FusionStep(BaseStep):
         max_iterations = integer(min=1, default=200)  # Largest number of iterations of a solution
     """  # noqa: E501
 
+    @property
+    def most_components(self):
+        """Largest number of components that the parameters allow."""
+        return max(self.n_components or 0, self.max_components or FusionSettings().max_components)
+
     def process(self, input_data):
         """
         Fuse.
@@ -61,6 +66,7 @@ class FusionStep(BaseStep):
         settings = FusionSettings(**{name: value for name, value in given.items() if value is not None})
         model = self.open_product(input_data, datamodels.CrossCalibratedModel, "cross_calib")
         observation = adapters.observation(model)
+        adapters.refuse_too_large(observation, self.most_components, self.memory_allowed)
         fused = fuse(observation, settings)
         scores = band_scores(observation, fused.predicted_images)
         for band, score in zip(observation.bands, scores, strict=True):

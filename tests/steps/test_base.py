@@ -16,7 +16,7 @@ from stpipe.exceptions import StpipeExitException
 import jwst_fusion
 from jwst_fusion import datamodels
 from jwst_fusion.exceptions import FusionError, InputError, NoOverlapError, ParameterError
-from jwst_fusion.steps.base import as_exit_error
+from jwst_fusion.steps.errors import as_exit_error
 
 STRUN = Path(sys.executable).with_name("strun")
 

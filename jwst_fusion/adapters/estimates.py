@@ -1,0 +1,134 @@
+"""What a fusion takes: memory and disk, estimated before anything is allocated."""
+
+import numpy as np
+
+from jwst_fusion.limits import check_memory
+
+__all__ = ["coregistration_memory", "fusion_memory", "product_size", "refuse_too_large"]
+
+#: Python with the libraries of the official pipeline [bytes] (measured: 0.31 GiB).
+BASE = 0.35 * 2**30
+
+#: Bytes for each voxel of the cube as it is read: the arrays of its file, their copies and what is worked out
+#: to find its outliers; and of what is left of them while the cube is fused.
+READ_VOXEL = 56
+HELD_VOXEL = 60
+
+#: Bytes for each voxel of the fused cube: SCI, ERR, DQ and WMAP, and one more array while these are made.
+PRODUCT_VOXEL = 16
+WORK_VOXEL = 5
+
+#: Nodes of the OTFs along wavelength, and cells that the padded grid has for each of the data's.
+NODES = 40
+PADDING = 1.5
+
+
+def coregistration_memory(cube_shape, image_pixels=0):
+    """
+    Estimate the memory that the co-registration takes at most.
+
+    Parameters
+    ----------
+    cube_shape : tuple of int
+        Shape (n_wave, my, mx) of the cube in its file.
+    image_pixels : int, optional
+        Pixels of the images that are in memory as a whole: those that are not left on disk.
+
+    Returns
+    -------
+    float
+        Bytes.
+    """
+    return BASE + READ_VOXEL * float(np.prod(cube_shape, dtype=float)) + 12.0 * image_pixels
+
+
+def fusion_memory(grid, n_wave, n_bands, n_components):
+    """
+    Estimate the memory that the fusion takes at most.
+
+    Parameters
+    ----------
+    grid : FusionGrid
+        Grid.
+    n_wave : int
+        Number of wavelengths.
+    n_bands : int
+        Number of images.
+    n_components : int
+        Largest number of components.
+
+    Returns
+    -------
+    float
+        Bytes.
+    """
+    d = grid.decimation_factor
+    cells, spaxels = float(np.prod(grid.shape, dtype=float)), float(np.prod(grid.spaxel_shape, dtype=float))
+    held = HELD_VOXEL * n_wave * spaxels
+    solver = PADDING * (
+        16 * cells / 2 * (NODES * (1 + n_bands) + n_components * n_bands)  # OTFs
+        + 2 * 16 * spaxels / 2 * (n_components * d**2) ** 2  # blocks and their factors
+    )
+    product = (PRODUCT_VOXEL + WORK_VOXEL) * n_wave * field_cells(grid)
+    return BASE + held + max(solver, product)
+
+
+def refuse_too_large(observation, n_components, max_memory):
+    """
+    Refuse a fusion that needs more memory than it may have.
+
+    Parameters
+    ----------
+    observation : Observation
+        What is to be fused.
+    n_components : int
+        Largest number of components.
+    max_memory : float or None
+        Memory that may be used [GiB]; None: 80 % of what is available.
+
+    Raises
+    ------
+    LimitError
+        It needs more.
+    """
+    grid, n_wave = observation.grid, observation.cube.wavelength.size
+    ny, nx = ((at.stop - at.start) * grid.decimation_factor for at in grid.field)
+    needed = fusion_memory(grid, n_wave, len(observation.bands), n_components) - BASE
+    check_memory(needed, max_memory, f"the fusion of {n_wave} x {ny} x {nx} cells")
+
+
+def product_size(grid, n_wave):
+    """
+    Compute the size of the fused cube's file, but for its tables.
+
+    Parameters
+    ----------
+    grid : FusionGrid
+        Grid.
+    n_wave : int
+        Number of wavelengths.
+
+    Returns
+    -------
+    float
+        Bytes.
+    """
+    return float(PRODUCT_VOXEL) * n_wave * field_cells(grid)
+
+
+def field_cells(grid):
+    """
+    Count the cells of a grid's field.
+
+    Parameters
+    ----------
+    grid : FusionGrid
+        Grid.
+
+    Returns
+    -------
+    int
+        Cells that the product has.
+    """
+    rows, columns = grid.field
+    return (rows.stop - rows.start) * (columns.stop - columns.start) * grid.decimation_factor**2

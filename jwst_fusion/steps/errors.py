@@ -1,0 +1,99 @@
+"""Errors as stpipe shows them: one line, and an exit status."""
+
+import errno
+import functools
+
+from stpipe.exceptions import StpipeExitException
+
+from jwst_fusion.exceptions import FusionError, InputError, LimitError
+
+__all__ = ["as_exit_error", "one_line", "user_problem"]
+
+#: Numbers of errors of the system that tell of a lack of space.
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def as_exit_error(error):
+    """
+    Make an error one that stpipe shows in one line.
+
+    Parameters
+    ----------
+    error : FusionError
+        The error.
+
+    Returns
+    -------
+    exit_error : FusionError and StpipeExitException
+        Of the kind of ``error``, with its message and exit status.
+    """
+    if isinstance(error, StpipeExitException):
+        return error
+    return _exit_class(type(error))(one_line(error), error.exit_status)
+
+
+@functools.cache
+def _exit_class(kind):
+    """Class of the errors that are of this kind and a StpipeExitException."""
+
+    def __init__(self, message, exit_status):
+        Exception.__init__(self, message)
+        self._exit_status = exit_status
+        self.__dict__["exit_status"] = exit_status
+
+    def __reduce__(self):
+        return _rebuild, (kind, str(self), self._exit_status)
+
+    members = {"__init__": __init__, "__reduce__": __reduce__, "__module__": kind.__module__}
+    return type(kind.__name__, (kind, StpipeExitException), members)
+
+
+def _rebuild(kind, message, exit_status):
+    """Make an error again after it was pickled."""
+    return _exit_class(kind)(message, exit_status)
+
+
+def user_problem(error):
+    """
+    Get the error that tells the user what is wrong.
+
+    Parameters
+    ----------
+    error : BaseException
+        What ended the run.
+
+    Returns
+    -------
+    FusionError or None
+        The error to be shown; None for an error of the program.
+    """
+    if isinstance(error, FusionError):
+        return error
+    if isinstance(error, MemoryError):
+        return LimitError(
+            f"the memory does not suffice ({one_line(error) or 'out of memory'}); set height and width or "
+            "wavelength_range to fuse a part, or use a larger machine"
+        )
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        name = f"{error.filename}: " if error.filename else ""
+        return LimitError(f"{name}{error.strerror}; free some space or choose another output_dir")
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return InputError(f"{error.filename}: {error.strerror}; check the path and its permissions")
+    return None
+
+
+def one_line(error):
+    """
+    Write an error without line breaks.
+
+    Parameters
+    ----------
+    error : object
+        Error, or its text.
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    return " ".join(str(error).split())

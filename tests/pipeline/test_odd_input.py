@@ -1,0 +1,466 @@
+"""Files as archives hold them, odd ones and bad ones: a good fused cube, or one line that tells the cure."""
+
+import gzip
+import json
+import os
+import resource
+import shutil
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from scipy.ndimage import shift as shift_plane
+
+from jwst_fusion import Fusion4Pipeline, datamodels
+from jwst_fusion.exceptions import InputError, LimitError, NoOverlapError
+
+from .conftest import QUICK
+from .test_bad_input import (  # noqa: F401
+    ASN,
+    CUBE,
+    FAR,
+    FIRST,
+    SECOND,
+    fail,
+    keywords,
+    members,
+    names_in,
+    own,
+    product,
+    work,
+    write_association,
+)
+from .test_coregister import changed
+
+pytestmark = pytest.mark.usefixtures("work")
+IMAGES = (FIRST, SECOND)
+
+
+def fuse(source=ASN, **coregister):
+    """Run the pipeline with quick settings: the fused cube."""
+    steps = {"coregister": coregister, "fusion": QUICK}
+    return Fusion4Pipeline.call(source, steps=steps, configure_log=False)
+
+
+def on_cells(model):
+    """Scene of a fused cube with its usable voxels only."""
+    data = np.asarray(model.data)
+    assert np.isfinite(data).any(axis=0).sum() > 100
+    assert ((np.asarray(model.dq) & 1) > 0)[~np.isfinite(data)].all()
+    assert np.isfinite(np.asarray(model.err)[np.isfinite(data)]).all()
+    return data
+
+
+@pytest.fixture(scope="module")
+def reference(data):
+    """The fused cube of the files as they are."""
+    return on_cells(fuse(str(data.association)))
+
+
+def assert_close(data, reference, rtol=0.03, share=0.95):
+    """Compare the brightness of two cubes of one field where both know it, which is a share of all."""
+    assert data.shape == reference.shape
+    both = np.isfinite(data) & np.isfinite(reference)
+    assert both.sum() > share * np.isfinite(reference).sum()
+    difference = np.sqrt(np.mean((data[both] - reference[both]) ** 2))
+    assert difference < rtol * np.sqrt(np.mean(reference[both] ** 2))
+
+
+def everywhere(name, change):
+    """Spoil the HDUs of one member."""
+    return lambda work: changed(work, name, change)  # noqa: F811
+
+
+def several(*spoils):
+    """Spoil in several ways."""
+
+    def spoil(work):  # noqa: F811
+        for one in spoils:
+            one(work)
+
+    return spoil
+
+
+def without(name, extension):
+    return everywhere(name, lambda hdus: hdus.__delitem__(extension))
+
+
+def no_coordinates(hdus):
+    """Take the celestial WCS out of a header."""
+    header = hdus["SCI"].header
+    for keyword in ("CTYPE", "CRVAL", "CRPIX", "CDELT", "CUNIT"):
+        for axis in "12":
+            header.remove(f"{keyword}{axis}", ignore_missing=True)
+
+
+def whole_numbers(hdus):
+    """Store an image as scaled 16 bit numbers."""
+    data = hdus["SCI"].data
+    step = np.nanmax(np.abs(data)) / 30000
+    hdus["SCI"].data = np.nan_to_num(data)
+    hdus["SCI"].scale("int16", bscale=step)
+    hdus["WHT"].data[~np.isfinite(data)] = 0
+
+
+def dead_planes(hdus):
+    """Every eighth plane without data, as NaN and as zero with a flag."""
+    hdus["SCI"].data[::8] = np.nan
+    hdus["SCI"].data[4::16] = 0.0
+    hdus["DQ"].data[4::16] |= 1
+
+
+def eaten_core(hdus):
+    """The brightest spaxels flagged and taken out of a fourth of the planes."""
+    data = hdus["SCI"].data
+    bright = np.nan_to_num(data).mean(axis=0)
+    core = bright >= np.percentile(bright, 97)
+    for plane, dq in zip(data[::4], hdus["DQ"].data[::4], strict=True):
+        plane[core] = np.nan
+        dq[core] |= 513
+
+
+def off_the_slices(hdus):
+    """Values as cube_build has left where no slice looks."""
+    data = hdus["SCI"].data
+    footprint = np.isfinite(data).mean(axis=0) > 0.5
+    rows, columns = np.nonzero(footprint)
+    data[:, rows[:2], columns[:2]] = 1e11
+
+
+def chromatic(hdus):
+    """Each plane shifted by up to 0.02 arcsec more along x."""
+    data = hdus["SCI"].data
+    for plane, step in zip(data, np.linspace(0, 0.2, len(data)), strict=True):
+        known = np.isfinite(plane)
+        if not known.any():
+            continue
+        moved = shift_plane(np.nan_to_num(plane, nan=np.nanmedian(plane)), (0, step), order=3, mode="nearest")
+        plane[:] = np.where(known, moved, np.nan)
+
+
+def turned(hdus):
+    """The cube on spaxels turned by 90 degrees, as another drizzle would have laid them."""
+    header = hdus["SCI"].header
+    nx = header["NAXIS1"]
+    for name in ("SCI", "ERR", "DQ", "WMAP"):
+        if name in hdus:
+            hdus[name].data = np.ascontiguousarray(np.rot90(hdus[name].data, axes=(1, 2)))
+    # the new row is the old column counted from the end, the new column the old row
+    pc = [[header[f"PC{i}_{j}"] for j in (1, 2)] for i in (1, 2)]
+    for i in (1, 2):
+        header[f"PC{i}_1"], header[f"PC{i}_2"] = pc[i - 1][1], -pc[i - 1][0]
+    header["CRPIX1"], header["CRPIX2"] = header["CRPIX2"], nx + 1 - header["CRPIX1"]
+
+
+def in_a_table(n_lost):
+    """Wavelengths in a table, and planes lost at the end."""
+
+    def change(hdus):
+        header, n = hdus["SCI"].header, hdus["SCI"].data.shape[0]
+        wavelength = header["CRVAL3"] + header["CDELT3"] * np.arange(n)
+        hdus["WCS-TABLE"].data["wavelength"] = wavelength.astype("f4").reshape(1, n, 1)
+        header["CTYPE3"], header["CRVAL3"] = "WAVE-TAB", 1.0
+        header["PS3_0"], header["PS3_1"] = "WCS-TABLE", "wavelength"
+        del header["CDELT3"]
+        if n_lost:
+            for name in ("SCI", "ERR", "DQ", "WMAP"):
+                hdus[name].data = hdus[name].data[:-n_lost]
+
+    return change
+
+
+def one_spaxel(hdus):
+    data = hdus["SCI"].data
+    middle = (slice(None), data.shape[1] // 2, data.shape[2] // 2)
+    kept = data[middle].copy()
+    data[:] = np.nan
+    data[middle] = kept
+
+
+def added(value):
+    """Add a constant to the data of a member."""
+
+    def change(hdus):
+        hdus["SCI"].data += value
+
+    return change
+
+
+def subtracted(hdus):
+    """Take the background off, so that a part of the data is negative."""
+    data = hdus["SCI"].data
+    for plane in data if data.ndim == 3 else [data]:
+        if np.isfinite(plane).any():
+            plane -= np.nanpercentile(plane, 20)
+
+
+def cut_out(size):
+    """Keep a subarray about the middle of an image."""
+
+    def change(hdus):
+        header = hdus["SCI"].header
+        first = [(header[f"NAXIS{axis}"] - size) // 2 for axis in (1, 2)]
+        for hdu in hdus[1:]:
+            if hdu.is_image and hdu.data is not None and hdu.data.ndim >= 2:
+                hdu.data = hdu.data[..., first[1] : first[1] + size, first[0] : first[0] + size].copy()
+        for axis in (1, 2):
+            header[f"CRPIX{axis}"] -= first[axis - 1]
+
+    return change
+
+
+def zipped(work):  # noqa: F811
+    """Members compressed as some archives deliver them."""
+    for name in (CUBE, FIRST):
+        with gzip.open(work.folder / f"{name}.gz", "wb", compresslevel=1) as file:
+            file.write(work.sources[name].read_bytes())
+    write_association(work, (f"{CUBE}.gz", f"{FIRST}.gz", SECOND))
+
+
+def absolute(work):  # noqa: F811
+    write_association(work, [str(path) for path in work.sources.values()])
+
+
+def far_names(work):  # noqa: F811
+    """Members in a folder whose name has spaces and letters that are not ASCII."""
+    folder = work.folder / "Ordner mit Ä und 'λ'"
+    folder.mkdir()
+    for name, path in work.sources.items():
+        (folder / f"ein {name}").symlink_to(path)
+    write_association(work, [f"{folder.name}/ein {name}" for name in work.sources], product="Zwei Wörter μ")
+
+
+SAME = {
+    "pixel areas": keywords(FIRST, SECOND, PIXAR_A2=1.0, PIXAR_SR=1e-9),
+    "region of two polygons": keywords(FIRST, CUBE, S_REGION="UNION ICRS (POLYGON 1 2 3 4)"),
+    "no ASDF": several(*(without(name, "ASDF") for name in (CUBE, *IMAGES))),
+    "errors too small": everywhere(
+        CUBE, lambda hdus: np.multiply(hdus["ERR"].data, 0.1, out=hdus["ERR"].data)
+    ),
+    "core of a star eaten": everywhere(CUBE, eaten_core),
+    "1e11 off the slices": everywhere(CUBE, off_the_slices),
+    "gzip": zipped,
+    "absolute paths": absolute,
+    "spaces and letters": far_names,
+    "wavelengths in a table": everywhere(CUBE, in_a_table(0)),
+    "module MULTIPLE": keywords(FIRST, SECOND, MODULE="MULTIPLE"),
+    "no weights": several(*(without(name, "WHT") for name in IMAGES)),
+}
+
+
+@pytest.mark.parametrize("spoil", SAME.values(), ids=SAME.keys())
+def test_odd_files_give_the_same_cube(work, reference, spoil):  # noqa: F811
+    spoil(work)
+    assert_close(on_cells(fuse()), reference)
+
+
+def test_planes_without_data_stay_without(work, reference):  # noqa: F811
+    changed(work, CUBE, dead_planes)
+    data = on_cells(fuse())
+    assert np.isnan(data[::8]).all()
+    assert np.isnan(data[4::16]).all()
+    assert_close(data, reference, share=0.78)
+
+
+def test_coordinates_that_drift_with_wavelength(work, reference):  # noqa: F811
+    changed(work, CUBE, chromatic)
+    assert_close(on_cells(fuse()), reference, rtol=0.1)
+
+
+def test_a_cube_on_turned_spaxels(work, reference):  # noqa: F811
+    changed(work, CUBE, turned)
+    result = fuse()
+    assert_close(np.rot90(on_cells(result), -1, axes=(1, 2)), reference)
+
+
+def test_numbers_of_other_kinds(work, reference):  # noqa: F811
+    changed(work, FIRST, whole_numbers)
+    assert_close(on_cells(fuse()), reference)
+
+
+def test_models_of_the_other_byte_order(work, reference):  # noqa: F811
+    models = [datamodels.open(name) for name in (CUBE, FIRST, SECOND)]
+    for model in models:
+        assert np.asarray(model.data).dtype.byteorder == ">"
+    assert_close(on_cells(fuse(models)), reference)
+    for model in models:
+        model.close()
+
+
+def test_near_the_pole(work, reference):  # noqa: F811
+    for name in (CUBE, *IMAGES):
+        near = float(fits.getval(work.sources[name], "CRVAL2", "SCI")) % 0.001 + 89.99
+        keywords(name, CRVAL2=near)(work)
+    result = fuse()
+    assert on_cells(result).shape == reference.shape
+
+
+def test_an_error_of_the_guide_star(work, reference):  # noqa: F811
+    for name in IMAGES:
+        moved = float(fits.getval(work.sources[name], "CRVAL2", "SCI")) + 1.5 / 3600
+        keywords(name, CRVAL2=moved)(work)
+    result = fuse()
+    assert_close(on_cells(result), reference)
+    truth = np.asarray(result.filters["offset_north"])
+    assert (truth > 1.2).all()
+
+
+def test_filters_of_the_pupil_wheel(work):  # noqa: F811
+    n_wave = fits.getval(work.sources[CUBE], "NAXIS3", "SCI")
+    keywords(CUBE, CRVAL3=1.49, CDELT3=0.4 / (n_wave - 1))(work)
+    keywords(FIRST, FILTER="F150W2", PUPIL="F162M")(work)
+    keywords(SECOND, FILTER="F150W2", PUPIL="F164N")(work)
+    result = fuse()
+    assert [str(name).strip() for name in result.filters["filter"]] == ["F162M", "F164N"]
+    on_cells(result)
+
+
+def test_a_small_subarray(work, reference):  # noqa: F811
+    for name in IMAGES:
+        changed(work, name, cut_out(40))
+    result = fuse(min_overlap=0.3)
+    assert on_cells(result).shape == reference.shape
+
+
+def test_a_background_that_has_been_taken_off(work, reference):  # noqa: F811
+    for name in (CUBE, *IMAGES):
+        changed(work, name, subtracted)
+    assert on_cells(fuse()).shape == reference.shape
+
+
+def test_an_association_in_another_folder(work, tmp_path_factory, monkeypatch, reference):  # noqa: F811
+    before = names_in(work.folder)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(elsewhere)
+    result = Fusion4Pipeline.call(
+        str(work.folder / ASN),
+        steps={"fusion": QUICK},
+        configure_log=False,
+        save_results=True,
+        output_dir="out",
+    )
+    assert_close(on_cells(result), reference)
+    assert names_in(".") == [os.path.join(".", "out", "p_fused.fits")]
+    assert names_in(work.folder) == before
+
+
+def test_an_output_that_exists_is_replaced_by_a_success_only(work, caplog, reference):  # noqa: F811
+    (work.folder / "p_fused.fits").write_text("precious")
+    fail(Fusion4Pipeline, ASN, caplog, steps={"fusion": {"n_components": 100000}})
+    assert (work.folder / "p_fused.fits").read_text() == "precious"
+    Fusion4Pipeline.call(ASN, steps={"fusion": QUICK}, configure_log=False, save_results=True)
+    with datamodels.open("p_fused.fits") as model:
+        assert_close(on_cells(model), reference)
+
+
+BAD = {
+    "no SCI in the cube": (without(CUBE, "SCI"), InputError, (CUBE, "neither a NIRSpec", "give one")),
+    "no SCI in an image": (without(FIRST, "SCI"), InputError, (FIRST, "neither", "give one")),
+    "no WCS in the cube": (everywhere(CUBE, no_coordinates), InputError, (CUBE, "no usable celestial WCS")),
+    "no WCS in an image": (everywhere(FIRST, no_coordinates), InputError, (FIRST, "celestial WCS", "use")),
+    "MIRI cube": (
+        keywords(CUBE, INSTRUME="MIRI", EXP_TYPE="MIR_MRS"), InputError, (CUBE, "MIRI", "MIR_MRS", "neither"),
+    ),
+    "NIRISS image": (
+        keywords(FIRST, INSTRUME="NIRISS", EXP_TYPE="NIS_IMAGE"), InputError, (FIRST, "NIRISS", "neither"),
+    ),
+    "internal lamp": (keywords(CUBE, EXP_TYPE="NRS_LAMP"), InputError, (CUBE, "NRS_LAMP", "neither")),
+    "fixed slit": (keywords(CUBE, EXP_TYPE="NRS_FIXEDSLIT"), InputError, (CUBE, "NRS_FIXEDSLIT", "neither")),
+    "target acquisition": (keywords(FIRST, EXP_TYPE="NRC_TACQ"), InputError, (FIRST, "NRC_TACQ", "neither")),
+    "coronagraph": (keywords(FIRST, PUPIL="MASKRND"), InputError, (FIRST, "PUPIL=MASKRND", "leave out")),
+    "unknown module": (keywords(FIRST, MODULE="C"), InputError, (FIRST, "meta.instrument.module", "fetch")),
+    "two modules": (
+        several(keywords(FIRST, MODULE="A"), keywords(SECOND, MODULE="B", FILTER="F182M")),
+        InputError, ("_i2d.fits", "a second image in F182M", "keep one image for each filter"),
+    ),
+    "one valid spaxel": (everywhere(CUBE, one_spaxel), InputError, ("1 ", "spaxel", "needed")),
+    "trimmed planes": (
+        everywhere(CUBE, in_a_table(5)), InputError, (CUBE, "100 wavelengths for 95 planes", "rebuild"),
+    ),
+    "table of wavelengths lost": (
+        several(everywhere(CUBE, in_a_table(0)), without(CUBE, "WCS-TABLE")),
+        InputError, (CUBE, "WCS-TABLE", "fetch the file again"),
+    ),
+    "negative flux": (
+        several(*(everywhere(name, added(-1e4)) for name in (CUBE, *IMAGES))), InputError, ("MJy/sr", "use"),
+    ),
+    "another field": (keywords(FIRST, SECOND, **FAR), NoOverlapError, ("_i2d.fits", "RA 83.83")),
+    "the other side of the sky": (
+        keywords(FIRST, SECOND, CRVAL1=263.0, CRVAL2=5.4), NoOverlapError, ("0 %", "use images of the same"),
+    ),
+    "name beyond the folder": (product("../p"), InputError, (ASN, "'../p'", "can not name a file")),
+    "absolute name": (product("/tmp/p"), InputError, (ASN, "'/tmp/p'", "can not name a file")),
+    "member of another machine": (members(CUBE, "/nowhere/a_i2d.fits"), InputError, ("not there", "fetch")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "kind", "words"), BAD.values(), ids=BAD.keys())
+def test_bad_files_are_told_in_one_line(work, caplog, spoil, kind, words):  # noqa: F811
+    spoil(work)
+    error = fail(Fusion4Pipeline, ASN, caplog)
+    assert isinstance(error, kind)
+    assert error.exit_status == (64 if kind is NoOverlapError else 1)
+    for word in words:
+        assert word in str(error)
+
+
+@pytest.mark.parametrize("limit", [200_000, 1_000_000])
+def test_a_disk_that_is_full_is_told_and_nothing_is_left(work, caplog, monkeypatch, limit):  # noqa: F811
+    """A file may not grow beyond a size: what the system says then is what it says of a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    original = datamodels.FusionModel.save
+
+    def save(*args, **kwargs):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            return original(*args, **kwargs)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    monkeypatch.setattr(datamodels.FusionModel, "save", save)
+    error = fail(Fusion4Pipeline, ASN, caplog, steps={"fusion": QUICK})
+    assert isinstance(error, LimitError)
+    assert "p_fused.fits: No space left on device; free some space or choose another output_dir" in str(error)
+
+
+def test_a_file_system_that_is_full(work, caplog):  # noqa: F811
+    """A disk of the size of an intermediate product, on which root can mount one."""
+    (work.folder / "small").mkdir()
+    mounted = os.system("mount -t tmpfs -o size=700k none small 2>/dev/null")
+    if mounted != 0:
+        pytest.skip("no permission to mount a file system")
+    try:
+        shutil.copy(work.sources[FIRST], "small/taken")
+        error = fail(Fusion4Pipeline, ASN, caplog, output_dir="small", steps={"fusion": QUICK})
+    finally:
+        os.system("umount small")
+    assert isinstance(error, LimitError)
+    for word in ("small", "free some space or choose another output_dir"):
+        assert word in str(error)
+
+
+def test_warnings_are_keywords_of_the_product(work, tmp_path):  # noqa: F811
+    keywords(FIRST, **FAR)(work)
+    result = fuse()
+    assert result.meta.fusion.n_warnings >= 1
+    path = result.save(str(tmp_path / "x_fused.fits"))
+    header = fits.getheader(path)
+    assert header["FUSNWARN"] == result.meta.fusion.n_warnings
+    assert FIRST in header["FUSWARN"]
+    assert "left out" in header["FUSWARN"]
+
+
+def test_no_warnings_no_keyword(reference, data):
+    result = fuse(str(data.association))
+    assert result.meta.fusion.n_warnings == 0
+    assert result.meta.fusion.warnings is None
+
+
+def test_content_of_an_association_is_data(work):  # noqa: F811
+    """Names that a shell, a template or a format would take for more than text."""
+    name = "$(touch owned) {0} %s `id` <b>"
+    write_association(work, product=name)
+    Fusion4Pipeline.call(ASN, steps={"fusion": QUICK}, configure_log=False, save_results=True)
+    assert (work.folder / f"{name}_fused.fits").is_file()
+    assert not (work.folder / "owned").exists()
+    assert json.loads((work.folder / ASN).read_text())["products"][0]["name"] == name
