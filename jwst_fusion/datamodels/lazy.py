@@ -30,7 +30,8 @@ class LazyImage:
 
     def __init__(self, path):
         with fits.open(path, memmap=True) as hdulist:
-            scaled = any(keyword in hdu.header for hdu in hdulist for keyword in ("BSCALE", "BZERO", "BLANK"))
+            headers = [hdu.header for hdu in hdulist if hdu.name in ("SCI", "ERR", "WHT")]
+        scaled = any(keyword in header for header in headers for keyword in ("BSCALE", "BZERO", "BLANK"))
         self._file = fits.open(path, memmap=not scaled)
         try:
             names = [hdu.name for hdu in self._file]
