@@ -1,0 +1,179 @@
+"""Downloads: each file whole, of the stated size and checksum, or not at all."""
+
+import hashlib
+import logging
+import shutil
+import urllib.request
+import warnings
+from pathlib import Path
+
+from astropy.io import fits
+
+from jwst_fusion.archive.manifest import write_text
+from jwst_fusion.archive.query import observations
+from jwst_fusion.exceptions import InputError
+
+__all__ = ["checksum_of", "download", "fault_of"]
+
+log = logging.getLogger(__name__)
+
+#: File beside the downloads with what they were when they came, as ``sha256sum --check`` reads it.
+CHECKSUMS = "checksums.sha256"
+
+ATTEMPTS = 3
+TIMEOUT = 60  # s without a byte
+
+_ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256"}
+
+
+def download(files, folder, *, base_url=None):
+    """
+    Fetch files that are not there, or not as they should be.
+
+    Parameters
+    ----------
+    files : sequence of ArchiveFile
+        What to fetch; each name once.
+    folder : pathlib.Path
+        Where to.
+    base_url : str, optional
+        Download service for ``mast:`` addresses, if not MAST's own.
+
+    Returns
+    -------
+    fetched : list of str
+        Names of the files that were fetched.
+    problems : dict of str
+        Reason by name of each file that could not be fetched. What was there of it is removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known = _read_checksums(folder)
+    fetched, problems = [], {}
+    for file in files:
+        path = folder / file.filename
+        expected = file.checksum or known.get(file.filename, "")
+        if path.is_file():
+            fault = fault_of(path, file.size, expected)
+            if not fault:
+                continue
+            log.warning("%s: %s; fetched again", file.filename, fault)
+        try:
+            known[file.filename] = _fetch(file, path, base_url)
+        except InputError as error:
+            problems[file.filename] = str(error)
+            path.unlink(missing_ok=True)
+            continue
+        fetched.append(file.filename)
+        write_text(folder / CHECKSUMS, "".join(f"{known[name]}  {name}\n" for name in sorted(known)))
+    return fetched, problems
+
+
+def _fetch(file, path, base_url):
+    """Fetch one file under a name of its own, check it, put it in place; its SHA-256."""
+    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    reason = ""
+    for attempt in range(1, ATTEMPTS + 1):
+        partial.unlink(missing_ok=True)
+        try:
+            _receive(file.uri, partial, base_url)
+            reason = fault_of(partial, file.size, file.checksum)
+            if not reason:
+                checksum = checksum_of(partial, "sha256")
+                partial.replace(path)
+                return checksum
+        except OSError as error:
+            reason = " ".join(str(error).split())
+        finally:
+            partial.unlink(missing_ok=True)
+        log.info("%s: attempt %d of %d failed: %s", file.filename, attempt, ATTEMPTS, reason)
+    raise InputError(
+        f"{file.filename}: not fetched from {file.uri} ({reason}); check the network and the table, try again"
+    )
+
+
+def _receive(uri, partial, base_url):
+    """Receive what an address gives; an OSError says what went wrong."""
+    if uri.startswith("mast:"):
+        status, message, _ = observations().download_file(
+            uri, local_path=str(partial), base_url=base_url, cache=False, verbose=False
+        )
+        if status != "COMPLETE":
+            raise OSError(message or status)
+        return
+    if not uri.startswith(("http://", "https://")):
+        raise OSError(f"{uri!r} is no address, mast: or http: needed")
+    with urllib.request.urlopen(uri, timeout=TIMEOUT) as source, partial.open("wb") as sink:
+        shutil.copyfileobj(source, sink, 1 << 20)
+
+
+def fault_of(path, size=None, checksum=""):
+    """
+    Find what is wrong with a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    size : int, optional
+        The length that it should have [byte].
+    checksum : str, optional
+        MD5, SHA-1 or SHA-256 that it should have, in hexadecimal digits.
+
+    Returns
+    -------
+    str
+        What is wrong, or empty. A FITS file has to hold all that its headers promise.
+    """
+    actual = path.stat().st_size
+    if size is not None and actual != size:
+        return f"{actual} bytes, {size} expected"
+    if checksum:
+        algorithm = _ALGORITHMS.get(len(checksum))
+        if algorithm is None:
+            return f"checksum {checksum!r} is neither MD5, SHA-1 nor SHA-256"
+        found = checksum_of(path, algorithm)
+        return "" if found == checksum.lower() else f"{algorithm} {found}, {checksum.lower()} expected"
+    return _fits_fault(path) if path.suffix == ".fits" else ""
+
+
+def _fits_fault(path):
+    """Find what a FITS file lacks; empty if it is whole."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with fits.open(path, lazy_load_hdus=False) as hdus:
+                last = hdus[-1].fileinfo()
+                if last["datLoc"] + last["datSpan"] != path.stat().st_size:
+                    return "the file does not end where its last extension does"
+    except (OSError, ValueError, TypeError, IndexError) as error:
+        return f"no FITS file ({' '.join(str(error).split())})"
+    return ""
+
+
+def checksum_of(path, algorithm="sha256"):
+    """
+    Compute the checksum of a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    algorithm : str, optional
+        Name of the hash function.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+    """
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def _read_checksums(folder):
+    """Read the checksums of earlier downloads, by name."""
+    path = folder / CHECKSUMS
+    if not path.is_file():
+        return {}
+    pairs = (line.split(maxsplit=1) for line in path.read_text().splitlines() if line.strip())
+    return {name.strip(): digest for digest, name in pairs}

@@ -1,0 +1,116 @@
+"""Questions to MAST through astroquery, which is asked for only when it is needed."""
+
+import warnings
+from dataclasses import replace
+
+from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
+
+__all__ = ["observations", "query_files", "query_table"]
+
+_INSTRUMENTS = ["NIRSPEC/IFU", "NIRCAM/IMAGE"]
+
+
+def observations():
+    """
+    Get astroquery's access to MAST's observations.
+
+    Returns
+    -------
+    astroquery.mast.ObservationsClass
+        The access.
+
+    Raises
+    ------
+    ParameterError
+        If astroquery is not installed.
+    """
+    try:
+        from astroquery.mast import Observations
+    except ImportError:
+        raise ParameterError(
+            "astroquery, which asks MAST and fetches from it, is not there: pip install 'jwst_fusion[mast]'"
+        ) from None
+    return Observations
+
+
+def query_table(criteria):
+    """
+    Ask MAST for the level-3 NIRSpec IFU cubes and NIRCam images that meet criteria.
+
+    Parameters
+    ----------
+    criteria : sequence of str
+        Such as ``proposal_id=1288``, ``target_name=ORI*``, ``objectname=M42``, ``radius=0.05 deg``; several
+        values are separated by commas.
+
+    Returns
+    -------
+    astropy.table.Table
+        MAST's table of observations.
+
+    Raises
+    ------
+    NoOverlapError
+        If nothing meets them.
+    InputError
+        If MAST does not answer.
+    ParameterError
+        If a criterion is not of this form, or unknown.
+    """
+    chosen = {}
+    for criterion in criteria:
+        key, equals, value = criterion.partition("=")
+        if not (key and equals and value):
+            raise ParameterError(f"query {criterion!r}: not of the form proposal_id=1288")
+        values = [each.strip() for each in value.split(",")]
+        chosen[key.strip()] = values if len(values) > 1 else values[0]
+    chosen.setdefault("instrument_name", _INSTRUMENTS)
+    table = _ask(observations().query_criteria, obs_collection="JWST", calib_level=3, **chosen)
+    if not len(table):
+        raise NoOverlapError(f"MAST has no level-3 products for {' '.join(criteria)}; ask for more")
+    return table
+
+
+def query_files(table, files):
+    """
+    Ask MAST for addresses and sizes of files.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        MAST's table of observations.
+    files : sequence of ArchiveFile
+        The files.
+
+    Returns
+    -------
+    dict of ArchiveFile
+        The files with what MAST says, by name.
+    """
+    wanted = {file.filename: file for file in files}
+    roots = {name.rsplit("_", 1)[0] for name in wanted}
+    rows = table[[str(each) in roots for each in table["obs_id"]]]
+    if not len(rows):
+        return wanted
+    for row in _ask(observations().get_product_list, rows):
+        name = str(row["productFilename"])
+        if name in wanted:
+            size = None if row["size"] is None else int(row["size"])
+            wanted[name] = replace(wanted[name], uri=str(row["dataURI"]), size=size)
+    return wanted
+
+
+def _ask(question, *args, **kwargs):
+    """Put a question to MAST; an InputError or a ParameterError tells why there is no answer."""
+    from astroquery.exceptions import InvalidQueryError, NoResultsWarning, RemoteServiceError
+    from requests.exceptions import RequestException
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoResultsWarning)
+            return question(*args, **kwargs)
+    except InvalidQueryError as error:
+        raise ParameterError(f"MAST does not understand the query: {' '.join(str(error).split())}") from None
+    except (RequestException, RemoteServiceError, OSError, TimeoutError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"MAST does not answer ({reason}); export a table from its portal instead") from None

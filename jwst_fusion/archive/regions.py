@@ -1,0 +1,268 @@
+"""Footprints on the sky: S_REGION in all its forms, and how far one footprint covers another."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from astropy.coordinates import SkyCoord
+from scipy.spatial import cKDTree
+
+from jwst_fusion.exceptions import InputError
+
+__all__ = ["Footprints", "Region", "parse_region"]
+
+#: Sides of the polygon that stands for a circle.
+CIRCLE_SIDES = 90
+
+#: Largest distance of a vertex from the middle of its polygon [deg]: more is no field of a telescope.
+MAX_RADIUS = 20.0
+
+#: Frames of STC-S other than ICRS, and what astropy calls them. FK5 and J2000 agree with ICRS to 0.03".
+FRAMES = {"GALACTIC": "galactic", "GALACTICII": "galactic", "ECLIPTIC": "barycentricmeanecliptic",
+          "FK4": "fk4", "B1950": "fk4"}  # fmt: skip
+IGNORED_FRAMES = {"ICRS", "FK5", "J2000", "GSC1", "UNKNOWNFRAME"}
+REFERENCE_POSITIONS = {"GEOCENTER", "BARYCENTER", "HELIOCENTER", "TOPOCENTER", "LSR", "UNKNOWNREFPOS",
+                       "RELOCATABLE", "SPHERICAL2", "SPHERICAL", "UNITSPHERICAL"}  # fmt: skip
+
+_TOKEN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[A-Za-z]\w*|[^\s,()'\"]")
+_RADIANS_TO_ARCSEC = 180 * 3600 / np.pi
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """
+    A footprint: the union of polygons whose sides are arcs of great circles.
+
+    Attributes
+    ----------
+    rings : tuple of ndarray, shape (n, 3)
+        Unit vectors of the corners of each polygon, the first not repeated.
+    """
+
+    rings: tuple
+
+    def caps(self):
+        """
+        Enclose each polygon in a cap.
+
+        Returns
+        -------
+        centres : ndarray, shape (n_rings, 3)
+            Unit vectors of the middles.
+        radii : ndarray, shape (n_rings,)
+            Radii [rad].
+        """
+        centres = np.array([_unit(ring.mean(axis=0)) for ring in self.rings])
+        cosines = [(ring @ centre).min() for ring, centre in zip(self.rings, centres, strict=True)]
+        return centres, np.arccos(np.clip(cosines, -1.0, 1.0))
+
+
+def parse_region(text):
+    """
+    Read an S_REGION.
+
+    Understood are POLYGON, CIRCLE and BOX, each with or without a frame, several of them one after the
+    other or in a UNION, in the notations of FITS keywords, STC-S and ADQL, in any case.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``POLYGON ICRS 10.1 -5.2 10.2 -5.2 10.2 -5.1`` [deg].
+
+    Returns
+    -------
+    Region
+        The footprint.
+
+    Raises
+    ------
+    InputError
+        If it can not be understood, or is no field of a telescope.
+
+    References
+    ----------
+    A. Rots, Space-Time Coordinate (STC) Metadata, IVOA, 2007; STC-S: linear string implementation, 2013.
+    """
+    rings, tokens = [], _TOKEN.findall(str(text))
+    common_frame, position = "icrs", 0
+    while position < len(tokens):
+        word = tokens[position].upper()
+        position += 1
+        if word != "UNION" and word not in _SHAPES:
+            raise InputError(f"S_REGION {_short(text)}: {word!r} is not POLYGON, CIRCLE, BOX or UNION")
+        frame = common_frame
+        while position < len(tokens) and tokens[position].upper() in _FRAME_WORDS:
+            frame = FRAMES.get(tokens[position].upper(), frame)
+            position += 1
+        if word == "UNION":
+            common_frame = frame
+            continue
+        end = position
+        while end < len(tokens) and not tokens[end][0].isalpha():
+            end += 1
+        try:
+            numbers = np.array(tokens[position:end], dtype=np.float64)
+            rings.append(_SHAPES[word](numbers, frame))
+        except ValueError as error:
+            raise InputError(f"S_REGION {_short(text)}: {error}") from None
+        position = end
+    if not rings:
+        raise InputError(f"S_REGION {_short(text)}: it holds no footprint")
+    return Region(tuple(rings))
+
+
+def _polygon(numbers, frame):
+    """Corners of POLYGON lon lat lon lat ..."""
+    if numbers.size % 2:
+        raise ValueError(f"{numbers.size} coordinates of a POLYGON are no pairs")
+    corners = _vectors(numbers[0::2], numbers[1::2], frame)
+    if len(corners):
+        step = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
+        corners = corners[step > 1e-12]
+    if len(corners) < 3:
+        raise ValueError(f"{len(corners)} different corners are no POLYGON")
+    if (corners @ _unit(corners.mean(axis=0))).min() < np.cos(np.radians(MAX_RADIUS)):
+        raise ValueError(f"the POLYGON reaches more than {MAX_RADIUS:.0f} deg from its middle")
+    if np.linalg.svd(corners, compute_uv=False)[2] < 1e-12:
+        raise ValueError("the corners of the POLYGON lie on one line")
+    return corners
+
+
+def _circle(numbers, frame):
+    """Corners of a polygon with the area of CIRCLE lon lat radius."""
+    if numbers.size != 3 or not 0 < numbers[2] <= MAX_RADIUS:
+        raise ValueError(f"a CIRCLE has a centre and a radius to {MAX_RADIUS:.0f} deg")
+    centre = _vectors(numbers[:1], numbers[1:2], frame)[0]
+    angle = 2 * np.pi / CIRCLE_SIDES * np.arange(CIRCLE_SIDES)
+    enlarged = np.tan(np.radians(numbers[2])) * np.sqrt(angle[1] / np.sin(angle[1]))
+    return _unit(centre + enlarged * (np.stack([np.cos(angle), np.sin(angle)], 1) @ _tangents(centre)))
+
+
+def _box(numbers, frame):
+    """Corners of BOX lon lat width height: arcs through the middle's east, west, north and south."""
+    if numbers.size != 4 or not (0 < numbers[2:]).all() or not (numbers[2:] <= 2 * MAX_RADIUS).all():
+        raise ValueError("a BOX has a centre, a width and a height")
+    centre = _vectors(numbers[:1], numbers[1:2], frame)[0]
+    half = np.tan(np.radians(numbers[2:] / 2))
+    return _unit(centre + (np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * half) @ _tangents(centre))
+
+
+_SHAPES = {"POLYGON": _polygon, "CIRCLE": _circle, "BOX": _box}
+_FRAME_WORDS = IGNORED_FRAMES | FRAMES.keys() | REFERENCE_POSITIONS
+
+
+def _vectors(longitude, latitude, frame):
+    """Give the unit vectors (n, 3) in ICRS of coordinates [deg]."""
+    if not (np.isfinite(longitude).all() and (np.abs(latitude) <= 90).all()):
+        raise ValueError("coordinates out of range")
+    if frame != "icrs":
+        sky = SkyCoord(longitude, latitude, unit="deg", frame=frame).icrs
+        longitude, latitude = sky.ra.deg, sky.dec.deg
+    longitude, latitude = np.radians(longitude), np.radians(latitude)
+    cosine = np.cos(latitude)
+    return np.stack([cosine * np.cos(longitude), cosine * np.sin(longitude), np.sin(latitude)], axis=1)
+
+
+def _tangents(centre):
+    """Two orthogonal unit vectors (2, 3) in the plane that touches the sphere at a point: east, north."""
+    pole = np.array([0.0, 0.0, 1.0]) if abs(centre[2]) < 0.999999 else np.array([0.0, 1.0, 0.0])
+    east = _unit(np.cross(pole, centre))
+    return np.stack([east, np.cross(centre, east)])
+
+
+def _unit(vectors):
+    """Scale vectors (..., 3) to length one."""
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def _short(text):
+    """Begin of a text, for messages."""
+    text = " ".join(str(text).split())
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+class Footprints:
+    """
+    Many footprints, to be asked which of them cover a field.
+
+    Parameters
+    ----------
+    regions : sequence of Region
+        The footprints.
+    """
+
+    def __init__(self, regions):
+        caps = [region.caps() for region in regions]
+        self._owner = np.repeat(np.arange(len(regions)), [len(radii) for _, radii in caps])
+        self._rings = [ring for region in regions for ring in region.rings]
+        centres = np.concatenate([c for c, _ in caps]) if caps else np.empty((0, 3))
+        self._radii = np.concatenate([r for _, r in caps]) if caps else np.empty(0)
+        self._centres = centres
+        sizes = np.ceil(np.log2(np.maximum(self._radii, 1e-6)) / 2).astype(int)
+        self._trees = []
+        for size in np.unique(sizes):
+            rings = np.flatnonzero(sizes == size)
+            self._trees.append((rings, self._radii[rings].max(), cKDTree(centres[rings])))
+
+    def shares(self, field):
+        """
+        Compute how much of a field each footprint covers.
+
+        Parameters
+        ----------
+        field : Region
+            The field, small against the sphere: areas are those of the gnomonic projection about its
+            middle, in which arcs of great circles are straight (0.05 % off at 1 deg from the middle).
+
+        Returns
+        -------
+        owners : ndarray of int, shape (n,)
+            Footprints that touch the field, ascending.
+        shares : ndarray, shape (n,)
+            Share of the field's area that each covers, more than 0 to 1.
+        """
+        centres, radii = field.caps()
+        middle = _unit(centres.mean(axis=0))
+        reach = float((np.arccos(np.clip(centres @ middle, -1, 1)) + radii).max())
+        near = self._near(middle, reach)
+        if not near.size:
+            return np.empty(0, dtype=int), np.empty(0)
+        target = shapely.union_all(_project(field.rings, middle))
+        area = shapely.area(target)
+        shapely.prepare(target)
+        pieces = _project([self._rings[ring] for ring in near], middle)
+        touching = shapely.intersects(target, pieces)
+        pieces, owners = pieces[touching], self._owner[near[touching]]
+        whole = shapely.covered_by(target, pieces)
+        common = np.where(whole, target, pieces)
+        common[~whole] = shapely.intersection(target, pieces[~whole])
+        owners, first, count = np.unique(owners, return_index=True, return_counts=True)
+        for start, number in zip(first, count, strict=True):
+            if number > 1:
+                parts = common[start : start + number]
+                common[start] = target if whole[start : start + number].any() else shapely.union_all(parts)
+        shares = np.minimum(shapely.area(common[first]) / area, 1.0)
+        return owners[shares > 0], shares[shares > 0]
+
+    def _near(self, middle, reach):
+        """Rings whose cap touches a cap, ascending."""
+        found = []
+        for rings, largest, tree in self._trees:
+            chord = 2 * np.sin(min(reach + largest, np.pi) / 2) + 1e-12
+            found.append(rings[tree.query_ball_point(middle, chord)])
+        near = np.sort(np.concatenate(found)) if found else np.empty(0, dtype=int)
+        angle = np.arccos(np.clip(self._centres[near] @ middle, -1, 1))
+        return near[angle <= reach + self._radii[near] + 1e-9]
+
+
+def _project(rings, middle):
+    """Polygons [arcsec] of rings in the gnomonic projection about a point."""
+    vectors = np.concatenate(rings)
+    plane = vectors @ _tangents(middle).T / (vectors @ middle)[:, None] * _RADIANS_TO_ARCSEC
+    lengths = [len(ring) for ring in rings]
+    polygons = shapely.polygons(shapely.linearrings(plane, indices=np.repeat(np.arange(len(rings)), lengths)))
+    for index in np.flatnonzero(~shapely.is_valid(polygons)):
+        parts = shapely.get_parts(shapely.make_valid(polygons[index]))
+        polygons[index] = shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
+    return polygons

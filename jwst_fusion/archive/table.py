@@ -1,0 +1,331 @@
+"""Tables of the archive: rows of MAST's observation table or mission search as products."""
+
+import csv
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io.votable import parse_single_table
+from astropy.table import Table
+from astropy.time import Time
+
+from jwst_fusion.archive.regions import Region, parse_region
+from jwst_fusion.coregistration.ranges import CUBE_RANGES
+from jwst_fusion.exceptions import InputError
+from jwst_fusion.optics import throughput
+
+__all__ = ["ArchiveProduct", "products_of_table", "read_table"]
+
+#: What each quantity is called in MAST's observation table (CAOM), its product lists and the mission
+#: search, lower case, letters and digits only; the first that is there counts.
+COLUMNS = {
+    "name": ("obsid", "filesetname", "dataset", "productkey", "observationid"),
+    "filename": ("productfilename", "filename", "file"),
+    "instrument": ("instrumentname", "instrume", "instrument"),
+    "exposure_type": ("exptype",),
+    "filters": ("filters", "opticalelements", "opticalelement", "filter"),
+    "pupil": ("pupil",),
+    "grating": ("grating",),
+    "target": ("targetname", "targprop", "targname", "target"),
+    "moving": ("mtflag", "targtype", "targettype", "movingtarget"),
+    "level": ("caliblevel", "productlevel", "level"),
+    "start": ("tmin", "expstart", "datebegmjd", "datebeg", "dateobsmjd", "dateobs"),
+    "end": ("tmax", "expend", "dateendmjd", "dateend"),
+    "exposure_time": ("texptime", "effexptm", "duration", "exposuretime"),
+    "region": ("sregion", "footprint", "region"),
+    "uri": ("datauri", "dataurl", "uri"),
+    "size": ("size", "filesize", "contentlength"),
+    "checksum": ("checksum", "sha256", "md5", "md5sum", "contentchecksum"),
+    "calibration": ("calver", "prvversion", "calibrationversion"),
+    "context": ("crdsctx", "crdscontext"),
+    "program": ("proposalid", "program"),
+}
+REQUIRED = ("name", "instrument", "region")
+
+_SUFFIX = {"cube": "_s3d.fits", "image": "_i2d.fits"}
+_NO_IMAGE = ("WFSS", "GRISM", "CORON", "TARGACQ", "TACQ", "TSGRISM", "SCIENCE GRISM")
+_NO_BAND = re.compile("WL[PM]8|GRISM|GDHS|MASK|FLAT|PINHOLE|WEAK")
+_MISSING = {"", "--", "nan", "none", "null", "masked"}
+
+
+@dataclass(frozen=True, eq=False)
+class ArchiveProduct:
+    """
+    A stage-3 product that the archive holds.
+
+    Attributes
+    ----------
+    kind : {'cube', 'image'}
+        NIRSpec IFU cube or NIRCam image.
+    name, filename, uri : str
+        Name of the observation, of the file, and where to fetch it.
+    setup : tuple of str
+        Grating and blocking filter of a cube; effective band of an image.
+    target : str
+        Name of the target.
+    moving : bool
+        Whether the target moves.
+    start, end : float
+        Begin and end of the observation [MJD]; NaN if not stated.
+    exposure_time : float
+        Exposure time [s]; 0 if not stated.
+    region : Region or None
+        Footprint; None for a moving target without one.
+    size : int or None
+        Length of the file [byte], if stated.
+    checksum, calibration, context : str
+        Checksum of the file, version of the calibration software and CRDS context, if stated, or empty.
+    """
+
+    kind: str
+    name: str
+    filename: str
+    uri: str
+    setup: tuple
+    target: str = ""
+    moving: bool = False
+    start: float = float("nan")
+    end: float = float("nan")
+    exposure_time: float = 0.0
+    region: Region | None = None
+    size: int | None = None
+    checksum: str = ""
+    calibration: str = ""
+    context: str = ""
+
+    @property
+    def root(self):
+        """Name of the file without its suffix."""
+        return self.filename.removesuffix(_SUFFIX[self.kind])
+
+    @property
+    def epoch(self):
+        """Middle of the observation [MJD]; NaN if not stated."""
+        return self.start if np.isnan(self.end) else 0.5 * (self.start + self.end)
+
+
+def read_table(path):
+    """
+    Read a table in CSV, ECSV or VOTable, told apart by their content.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. Lines of a CSV that begin with ``#`` are comments.
+
+    Returns
+    -------
+    astropy.table.Table
+        The table.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is no such table.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a table that MAST exported (CSV, ECSV or VOTable)")
+    with path.open("rb") as file:
+        begin = file.read(4096).lstrip(b"\xef\xbb\xbf \r\n\t")
+    try:
+        if begin.startswith(b"<"):
+            return parse_single_table(path, verify="ignore").to_table(use_names_over_ids=True)
+        if begin.startswith(b"# %ECSV"):
+            return Table.read(path, format="ascii.ecsv")
+        return _read_csv(path)
+    except Exception as error:  # noqa: BLE001 - astropy raises all kinds for a broken table
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path.name}: not a readable CSV, ECSV or VOTable ({reason}); export it again"
+        ) from None
+
+
+def _read_csv(path):
+    """Table of texts from a CSV, or the same with tabulators."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = [line for line in file if line.strip() and not line.lstrip().startswith("#")]
+    if not lines:
+        raise ValueError("it holds no row")
+    header, *rows = csv.reader(lines, delimiter="\t" if "\t" in lines[0] else ",")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise ValueError(f"row {number} has {len(row)} cells, the header {len(header)}")
+    columns = zip(*rows, strict=True) if rows else [()] * len(header)
+    return Table({name.strip(): list(column) for name, column in zip(header, columns, strict=True)})
+
+
+def products_of_table(table, name="the table"):
+    """
+    Take the products that can be fused from a table.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        As MAST gives it: a row per observation or per product.
+    name : str, optional
+        What to call the table in messages.
+
+    Returns
+    -------
+    products : list of ArchiveProduct
+        Level-3 NIRSpec IFU cubes and NIRCam images, one for each file.
+    left_out : collections.Counter
+        Number of rows of other kinds by reason.
+
+    Raises
+    ------
+    InputError
+        If a column that is needed is not there.
+    """
+    columns = _columns(table, name)
+    products, left_out = {}, Counter()
+    for row in zip(*columns.values(), strict=True):
+        values = dict(zip(columns, row, strict=True))
+        try:
+            product = _product(values)
+        except InputError as reason:
+            left_out[str(reason)] += 1
+            continue
+        if product.filename in products:
+            left_out["a second row of the same file"] += 1
+        products[product.filename] = product
+    return list(products.values()), left_out
+
+
+def _columns(table, name):
+    """Values of the known quantities as lists of str, by quantity."""
+    present = {re.sub(r"[^a-z0-9]", "", column.lower()): column for column in reversed(table.colnames)}
+    if "obs_id" in table.colnames:
+        present["obsid"] = "obs_id"
+    columns = {}
+    for quantity, names in COLUMNS.items():
+        column = next((present[each] for each in names if each in present), None)
+        if column is not None:
+            columns[quantity] = [_text(value) for value in table[column].tolist()]
+        elif quantity in REQUIRED:
+            raise InputError(
+                f"{name}: no column {names[0]} (or {', '.join(names[1:])}) among "
+                f"{', '.join(table.colnames[:8])} ...; export MAST's table of observations with all columns"
+            )
+        else:
+            columns[quantity] = [""] * len(table)
+    for quantity in ("start", "end"):
+        columns[quantity] = _dates(columns[quantity])
+    return columns
+
+
+def _text(value):
+    """Value of a cell as text; empty if missing."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    text = "" if value is None else str(value).strip()
+    return "" if text.lower() in _MISSING else text
+
+
+def _dates(texts):
+    """MJD of dates that are given as MJD or in ISO 8601; NaN if missing."""
+    return [_date(text) for text in texts]
+
+
+def _date(text):
+    """MJD of one date."""
+    try:
+        return float(text) if text else float("nan")
+    except ValueError:
+        pass
+    try:
+        return float(Time(text.rstrip("Z").replace(" ", "T"), format="isot", scale="utc").mjd)
+    except ValueError:
+        return float("nan")
+
+
+def _product(values):
+    """Product of one row; an InputError says why it is none."""
+    kind = _kind(values)
+    level = values["level"][:1]
+    if level.isdigit() and int(level) < 3:
+        raise InputError("not of level 3")
+    filename = values["filename"] or Path(values["uri"]).name
+    if not filename.endswith(_SUFFIX[kind]):
+        if values["filename"]:
+            raise InputError(f"a file that is no *{_SUFFIX[kind]}")
+        filename = f"{values['name']}{_SUFFIX[kind]}"
+    uri = values["uri"] if values["uri"].endswith(filename) else f"mast:JWST/product/{filename}"
+    moving = values["moving"].upper() in ("TRUE", "T", "1", "1.0", "MOVING", "YES", "Y")
+    try:
+        region = parse_region(values["region"])
+    except InputError:
+        if not moving:
+            raise
+        region = None
+    return ArchiveProduct(
+        kind=kind,
+        name=values["name"],
+        filename=filename,
+        uri=uri,
+        setup=_cube_setup(values) if kind == "cube" else (_image_band(values),),
+        target=values["target"],
+        moving=moving,
+        start=values["start"],
+        end=values["end"],
+        exposure_time=_number(values["exposure_time"]) or 0.0,
+        region=region,
+        size=None if _number(values["size"]) is None else int(_number(values["size"])),
+        checksum=values["checksum"],
+        calibration=values["calibration"],
+        context=values["context"],
+    )
+
+
+def _kind(values):
+    """Tell a cube of the IFU and a direct image from all else."""
+    instrument = values["instrument"].upper()
+    modes = f"{instrument} {values['exposure_type'].upper()}".replace("_", " ")
+    if "NIRSPEC" in instrument and ("IFU" in modes or values["filename"].endswith("_s3d.fits")):
+        return "cube"
+    direct = "IMAGE" in modes or values["filename"].endswith("_i2d.fits") or instrument == "NIRCAM"
+    if "NIRCAM" in instrument and direct and not any(word in modes.replace(" ", "") for word in _NO_IMAGE):
+        return "image"
+    raise InputError("neither NIRSpec IFU nor NIRCam imaging")
+
+
+def _elements(values):
+    """Names of optical elements, from their columns or else from the observation's name."""
+    stated = f"{values['filters']} {values['pupil']} {values['grating']}".upper()
+    found = re.findall(r"[A-Z0-9]+", stated)
+    return found or re.findall(r"[A-Z0-9]+", values["name"].upper())
+
+
+def _cube_setup(values):
+    """Grating and blocking filter of a cube."""
+    elements = _elements(values)
+    for grating, blocking_filter in CUBE_RANGES:
+        if grating in elements and (blocking_filter in elements or grating == "PRISM"):
+            return grating, blocking_filter
+    raise InputError("no grating and filter of the IFU's spectra")
+
+
+def _image_band(values):
+    """Effective band of an image."""
+    elements = _elements(values)
+    if any(_NO_BAND.match(name) for name in elements):
+        raise InputError("neither NIRSpec IFU nor NIRCam imaging")
+    bands = [name for name in dict.fromkeys(elements) if name in throughput.filter_names()]
+    wheel = [name for name in bands if name in throughput.PUPIL_FILTERS]
+    if len(wheel) == 1 and set(bands) <= {wheel[0], throughput.PUPIL_FILTERS[wheel[0]]}:
+        return wheel[0]
+    if len(bands) == 1 and not wheel:
+        return bands[0]
+    raise InputError("no single NIRCam filter")
+
+
+def _number(text):
+    """Read the number in a cell; None if there is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if np.isfinite(number) else None

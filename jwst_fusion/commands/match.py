@@ -1,0 +1,122 @@
+"""``jwst-fusion match``: find in the archive's tables what can be fused."""
+
+import argparse
+from pathlib import Path
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands):
+    """
+    Describe the subcommand.
+
+    Parameters
+    ----------
+    commands : argparse._SubParsersAction
+        Where to add it.
+    """
+    parser = commands.add_parser(
+        "match",
+        help="find pairs of NIRSpec cubes and NIRCam images in a table of MAST",
+        description="Find the NIRCam images that go with each NIRSpec IFU cube of a table of MAST, by "
+        "footprint and band, or by name and epoch for moving targets. Writes a table of the pairs "
+        "(match.ecsv), an association for each fusion (NAME_asn.json) and the manifest that jwst-fusion "
+        "batch takes (manifest.json).",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("table", metavar="TABLE", nargs="?", help="CSV, ECSV or VOTable that MAST exported")
+    parser.add_argument(
+        "--query", nargs="+", metavar="KEY=VALUE",
+        help="ask MAST instead of reading a table, such as proposal_id=1288 (needs astroquery)",
+    )  # fmt: skip
+    parser.add_argument("--output-dir", type=Path, default=Path("."), help="where the results go")
+    parser.add_argument("--data-dir", type=Path, help="where the products are or will be, if not there too")
+    parser.add_argument(
+        "--min-overlap", type=float, default=0.5, help="least share of the IFU's field that an image covers"
+    )
+    parser.add_argument(
+        "--max-gap", type=float, default=float("inf"), metavar="DAYS", help="longest time between the two"
+    )
+    parser.add_argument(
+        "--max-gap-moving", type=float, default=2.0, metavar="DAYS", help="the same for moving targets"
+    )
+    parser.add_argument("--download", action="store_true", help="fetch the products that are not there")
+    parser.add_argument("--base-url", metavar="URL", help="download service, if not MAST's")
+    parser.set_defaults(run=run)
+
+
+def run(arguments):
+    """
+    Match, and print the pairs.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        What the user typed.
+
+    Returns
+    -------
+    int
+        Exit status: 1 if a product could not be fetched.
+    """
+    from jwst_fusion.archive import manifest, match, table
+    from jwst_fusion.archive.query import query_table
+    from jwst_fusion.exceptions import NoOverlapError, ParameterError
+
+    if (arguments.table is None) == (arguments.query is None):
+        raise ParameterError("match: give either a TABLE or --query KEY=VALUE")
+    settings = match.MatchSettings(arguments.min_overlap, arguments.max_gap, arguments.max_gap_moving)
+    source = arguments.table or f"MAST ({' '.join(arguments.query)})"
+    rows = query_table(arguments.query) if arguments.query else table.read_table(arguments.table)
+    products, left_out = table.products_of_table(rows, source)
+    for reason, number in left_out.most_common():
+        print(f"{number} rows left out: {reason}")
+    pairs = match.find_pairs(products, settings)
+    fusions = match.find_fusions(pairs)
+    cubes = sum(product.kind == "cube" for product in products)
+    print(f"{cubes} cubes and {len(products) - cubes} images: {len(pairs)} pairs, {len(fusions)} fusions")
+    folder = arguments.output_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    pair_table = match.pair_table(pairs)
+    pair_table.write(folder / "match.ecsv", overwrite=True)
+    if not fusions:
+        raise NoOverlapError(
+            f"{source}: no image covers the field and lies in the range of a cube; "
+            f"{folder / 'match.ecsv'} tells why each pair is not used"
+        )
+    print(
+        "\n".join(
+            pair_table[pair_table["use"]]["cube", "filter", "image", "overlap", "gap"].pformat(max_lines=60)
+        )
+    )
+    targets = manifest.write_associations(fusions, folder, arguments.data_dir or folder)
+    if arguments.query:
+        targets = _with_addresses(targets, rows)
+    status = _download(targets, arguments) if arguments.download else 0
+    manifest.write_manifest(targets, folder / "manifest.json")
+    print(f"{len(targets)} associations, {folder / 'match.ecsv'}, {folder / 'manifest.json'}")
+    return status
+
+
+def _with_addresses(targets, rows):
+    """Targets with the addresses and sizes of their files as MAST states them."""
+    from dataclasses import replace
+
+    from jwst_fusion.archive.query import query_files
+
+    known = query_files(rows, {file.filename: file for target in targets for file in target.files}.values())
+    return [replace(target, files=tuple(known[file.filename] for file in target.files)) for target in targets]
+
+
+def _download(targets, arguments):
+    """Fetch the files of all targets; exit status."""
+    from jwst_fusion.archive.download import download
+
+    files = {file.filename: file for target in targets for file in target.files}
+    fetched, problems = download(
+        list(files.values()), arguments.data_dir or arguments.output_dir, base_url=arguments.base_url
+    )
+    print(f"{len(fetched)} files fetched, {len(files) - len(fetched) - len(problems)} were there")
+    for problem in problems.values():
+        print(problem)
+    return 1 if problems else 0

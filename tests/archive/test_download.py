@@ -1,0 +1,144 @@
+"""Downloads from a server on this machine: whole, of the right size and checksum, or not at all."""
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlparse
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from jwst_fusion.archive.download import CHECKSUMS, download, fault_of
+from jwst_fusion.archive.manifest import ArchiveFile
+from jwst_fusion.cli import main
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves ``server.files``; ``server.faults`` counts how often a file still comes cut short."""
+
+    def do_GET(self):
+        query = parse_qs(urlparse(self.path).query)
+        name = (query["uri"][0] if "uri" in query else self.path).rsplit("/", 1)[-1]
+        self.server.asked.append(name)
+        content = self.server.files.get(name)
+        if content is None:
+            self.send_error(404)
+            return
+        sent = content
+        if self.server.faults.get(name, 0) > 0 and self.command == "GET":
+            self.server.faults[name] -= 1
+            sent = content[: len(content) // 2]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(sent)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(sent)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    """A server that looks like MAST's download service."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.files, server.faults, server.asked = {}, {}, []
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def content(tmp_path):
+    path = tmp_path / "whole.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.arange(6000.0))]).writeto(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("scheme", ["mast", "http"])
+@pytest.mark.parametrize("stated", ["nothing", "size", "md5", "sha256"])
+@pytest.mark.parametrize("before", ["nothing", "partial", "corrupt"])
+def test_file_comes_whole_whatever_was_there(tmp_path, server, content, scheme, stated, before):
+    server.files["a_i2d.fits"], server.faults["a_i2d.fits"] = content, 1
+    uri = "mast:JWST/product/a_i2d.fits" if scheme == "mast" else f"{server.url}/a_i2d.fits"
+    file = ArchiveFile(
+        "a_i2d.fits", uri,
+        size=len(content) if stated == "size" else None,
+        checksum=hashlib.new(stated, content).hexdigest() if stated in ("md5", "sha256") else "",
+    )  # fmt: skip
+    path = tmp_path / "data" / "a_i2d.fits"
+    path.parent.mkdir()
+    if before == "partial":
+        path.write_bytes(content[:3000])
+    if before == "corrupt":
+        path.write_bytes(content.replace(b"SIMPLE", b"SAMPLE"))
+        if stated == "size":
+            path.write_bytes(content + b" ")
+    assert download([file], path.parent, base_url=server.url) == (["a_i2d.fits"], {})
+    assert path.read_bytes() == content
+    assert sorted(each.name for each in path.parent.iterdir()) == ["a_i2d.fits", CHECKSUMS]
+    asked = len(server.asked)
+    assert download([file], path.parent, base_url=server.url) == ([], {})
+    assert len(server.asked) == asked
+
+
+def test_checksum_of_the_first_download_guards_the_file(tmp_path, server, content):
+    server.files["a_i2d.fits"] = content
+    file = ArchiveFile("a_i2d.fits", f"{server.url}/a_i2d.fits")
+    download([file], tmp_path)
+    path = tmp_path / "a_i2d.fits"
+    path.write_bytes(content[:-8] + b"changed.")
+    assert fault_of(path) == ""
+    assert download([file], tmp_path) == (["a_i2d.fits"], {})
+    assert path.read_bytes() == content
+
+
+def test_what_can_not_be_fetched_is_told_and_leaves_nothing(tmp_path, server, content):
+    server.files.update({"a_i2d.fits": content, "page_i2d.fits": b"<html>busy</html>"})
+    server.faults["a_i2d.fits"] = 99
+    files = [
+        ArchiveFile("a_i2d.fits", "mast:JWST/product/a_i2d.fits", size=len(content)),
+        ArchiveFile("page_i2d.fits", f"{server.url}/page_i2d.fits"),
+        ArchiveFile("absent_i2d.fits", "mast:absent_i2d.fits"),
+        ArchiveFile("lost_i2d.fits", f"{server.url}/lost_i2d.fits"),
+        ArchiveFile("odd_i2d.fits", "ftp://x/odd_i2d.fits"),
+    ]
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a_i2d.fits").write_bytes(content[:100])
+    fetched, problems = download(files, folder, base_url=server.url)
+    assert fetched == []
+    assert list(problems) == [file.filename for file in files]
+    assert f"{len(content)} expected" in problems["a_i2d.fits"]
+    assert "no FITS file" in problems["page_i2d.fits"]
+    assert "404" in problems["lost_i2d.fits"]
+    assert "no address" in problems["odd_i2d.fits"]
+    assert list(folder.iterdir()) == []
+
+
+def test_command_downloads_what_the_fusions_need(tmp_path, server, content, capsys):
+    rows = [
+        ("a", "NIRSPEC/IFU", "F170LP;G235H", "a_s3d.fits"),
+        ("b", "NIRCAM/IMAGE", "F182M", "b_i2d.fits"),
+        ("c", "NIRCAM/IMAGE", "F356W", "c_i2d.fits"),
+    ]
+    rows = [(*row[:3], f"mast:JWST/product/{row[3]}", len(content), "CIRCLE 0 0 0.01") for row in rows]
+    names = ("obs_id", "instrument_name", "filters", "dataURI", "size", "s_region")
+    Table(rows=rows, names=names).write(tmp_path / "table.csv")
+    server.files["a_s3d.fits"] = content
+    command = ["match", str(tmp_path / "table.csv"), "--output-dir", str(tmp_path / "out"), "--download",
+               "--base-url", server.url]  # fmt: skip
+    assert main(command) == 1
+    assert "b_i2d.fits: not fetched" in capsys.readouterr().out
+    server.files["b_i2d.fits"] = content
+    assert main(command) == 0
+    assert "1 files fetched, 1 were there" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.fits")) == ["a_s3d.fits", "b_i2d.fits"]
