@@ -7,6 +7,7 @@ from .observations import coregistered_model, cross_calibrated_model, observatio
 from .offsets import write_offsets
 from .preflight import Finding, Preflight, examine
 from .products import cube_product, image_product
+from .report import report_content, store_diagnosis
 
 __all__ = [
     "Finding",
@@ -21,5 +22,7 @@ __all__ = [
     "observation",
     "open_inputs",
     "refuse_too_large",
+    "report_content",
+    "store_diagnosis",
     "write_offsets",
 ]

@@ -4,6 +4,7 @@ import logging
 
 from jwst_fusion import adapters, datamodels
 from jwst_fusion.inversion.fuse import FusionSettings, fuse
+from jwst_fusion.quality.diagnosis import diagnose
 from jwst_fusion.quality.metrics import band_scores
 
 from .base import BaseStep
@@ -72,5 +73,6 @@ class FusionStep(BaseStep):
         for band, score in zip(observation.bands, scores, strict=True):
             log.info("%s: PSNR %.2f dB, SSIM %.4f", band.filter, score.psnr, score.ssim)
         result = adapters.fused_model(observation, fused, scores, model)
+        adapters.store_diagnosis(result, diagnose(observation, fused))
         result.meta.cal_step.fusion = "COMPLETE"
         return result

@@ -1,0 +1,176 @@
+"""A report's content: into the fused cube's model, and out of it."""
+
+from dataclasses import asdict, fields
+
+import numpy as np
+
+from jwst_fusion.quality.content import BandRow, ReportContent, SkyFrame
+from jwst_fusion.quality.diagnosis import Diagnosis
+from jwst_fusion.quality.packing import factor_errors
+
+from .products import celestial_wcs
+
+__all__ = ["report_content", "store_diagnosis"]
+
+#: Bits of the fused cube's DQ and their names, as the report shows them; see also the JWST pipeline's.
+NON_SCIENCE = 512
+
+#: Keywords of the provenance, by their words.
+PROVENANCE = (
+    ("Observed", "meta.observation.date"),
+    ("Program", "meta.program.title"),
+    ("Pipeline version", "meta.calibration_software_version"),
+    ("CRDS context of the cube", "meta.ref_file.crds.context_used"),
+    ("Grating", "meta.instrument.grating"),
+    ("Blocking filter", "meta.instrument.filter"),
+    ("Made", "meta.date"),
+)
+
+
+def store_diagnosis(model, diagnosis):
+    """
+    Put into a product what a report needs beyond its tables and images.
+
+    Parameters
+    ----------
+    model : FusedCubeModel
+        The product; changed.
+    diagnosis : Diagnosis
+        The arrays.
+    """
+    known = {name: value for name, value in asdict(diagnosis).items() if value is not None}
+    model.report = {
+        name: value if isinstance(value, np.ndarray) else np.array(value) for name, value in known.items()
+    }
+
+
+def report_content(model):
+    """
+    Take a report's content out of a product.
+
+    Parameters
+    ----------
+    model : FusedCubeModel
+        The product. What it does not hold is left out.
+
+    Returns
+    -------
+    ReportContent
+        Arrays of native byte order, and words.
+    """
+    coefficients = _native(model.coefficients)
+    inside = np.isfinite(coefficients[0])
+    wavelength = np.array(model.components["wavelength"], dtype=np.float64)
+    dq = np.asarray(model.dq)
+    row, column = np.argwhere(inside)[len(np.argwhere(inside)) // 2]
+    alive = (dq[:, row, column] & 1) == 0
+    error_spectra, error_maps = factor_errors(model.err, inside, alive)
+    fusion = model.meta.fusion.instance
+    return ReportContent(
+        name=str(model.meta.filename or "fused cube"),
+        target=str(model.meta.target.catalog_name or model.meta.target.proposer_name or ""),
+        wavelength=wavelength,
+        mean_spectrum=np.array(model.components["mean_spectrum"], dtype=np.float64),
+        basis=model.basis,
+        coefficients=coefficients,
+        coefficient_errors=_native(model.coefficient_errors),
+        alive=alive,
+        error_spectra=error_spectra,
+        error_maps=error_maps,
+        frame=_frame(model),
+        pixel_area=float(model.meta.photometry.pixelarea_steradians or np.nan),
+        bands=tuple(_band(row) for row in np.asarray(model.filters)) if model.hasattr("filters") else (),
+        spectral=_columns(model.spectral) if model.hasattr("spectral") else {},
+        settings={name: value for name, value in fusion.items() if not isinstance(value, dict)},
+        provenance=_provenance(model),
+        flags=_flags(dq, inside),
+        preflight=tuple(fusion.get("preflight", ())),
+        log=_log(model),
+        diagnosis=_diagnosis(model, coefficients.shape, wavelength.size),
+    )
+
+
+def _native(array):
+    """Copy an array to native float64."""
+    return np.array(array, dtype=np.float64)
+
+
+def _diagnosis(model, shape, n_wave):
+    """Read what the fusion left for the report; what is unknown to this version, or ill shaped, is not."""
+    kept = dict(model.report.instance) if model.hasattr("report") else {}
+    names = {entry.name for entry in fields(Diagnosis)}
+    values = {name: np.array(value) for name, value in kept.items() if name in names}
+    for name in ("images", "predicted", "image_residuals", "matched"):
+        if name in values and values[name].shape[1:] != shape[1:]:
+            del values[name]
+    for name in ("channels_averaged", "wiggle"):
+        if name in values:
+            values[name] = values[name].item()
+    if "bandpasses" in values and values["bandpasses"].shape[-1] != n_wave:
+        del values["bandpasses"]
+    return Diagnosis(**values)
+
+
+def _frame(model):
+    """Coordinates of the cells."""
+    wcs = celestial_wcs(model, str(model.meta.filename)).wcs
+    matrix = wcs.get_cdelt()[:, np.newaxis] * wcs.get_pc()
+    return SkyFrame(
+        ra=float(wcs.crval[0]),
+        dec=float(wcs.crval[1]),
+        x=float(wcs.crpix[0]) - 1,
+        y=float(wcs.crpix[1]) - 1,
+        matrix=tuple(float(value) for value in matrix.ravel()),
+    )
+
+
+def _band(row):
+    """One row of the table of bands."""
+    names = row.dtype.names
+    numbers = {
+        entry.name: float(row[entry.name])
+        for entry in fields(BandRow)
+        if entry.name in names and entry.name not in ("filter", "held_out")
+    }
+    name = row["filter"]
+    name = name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)
+    held_out = bool(row["held_out"]) if "held_out" in names else False
+    return BandRow(filter=name.strip(), held_out=held_out, **numbers)
+
+
+def _columns(table):
+    """Columns of numbers of a table, by name."""
+    return {name: np.array(table[name], dtype=np.float64) for name in table.dtype.names}
+
+
+def _provenance(model):
+    """Words of where the product comes from."""
+    rows = []
+    flat = model.to_flat_dict(include_arrays=False)
+    for words, keyword in PROVENANCE:
+        if flat.get(keyword) is not None:
+            rows.append((words, str(flat[keyword])))
+    return tuple(rows)
+
+
+def _log(model):
+    """Lines of the log of the run."""
+    logs = getattr(model, "cal_logs", None)
+    logs = getattr(logs, "instance", {})
+    lines = [str(line) for name, kept in logs.items() if "fusion" in name for line in kept]
+    return tuple(line for line in lines if "jwst_fusion" in line)
+
+
+def _flags(dq, inside):
+    """Share of the voxels of the field for each data quality flag that occurs."""
+    from jwst.datamodels import dqflags
+
+    names = {value: name for name, value in dqflags.pixel.items() if value}
+    values, counts = np.unique(dq[:, inside], return_counts=True)
+    total = max(counts.sum(), 1)
+    shares = []
+    for bit in range(32):
+        count = counts[(values.astype(np.int64) >> bit) & 1 == 1].sum()
+        if count:
+            shares.append((names.get(1 << bit, f"bit {bit}"), float(count / total)))
+    return tuple(shares)

@@ -1,0 +1,342 @@
+"""What a fusion tells about itself beyond the fused cube: the arrays that a report needs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from jwst_fusion.optics.frequencies import symmetrise_nyquist
+from jwst_fusion.optics.matching import match_to_ifu
+from jwst_fusion.optics.photometry import synthetic_photometry
+from jwst_fusion.optics.psf import encircled_energy, fwhm
+from jwst_fusion.optics.transfer import transfer_functions
+
+from .registration import measure_shift
+from .wiggles import wiggle_amplitude
+
+__all__ = ["Diagnosis", "diagnose", "quantise_spectra", "restore_spectra"]
+
+#: Steps per noise in which the cube's spectra are kept.
+STEPS = 8
+
+#: Voxels of the cube that are kept at most; beyond, channels are averaged.
+MAX_VOXELS = 3_000_000
+
+#: Value of a voxel without data among the kept steps.
+UNKNOWN = np.iinfo(np.int16).min
+
+#: Cells of the images on which the optical model's PSFs are measured, and radii of encircled energy [arcsec].
+PSF_CELLS = 192
+RADII = np.linspace(0.02, 0.8, 40)
+
+#: Wavelengths at which the PSFs' widths are measured.
+PSF_SAMPLES = 9
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """
+    Arrays on the field of the fused cube; each may be None where it is not known.
+
+    Attributes
+    ----------
+    images, predicted : ndarray, shape (n_band, ny, nx)
+        NIRCam images over their scale, and the fused cube seen through each band [MJy/sr].
+    image_residuals : ndarray, shape (n_band, ny, nx)
+        Image less prediction, over the image's stated error.
+    matched : ndarray, shape (n_band, ny, nx)
+        NIRCam images at the IFU's resolution, over their scale [MJy/sr].
+    bandpasses : ndarray, shape (n_band, n_wave)
+        Weights of the channels in each band.
+    shifts : ndarray, shape (n_band, 4)
+        What is left of the offset after registration: east, north, their error [arcsec], and the
+        correlation of both images.
+    known : ndarray, shape (n_band,)
+        Share of the field that each image covers.
+    spectra : ndarray of int16, shape (n_kept, my, mx)
+        The cube less its projection on the components, in steps of ``spectra_step``; see `restore_spectra`.
+    spectra_step : ndarray, shape (n_kept,)
+        [MJy/sr]; an eighth of the noise.
+    spectra_coefficients : ndarray, shape (k, my, mx)
+        Projection of the cube's spectra on the components.
+    channels_averaged : int
+        Channels in each kept one.
+    cube_rms, cube_mean : ndarray, shape (my, mx)
+        Root mean square and mean over the wavelengths of the cube's residuals, over the noise.
+    residual_mean, residual_rms : ndarray, shape (n_wave,)
+        The same over the spaxels.
+    wiggle : float
+        Amplitude of slow modulations in single-spaxel spectra, as a share of the brightness.
+    eigenvalues : ndarray
+        Variances of the whitened cube along its principal axes.
+    tuning_weight, tuning_merit : ndarray, shape (n,)
+        Weights that were tried and how good they were.
+    tuning_chosen : float
+        The weight chosen.
+    psf_wavelength, psf_nircam, psf_nirspec : ndarray, shape (n,)
+        Wavelengths [um], and FWHM of the model of both instruments [arcsec].
+    psf_radius, energy_nircam, energy_nirspec : ndarray, shape (m,)
+        Radii [arcsec], and energy encircled by them in the middle of the range.
+    """
+
+    images: np.ndarray | None = None
+    predicted: np.ndarray | None = None
+    image_residuals: np.ndarray | None = None
+    matched: np.ndarray | None = None
+    bandpasses: np.ndarray | None = None
+    shifts: np.ndarray | None = None
+    known: np.ndarray | None = None
+    spectra: np.ndarray | None = None
+    spectra_step: np.ndarray | None = None
+    spectra_coefficients: np.ndarray | None = None
+    channels_averaged: int | None = None
+    cube_rms: np.ndarray | None = None
+    cube_mean: np.ndarray | None = None
+    residual_mean: np.ndarray | None = None
+    residual_rms: np.ndarray | None = None
+    wiggle: float | None = None
+    eigenvalues: np.ndarray | None = None
+    tuning_weight: np.ndarray | None = None
+    tuning_merit: np.ndarray | None = None
+    tuning_chosen: float | None = None
+    psf_wavelength: np.ndarray | None = None
+    psf_nircam: np.ndarray | None = None
+    psf_nirspec: np.ndarray | None = None
+    psf_radius: np.ndarray | None = None
+    energy_nircam: np.ndarray | None = None
+    energy_nirspec: np.ndarray | None = None
+
+
+def diagnose(observation, fused):
+    """
+    Compare a fused cube with both data sets.
+
+    Parameters
+    ----------
+    observation : Observation
+        What was fused.
+    fused : FusionResult
+        The fused cube.
+
+    Returns
+    -------
+    Diagnosis
+        Arrays on the field of the product.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        transfer = transfer_functions(observation, observation.grid.shape)
+        return Diagnosis(
+            **_image_diagnosis(observation, fused),
+            **_cube_diagnosis(observation, fused, transfer),
+            **_optics(observation),
+            eigenvalues=np.asarray(fused.eigenvalues, dtype=np.float64),
+        )
+
+
+def _image_diagnosis(observation, fused):
+    """Images, predictions, residuals and what registration left, on the field."""
+    grid, cube = observation.grid, observation.cube
+    d = grid.decimation_factor
+    cells = tuple(slice(part.start * d, part.stop * d) for part in grid.field)
+    inside = np.kron(cube.footprint[grid.field], np.ones((d, d), dtype=bool))
+    images, residuals, matched, shifts, known = [], [], [], [], []
+    for band, predicted in zip(observation.bands, fused.predicted_images, strict=True):
+        image = band.data / band.scale
+        error = np.where(band.error > 0, band.error, np.nan) / band.scale
+        blurred = match_to_ifu(image, band, band.bandpass, cube, grid)
+        synthetic = synthetic_photometry(cube.data, band.bandpass)
+        shifts.append(measure_shift(blurred, np.where(cube.footprint, synthetic, np.nan), d, grid.jacobian))
+        images.append(image[cells])
+        residuals.append(((image - predicted) / error)[cells])
+        matched.append(blurred[cells])
+        known.append(np.isfinite(image[cells][inside]).mean())
+    return {
+        "images": np.array(images, dtype=np.float32),
+        "predicted": fused.predicted_images[(slice(None), *cells)].astype(np.float32),
+        "image_residuals": np.where(inside, residuals, np.nan).astype(np.float32),
+        "matched": np.array(matched, dtype=np.float32),
+        "bandpasses": np.array([band.bandpass for band in observation.bands], dtype=np.float32),
+        "shifts": np.array(shifts),
+        "known": np.array(known),
+    }
+
+
+def _cube_diagnosis(observation, fused, transfer):
+    """Residuals of the cube, and its own spectra in few bits."""
+    cube, field = observation.cube, observation.grid.field
+    noise = np.where(cube.noise > 0, cube.noise, np.nan)
+    data = np.where(cube.footprint[field], cube.data[(slice(None), *field)], np.nan)
+    departure = data - fused.mean_spectrum[:, np.newaxis, np.newaxis]
+    predicted = predict_cube(fused, transfer, observation.grid)
+    residual = (departure - predicted) / noise[:, np.newaxis, np.newaxis]
+    known = np.isfinite(residual)
+    square, mean = np.where(known, residual**2, 0), np.where(known, residual, 0)
+    spectra, step, coefficients, averaged = quantise_spectra(departure, fused.basis, noise)
+    return {
+        "spectra": spectra,
+        "spectra_step": step,
+        "spectra_coefficients": coefficients,
+        "channels_averaged": averaged,
+        "cube_rms": np.sqrt(_mean(square, known, 0)).astype(np.float32),
+        "cube_mean": _mean(mean, known, 0).astype(np.float32),
+        "residual_mean": _mean(mean, known, (1, 2)).astype(np.float32),
+        "residual_rms": np.sqrt(_mean(square, known, (1, 2))).astype(np.float32),
+        "wiggle": wiggle_amplitude(departure - predicted, noise, data),
+    }
+
+
+def _mean(values, known, axis):
+    """Mean over the known values; NaN where there are none."""
+    count = known.sum(axis=axis)
+    return np.divide(values.sum(axis=axis), count, out=np.full(count.shape, np.nan), where=count > 0)
+
+
+def predict_cube(fused, transfer, grid):
+    """
+    See a fused cube as the IFU does (paper, Eq. B.2).
+
+    Parameters
+    ----------
+    fused : FusionResult
+        The fused cube.
+    transfer : TransferFunctions
+        Transfer functions on its grid.
+    grid : FusionGrid
+        The cells.
+
+    Returns
+    -------
+    ndarray, shape (n_wave, my, mx)
+        The cube less the mean spectrum on the spaxels of the field [MJy/sr].
+    """
+    d = grid.decimation_factor
+    spectrum = np.fft.rfft2(fused.coefficients)
+    otf = symmetrise_nyquist(transfer.nirspec, grid.shape)
+    blurred = np.fft.irfft2(otf[:, np.newaxis] * spectrum, s=grid.shape)
+    middle = [slice((d - 1) // 2, None, d), slice(d // 2, None, d)]
+    seen = np.mean([blurred[..., rows, columns] for rows in middle for columns in middle], axis=0)
+    seen = seen[(..., *grid.field)]
+    mixing = transfer.interpolation[:, :, np.newaxis] * fused.basis[:, np.newaxis, :]
+    flat = mixing.reshape(len(mixing), -1) @ seen.reshape(-1, seen.shape[-2] * seen.shape[-1])
+    return flat.reshape(-1, *seen.shape[-2:])
+
+
+def quantise_spectra(departure, basis, noise, *, max_voxels=MAX_VOXELS):
+    """
+    Keep the cube's spectra in few bits: a projection on the components, and the rest in whole steps.
+
+    Parameters
+    ----------
+    departure : ndarray, shape (n_wave, my, mx)
+        Cube less the mean spectrum [MJy/sr]; NaN where unknown.
+    basis : ndarray, shape (n_wave, k)
+        Basis spectra [MJy/sr].
+    noise : ndarray, shape (n_wave,)
+        Noise [MJy/sr]; NaN for channels without data.
+    max_voxels : int, optional
+        Voxels to keep; if there are more, channels are averaged.
+
+    Returns
+    -------
+    spectra : ndarray of int16, shape (n_kept, my, mx)
+        In steps; -32768 where unknown.
+    step : ndarray, shape (n_kept,)
+        An eighth of the noise [MJy/sr]; zero for channels without data.
+    coefficients : ndarray, shape (k, my, mx)
+        Of the projection, over the channels that all of a spaxel's neighbours know.
+    averaged : int
+        Channels in each kept one.
+    """
+    n_wave, my, mx = departure.shape
+    weight = np.nan_to_num(1.0 / noise)
+    flat = np.nan_to_num(departure.reshape(n_wave, -1)) * weight[:, np.newaxis]
+    coefficients = np.linalg.lstsq(basis * weight[:, np.newaxis], flat, rcond=None)[0].astype(np.float32)
+    rest = departure.reshape(n_wave, -1) - basis @ coefficients
+    averaged = int(np.ceil(departure.size / max_voxels))
+    step = weight_average(np.where(weight > 0, noise, 0.0), averaged) / (STEPS * np.sqrt(averaged))
+    rest = weight_average(rest, averaged)
+    steps = np.divide(rest, step[:, np.newaxis], out=np.full(rest.shape, np.nan), where=step[:, np.newaxis] > 0)
+    whole = np.clip(np.round(steps), UNKNOWN + 1, -UNKNOWN - 1)
+    spectra = np.where(np.isfinite(whole), whole, UNKNOWN).astype(np.int16)
+    return spectra.reshape(-1, my, mx), step.astype(np.float32), coefficients.reshape(-1, my, mx), averaged
+
+
+def weight_average(values, n):
+    """
+    Average groups of n successive rows over their finite values.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_wave, ...)
+        Values.
+    n : int
+        Rows in a group; the last group may be smaller.
+
+    Returns
+    -------
+    ndarray, shape (ceil(n_wave / n), ...)
+        Means; NaN where a group has no finite value.
+    """
+    if n == 1:
+        return values
+    short = -len(values) % n
+    padded = np.concatenate([values, np.full((short, *values.shape[1:]), np.nan)])
+    groups = padded.reshape(-1, n, *values.shape[1:])
+    known = np.isfinite(groups)
+    return _mean(np.where(known, groups, 0), known, 1)
+
+
+def restore_spectra(diagnosis, mean_spectrum, basis):
+    """
+    Rebuild the NIRSpec cube from what was kept of it.
+
+    Parameters
+    ----------
+    diagnosis : Diagnosis
+        With ``spectra`` and what belongs to them.
+    mean_spectrum : ndarray, shape (n_wave,)
+        [MJy/sr].
+    basis : ndarray, shape (n_wave, k)
+        [MJy/sr].
+
+    Returns
+    -------
+    ndarray, shape (n_wave, my, mx)
+        Cube [MJy/sr], within a sixteenth of the noise unless channels were averaged; NaN where unknown.
+    """
+    kept = np.where(diagnosis.spectra == UNKNOWN, np.nan, diagnosis.spectra)
+    rest = kept * np.asarray(diagnosis.spectra_step, dtype=np.float64)[:, np.newaxis, np.newaxis]
+    rest = np.repeat(rest, diagnosis.channels_averaged, axis=0)[: len(basis)]
+    model = np.tensordot(basis, np.asarray(diagnosis.spectra_coefficients, dtype=np.float64), axes=1)
+    return mean_spectrum[:, np.newaxis, np.newaxis] + model + rest
+
+
+def _optics(observation):
+    """Widths and encircled energy of the optical model of both instruments."""
+    from dataclasses import replace
+
+    grid = observation.grid
+    d = grid.decimation_factor
+    n = PSF_CELLS // d * d
+    transfer = transfer_functions(replace(observation, grid=replace(grid, shape=(n, n))), (n, n))
+    wavelength = observation.cube.wavelength
+    at = np.linspace(0, wavelength.size - 1, PSF_SAMPLES).astype(int)
+    cell = grid.cell_size
+
+    def psf(channel, otfs):
+        otf = symmetrise_nyquist(np.tensordot(transfer.interpolation[channel], otfs, axes=1), (n, n))
+        return np.fft.fftshift(np.fft.irfft2(otf, s=(n, n)))
+
+    middle = at[PSF_SAMPLES // 2]
+    nearest = np.argmin(
+        [abs(band.pivot_wavelength - wavelength[middle]) for band in observation.bands]
+    )
+    nircam = transfer.nircam[int(nearest)]
+    return {
+        "psf_wavelength": wavelength[at],
+        "psf_nircam": np.array([fwhm(psf(channel, nircam), cell) for channel in at]),
+        "psf_nirspec": np.array([fwhm(psf(channel, transfer.nirspec), cell) for channel in at]),
+        "psf_radius": RADII,
+        "energy_nircam": encircled_energy(psf(middle, nircam), cell, RADII),
+        "energy_nirspec": encircled_energy(psf(middle, transfer.nirspec), cell, RADII),
+    }

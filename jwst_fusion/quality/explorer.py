@@ -1,0 +1,253 @@
+"""The explorer of a report: what the page holds of the cube, and the figures that show it."""
+
+import base64
+
+import numpy as np
+from bokeh import palettes
+from bokeh.models import (
+    BoxSelectTool,
+    ColumnDataSource,
+    PanTool,
+    Range1d,
+    ResetTool,
+    SaveTool,
+    Span,
+    WheelZoomTool,
+)
+from bokeh.plotting import figure
+
+from .lines import lines_between
+from .packing import pack, pack_floats
+
+__all__ = ["PALETTES", "explorer_data", "explorer_figures", "first_channel"]
+
+#: Colour maps, the first to begin with.
+PALETTES = {
+    "inferno": palettes.Inferno256,
+    "viridis": palettes.Viridis256,
+    "grey": palettes.Greys256[::-1],
+    "cividis": palettes.Cividis256,
+    "turbo": palettes.Turbo256,
+}
+
+#: Steps per standard error in which coefficients and images are kept.
+STEPS = 16
+
+#: Blue for the fused cube, orange for NIRSpec: told apart by the colour-blind, and on white and on black.
+FUSED, NIRSPEC = "#2f81c7", "#e08214"
+
+
+def first_channel(content):
+    """
+    Choose where the explorer begins: the brightest line of the mean spectrum that is known by name.
+
+    Parameters
+    ----------
+    content : ReportContent
+        The content.
+
+    Returns
+    -------
+    int
+        Channel; the middle one if no known line is in the range.
+    """
+    alive = np.flatnonzero(content.alive)
+    if alive.size == 0:
+        return 0
+    channels = [
+        alive[np.argmin(np.abs(content.wavelength[alive] - line.wavelength))]
+        for line in lines_between(content.wavelength[0], content.wavelength[-1])
+    ]
+    if not channels:
+        return int(alive[alive.size // 2])
+    return int(max(channels, key=lambda channel: content.mean_spectrum[channel]))
+
+
+def explorer_data(content):
+    """
+    Pack what the page rebuilds the cube from.
+
+    Parameters
+    ----------
+    content : ReportContent
+        The content.
+
+    Returns
+    -------
+    dict
+        To be written as JSON.
+    """
+    ny, nx = content.inside.shape
+    rows, columns = np.nonzero(content.inside)
+    brightest = np.argmax(content.plane(_at(content, first_channel(content)))[rows, columns])
+    frame = content.frame
+    data = {
+        "name": content.name,
+        "shape": [ny, nx],
+        "cell": [int(rows[brightest]), int(columns[brightest])],
+        "frame": {
+            "ra": frame.ra, "dec": frame.dec, "x": frame.x, "y": frame.y, "matrix": list(frame.matrix),
+            "cell": frame.cell,
+        },
+        "pixelArea": content.pixel_area if np.isfinite(content.pixel_area) else 0.0,
+        "wavelength": pack_floats(content.wavelength),
+        "mean": pack_floats(content.mean_spectrum),
+        "basis": pack_floats(content.basis),
+        "alive": base64.b64encode(content.alive.astype(np.uint8).tobytes()).decode("ascii"),
+        "coefficients": [
+            pack(image, _typical(errors) / STEPS if np.isfinite(_typical(errors)) else np.nanstd(image) / 4096)
+            for image, errors in zip(content.coefficients, content.coefficient_errors, strict=True)
+        ],
+        "errorSpectra": pack_floats(content.error_spectra),
+        "errorMaps": [pack(image, 1e-3 * _typical(np.abs(image))) for image in content.error_maps],
+        "lines": [
+            line.wavelength for line in lines_between(content.wavelength[0], content.wavelength[-1])
+        ],
+        "palettes": [{"name": name, "colours": list(colours)} for name, colours in PALETTES.items()],
+        "bands": _bands(content),
+        "spectra": _spectra(content.diagnosis),
+    }  # fmt: skip
+    return data
+
+
+def _at(content, channel):
+    """Weights of one channel."""
+    return (np.arange(content.wavelength.size) == channel).astype(float)
+
+
+def _typical(values):
+    """Median of the finite values that are not zero; NaN if there are none."""
+    known = values[np.isfinite(values) & (values != 0)]
+    return float(np.median(known)) if known.size else float("nan")
+
+
+def _bands(content):
+    """Images and bandpasses of the bands."""
+    diagnosis = content.diagnosis
+    bands = []
+    for f, row in enumerate(content.bands):
+        band = {"filter": row.filter, "pivot": row.pivot if np.isfinite(row.pivot) else 0.0}
+        if diagnosis.images is not None and diagnosis.predicted is not None:
+            image = diagnosis.images[f]
+            noise = _typical(np.abs(image - diagnosis.predicted[f]))
+            band["image"] = pack(image, noise / STEPS if np.isfinite(noise) else np.nanstd(image) / 4096)
+        if diagnosis.bandpasses is not None:
+            bandpass = diagnosis.bandpasses[f]
+            band["bandpass"] = pack(bandpass, bandpass.max() * 1e-5)
+        bands.append(band)
+    return bands
+
+
+def _spectra(diagnosis):
+    """Spectra of the cube."""
+    if diagnosis.spectra is None:
+        return None
+    unknown = np.iinfo(np.int16).min
+    rest = np.where(diagnosis.spectra == unknown, np.nan, diagnosis.spectra)
+    return {
+        "rest": pack(rest, 1.0),
+        "step": pack_floats(diagnosis.spectra_step),
+        "coefficients": pack_floats(diagnosis.spectra_coefficients),
+        "averaged": int(diagnosis.channels_averaged),
+    }
+
+
+def explorer_figures(content):
+    """
+    Make the explorer's figures, empty: the page fills them.
+
+    Parameters
+    ----------
+    content : ReportContent
+        The content.
+
+    Returns
+    -------
+    dict of bokeh.models.Plot
+        ``fused``, ``spectrum`` and, if the product holds them, ``nirspec`` and ``nircam``.
+    """
+    ny, nx = content.inside.shape
+    cell = content.frame.cell
+    marker = ColumnDataSource({"x": [], "y": []}, name="marker-source")
+    aperture = ColumnDataSource({"left": [], "right": [], "bottom": [], "top": []}, name="aperture-source")
+    shapes = {"fused": (ny, nx)}
+    if content.diagnosis.spectra is not None:
+        shapes["nirspec"] = content.diagnosis.spectra.shape[1:]
+    if content.diagnosis.images is not None and content.bands:
+        shapes["nircam"] = (ny, nx)
+    side = max(nx, ny) * cell / 2
+    across, along = Range1d(-side, side), Range1d(-side, side)
+    plots = {}
+    for name, shape in shapes.items():
+        plot = figure(
+            name=name, sizing_mode="stretch_width", aspect_ratio=1.0,
+            x_axis_label="x [arcsec]", y_axis_label="y [arcsec]", toolbar_location="above", tools=[],
+            x_range=across, y_range=along, **_transparent(),
+        )  # fmt: skip
+        pixels = np.zeros(shape, dtype=np.uint32)
+        source = ColumnDataSource({"image": [pixels]}, name=f"{name}-source")
+        plot.image_rgba(
+            image="image", source=source, x=-nx * cell / 2, y=-ny * cell / 2, dw=nx * cell, dh=ny * cell
+        )
+        _compass(plot, content.frame, min(nx, ny) * cell)
+        plot.scatter("x", "y", source=marker, marker="cross", size=22, line_width=4, line_color="black")
+        plot.scatter("x", "y", source=marker, marker="cross", size=20, line_width=2, line_color="#39d5ff")
+        plot.quad(
+            "left", "right", "top", "bottom", source=aperture, fill_alpha=0, line_color="#39d5ff", line_width=2
+        )
+        select, wheel = BoxSelectTool(description="Drag an aperture"), WheelZoomTool()
+        plot.add_tools(select, PanTool(), wheel, ResetTool(), SaveTool(filename=name))
+        plot.toolbar.active_drag, plot.toolbar.logo = select, None
+        plots[name] = plot
+    plots["spectrum"] = _spectrum_figure(content)
+    return plots
+
+
+def _transparent():
+    """Options of a figure that takes the page's background."""
+    return {"background_fill_alpha": 0, "border_fill_alpha": 0, "outline_line_color": None}
+
+
+def _compass(plot, frame, extent):
+    """Arrows to the north and to the east in a corner."""
+    matrix = np.reshape(frame.matrix, (2, 2))
+    directions = np.linalg.inv(matrix) @ np.eye(2)  # cells for a step to the east and to the north
+    length, corner = 0.09 * extent, np.array([-0.36, -0.36]) * extent
+    for direction, letter in zip(directions.T, "EN", strict=True):
+        tip = corner + length * direction / np.linalg.norm(direction)
+        for colour, width in (("black", 4), ("white", 1.5)):
+            plot.segment(*corner[:, np.newaxis], *tip[:, np.newaxis], line_color=colour, line_width=width)
+        at = corner + 1.4 * (tip - corner)
+        plot.text(
+            [at[0]], [at[1]], [letter], text_color="white", text_outline_color="black",
+            text_align="center", text_baseline="middle", text_font_size="13px", text_font_style="bold",
+        )  # fmt: skip
+
+
+def _spectrum_figure(content):
+    """Figure of a spectrum."""
+    names = ("wavelength", "value", "low", "high", "nirspec")
+    source = ColumnDataSource({name: [] for name in names}, name="spectrum-source")
+    hover = ColumnDataSource({"wavelength": [], "value": []}, name="hover-source")
+    plot = figure(
+        name="spectrum", sizing_mode="stretch_width", height=300, x_axis_label="wavelength [um]",
+        y_axis_label="brightness [MJy/sr]", tools="pan,xbox_zoom,xwheel_zoom,reset,save",
+        toolbar_location="above", x_range=Range1d(*map(float, content.wavelength[[0, -1]])), **_transparent(),
+    )  # fmt: skip
+    plot.yaxis.name = "spectrum-axis"
+    plot.toolbar.logo = None
+    if content.diagnosis.spectra is not None:
+        plot.step(
+            "wavelength", "nirspec", source=source, color=NIRSPEC, line_alpha=0.7, mode="center",
+            legend_label="NIRSpec spaxel",
+        )  # fmt: skip
+    plot.varea("wavelength", "low", "high", source=source, fill_color=FUSED, fill_alpha=0.35)
+    plot.line(
+        "wavelength", "value", source=hover, color="#8b949e", line_width=1, legend_label="under the pointer"
+    )
+    plot.line("wavelength", "value", source=source, color=FUSED, line_width=1.5, legend_label="fused, 1 sigma")
+    now = Span(location=0, dimension="height", line_color="#39a0ff", line_dash="dashed", name="spectrum-now")
+    plot.add_layout(now)
+    plot.legend.location, plot.legend.orientation = "top_right", "horizontal"
+    plot.legend.padding, plot.legend.label_text_font_size = 2, "11px"
+    return plot

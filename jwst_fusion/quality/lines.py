@@ -1,0 +1,93 @@
+"""Spectral lines that a look at a cube begins with."""
+
+from dataclasses import dataclass
+
+__all__ = ["LINES", "Line", "lines_between"]
+
+#: Rydberg constant of hydrogen [1/um]: CODATA 2018 with the reduced mass of the electron.
+RYDBERG = 10.967758341
+
+ROUEFF = "Roueff et al. 2019, A&A 630, A58"
+BALMER = "Rydberg formula"
+FORBIDDEN = "Aldenius & Johansson 2007, A&A 467, 753"
+NIST = "NIST Atomic Spectra Database"
+
+
+@dataclass(frozen=True)
+class Line:
+    """
+    A spectral line.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    wavelength : float
+        In vacuum, at rest [um].
+    source : str
+        Where the wavelength is from.
+    """
+
+    name: str
+    wavelength: float
+    source: str
+
+
+def _hydrogen(name, lower, upper):
+    """Line of atomic hydrogen between two principal quantum numbers."""
+    return Line(name, 1 / (RYDBERG * (1 / lower**2 - 1 / upper**2)), BALMER)
+
+
+LINES = (
+    _hydrogen("Pa alpha", 3, 4),
+    _hydrogen("Pa beta", 3, 5),
+    _hydrogen("Pa gamma", 3, 6),
+    _hydrogen("Pa delta", 3, 7),
+    _hydrogen("Br alpha", 4, 5),
+    _hydrogen("Br beta", 4, 6),
+    _hydrogen("Br gamma", 4, 7),
+    _hydrogen("Br delta", 4, 8),
+    _hydrogen("Br epsilon", 4, 9),
+    _hydrogen("Br 10", 4, 10),
+    _hydrogen("Pf beta", 5, 7),
+    _hydrogen("Pf gamma", 5, 8),
+    Line("H2 1-0 S(0)", 2.22329, ROUEFF),
+    Line("H2 1-0 S(1)", 2.12183, ROUEFF),
+    Line("H2 1-0 S(2)", 2.03376, ROUEFF),
+    Line("H2 1-0 S(3)", 1.95756, ROUEFF),
+    Line("H2 1-0 S(4)", 1.89194, ROUEFF),
+    Line("H2 1-0 S(5)", 1.83576, ROUEFF),
+    Line("H2 1-0 S(7)", 1.74796, ROUEFF),
+    Line("H2 1-0 Q(1)", 2.40659, ROUEFF),
+    Line("H2 1-0 Q(3)", 2.42373, ROUEFF),
+    Line("H2 1-0 O(3)", 2.80252, ROUEFF),
+    Line("H2 1-0 O(5)", 3.23499, ROUEFF),
+    Line("H2 2-1 S(1)", 2.24772, ROUEFF),
+    Line("H2 2-1 S(3)", 2.07348, ROUEFF),
+    Line("H2 0-0 S(9)", 4.69461, ROUEFF),
+    Line("H2 0-0 S(10)", 4.40979, ROUEFF),
+    Line("H2 0-0 S(11)", 4.18108, ROUEFF),
+    Line("H2 0-0 S(13)", 3.84611, ROUEFF),
+    Line("[Fe II] 1.257", 1.2570, FORBIDDEN),
+    Line("[Fe II] 1.644", 1.6440, FORBIDDEN),
+    Line("He I 1.083", 1.0833, NIST),
+    Line("He I 2.059", 2.0587, NIST),
+)
+
+
+def lines_between(low, high):
+    """
+    Give the lines in a range.
+
+    Parameters
+    ----------
+    low, high : float
+        Wavelengths [um].
+
+    Returns
+    -------
+    tuple of Line
+        Ascending in wavelength.
+    """
+    inside = [line for line in LINES if low <= line.wavelength <= high]
+    return tuple(sorted(inside, key=lambda line: line.wavelength))

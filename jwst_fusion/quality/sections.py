@@ -1,0 +1,455 @@
+"""The sections of a report on the quality of a fusion, each left out if the product does not tell."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import shift as shift_image
+from scipy.spatial import ConvexHull, QhullError
+
+from .curves import curve, footprints, scree, tuning
+from .diagnosis import restore_spectra
+from .raster import brightness_png, png, sigma_png
+
+__all__ = ["Picture", "Section", "Table", "quality_sections"]
+
+#: Flux scales that differ from one by more than this deserve a look (paper, Table B.1: F182M 1.14).
+USUAL_SCALE = 0.15
+
+
+@dataclass(frozen=True)
+class Picture:
+    """
+    An image with its text.
+
+    Attributes
+    ----------
+    source, alt, caption : str
+        Address, text in its place, caption.
+    over, over_alt : str
+        A second image to blink against it.
+    """
+
+    source: str
+    alt: str
+    caption: str
+    over: str = ""
+    over_alt: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """
+    A table of words.
+
+    Attributes
+    ----------
+    head : tuple of str
+        Column names.
+    rows : tuple of tuple of str
+        Cells.
+    caption : str
+        Caption.
+    """
+
+    head: tuple
+    rows: tuple
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """
+    A section of the report.
+
+    Attributes
+    ----------
+    key, title, text : str
+        Anchor, title, what it tells.
+    images : tuple of Picture
+        Images.
+    curves : tuple of Curve
+        Figures.
+    tables : tuple of Table
+        Tables.
+    lines : tuple of str
+        Lines of a log.
+    """
+
+    key: str
+    title: str
+    text: str = ""
+    images: tuple = ()
+    curves: tuple = ()
+    tables: tuple = ()
+    lines: tuple = ()
+
+    @property
+    def blinks(self):
+        """Whether images are to blink."""
+        return any(image.over for image in self.images)
+
+    @property
+    def is_empty(self):
+        """Whether there is nothing to show."""
+        return not (self.images or self.curves or self.tables or self.lines)
+
+
+def quality_sections(content):
+    """
+    Make the sections.
+
+    Parameters
+    ----------
+    content : ReportContent
+        The content.
+
+    Returns
+    -------
+    tuple of Section
+        Those for which the product holds the data.
+    """
+    makers = (
+        _preflight, _footprints, _registration, _factors, _throughputs, _optics, _subspace, _tuning,
+        _residuals, _bands, _resolution, _errors, _provenance,
+    )  # fmt: skip
+    sections = [make(content) for make in makers]
+    return tuple(section for section in sections if not section.is_empty)
+
+
+def _number(value, digits=4):
+    """Words of a number."""
+    return f"{value:.{digits}g}" if np.isfinite(value) else "not known"
+
+
+def _preflight(content):
+    """Table of the checks before the run."""
+    rows = [row for row in content.preflight if isinstance(row, dict)]
+    head = list(dict.fromkeys(name for row in rows for name in row))
+    cells = tuple(tuple(str(row.get(name, "")) for name in head) for row in rows)
+    tables = (Table(tuple(head), cells),) if rows else ()
+    return Section("preflight", "Checks before the run", tables=tables)
+
+
+def _outline(mask, frame):
+    """Corners (east, north) [arcsec] of the convex hull of cells."""
+    rows, columns = np.nonzero(mask)
+    if rows.size == 0:
+        return None
+    corners = np.concatenate([np.stack([columns + a, rows + b], axis=1) for a in (-0.5, 0.5) for b in (-0.5, 0.5)])
+    try:
+        hull = corners[ConvexHull(corners).vertices]
+    except QhullError:
+        return None
+    middle = np.array(mask.shape[::-1]) / 2 - 0.5
+    return (hull - middle) @ np.reshape(frame.matrix, (2, 2)).T * 3600
+
+
+def _footprints(content):
+    """What the instruments cover."""
+    outlines = {"NIRSpec": _outline(content.inside, content.frame)}
+    diagnosis = content.diagnosis
+    if diagnosis.images is not None:
+        for row, image in zip(content.bands, diagnosis.images, strict=False):
+            outlines[f"{row.filter} in the frame"] = _outline(np.isfinite(image), content.frame)
+    outlines = {name: corners for name, corners in outlines.items() if corners is not None}
+    tables = ()
+    if diagnosis.known is not None:
+        rows = tuple(
+            (row.filter, f"{100 * share:.1f} %")
+            for row, share in zip(content.bands, diagnosis.known, strict=False)
+        )
+        tables = (Table(("band", "share of the fused field that the image covers"), rows),)
+    return Section(
+        "footprints", "Footprints", "Hulls of the cells with data, inside the frame of the fused cube.",
+        curves=(footprints(outlines),) if outlines else (), tables=tables,
+    )  # fmt: skip
+
+
+def _registration(content):
+    """Images before and after registration, to blink against the cube's."""
+    diagnosis = content.diagnosis
+    rows = []
+    shifts = np.full((len(content.bands), 4), np.nan) if diagnosis.shifts is None else diagnosis.shifts
+    for row, left in zip(content.bands, np.asarray(shifts, dtype=float), strict=False):
+        rows.append((
+            row.filter,
+            f"{1e3 * row.offset_east:+.1f}", f"{1e3 * row.offset_north:+.1f}", _number(1e3 * row.offset_err, 3),
+            f"{1e3 * left[0]:+.1f}", f"{1e3 * left[1]:+.1f}", _number(1e3 * left[2], 3), _number(left[3], 4),
+        ))  # fmt: skip
+    head = (
+        "band", "offset east (mas)", "north (mas)", "error (mas)",
+        "left after it, east (mas)", "north (mas)", "error (mas)", "correlation",
+    )  # fmt: skip
+    table = Table(head, tuple(rows), "Where NIRCam's coordinates put a source less where the cube's put it.")
+    return Section(
+        "registration", "Registration",
+        "NIRCam's images at the resolution of the IFU, with the coordinates of their file and after "
+        "registration; Blink shows the NIRSpec cube's image of the band over each: nothing may move after "
+        f"registration. Method: {content.settings.get('alignment', 'not known')}.",
+        images=_registration_images(content), tables=(table,) if rows else (),
+    )  # fmt: skip
+
+
+def _registration_images(content):
+    """A picture before and one after registration for each band."""
+    diagnosis = content.diagnosis
+    if diagnosis.matched is None or diagnosis.spectra is None or diagnosis.bandpasses is None:
+        return ()
+    cube = restore_spectra(diagnosis, content.mean_spectrum, content.basis)
+    inverse = np.linalg.inv(np.reshape(content.frame.matrix, (2, 2)) * 3600)
+    images = []
+    for row, matched, bandpass in zip(content.bands, diagnosis.matched, diagnosis.bandpasses, strict=False):
+        inside = bandpass > 0
+        usable = np.isfinite(cube[inside]).mean(axis=(1, 2)) > 0
+        weights = bandpass[inside][usable] / bandpass[inside][usable].sum()
+        seen = np.tensordot(weights, cube[inside][usable], axes=1)
+        block = [n // m for n, m in zip(matched.shape, seen.shape, strict=True)]
+        seen = seen.repeat(block[0], axis=0).repeat(block[1], axis=1)
+        blink, limits = brightness_png(seen)
+        over_alt = f"NIRSpec cube seen through {row.filter}"
+        before = _moved(matched, inverse @ [row.offset_east, row.offset_north])
+        offset = 1e3 * np.hypot(row.offset_east, row.offset_north)
+        for name, image in ((f"before, {offset:.0f} mas off", before), ("after", matched)):
+            if image is None or not np.isfinite(image).any():
+                continue
+            source, _ = brightness_png(np.where(content.inside, image, np.nan), limits)
+            alt = f"NIRCam {row.filter} at the IFU's resolution, {name} registration"
+            images.append(Picture(source, alt, f"{row.filter}, {name}", blink, over_alt))
+    return tuple(images)
+
+
+def _moved(image, cells):
+    """Image moved by cells (x, y); None if that is more than the field."""
+    if not np.isfinite(cells).all() or (np.abs(cells) >= np.array(image.shape[::-1]) / 2).any():
+        return None
+    known = np.isfinite(image)
+    filled = np.where(known, image, np.median(image[known]) if known.any() else 0.0)
+    moved = shift_image(filled, cells[::-1], order=1, mode="nearest")
+    there = shift_image(known.astype(float), cells[::-1], order=1, cval=0.0) > 0.5
+    return np.where(there, moved, np.nan)
+
+
+def _factors(content):
+    """Flux scales."""
+    rows = []
+    for row in content.bands:
+        usual = "as expected" if abs(row.scale - 1) <= USUAL_SCALE else "larger than usual"
+        rows.append((
+            row.filter, _number(row.pivot), _number(row.scale, 5), _number(row.scale_err, 2),
+            f"{100 * (row.scale - 1):+.1f} %" if np.isfinite(row.scale) else "not known",
+            usual if np.isfinite(row.scale) else "",
+        ))  # fmt: skip
+    head = ("band", "pivot wavelength (um)", "scale", "error", "departure from one", "")
+    return Section(
+        "calibration", "Cross-calibration",
+        "Brightness in NIRCam's image over the cube's synthetic photometry. The instruments' flux scales are "
+        f"known to differ by up to {100 * USUAL_SCALE:.0f} %.",
+        tables=(Table(head, tuple(rows)),) if rows else (),
+    )  # fmt: skip
+
+
+def _throughputs(content):
+    """Bandpasses over the covered range."""
+    bandpasses = content.diagnosis.bandpasses
+    if bandpasses is None:
+        return Section("throughputs", "Throughputs")
+    peaks = np.maximum(bandpasses.max(axis=1, keepdims=True), 1e-30)
+    lines = {row.filter: values for row, values in zip(content.bands, bandpasses / peaks, strict=False)}
+    figure = curve(
+        "throughput", "Weight of each channel in each band, over its largest.", content.wavelength, lines,
+        x_label="wavelength [um]", y_label="relative weight",
+    )  # fmt: skip
+    return Section("throughputs", "Throughputs over the fused range", curves=(figure,))
+
+
+def _optics(content):
+    """PSFs of the optical model."""
+    diagnosis = content.diagnosis
+    if diagnosis.psf_wavelength is None or diagnosis.psf_radius is None:
+        return Section("optics", "Point spread functions")
+    widths = curve(
+        "psf-width", "Full width at half maximum of the optical model.", diagnosis.psf_wavelength,
+        {"NIRCam": diagnosis.psf_nircam, "NIRSpec": diagnosis.psf_nirspec},
+        x_label="wavelength [um]", y_label="FWHM [arcsec]",
+    )  # fmt: skip
+    middle = diagnosis.psf_wavelength[len(diagnosis.psf_wavelength) // 2]
+    energy = curve(
+        "psf-energy", f"Energy encircled at {middle:.2f} um.", diagnosis.psf_radius,
+        {"NIRCam": diagnosis.energy_nircam, "NIRSpec": diagnosis.energy_nirspec},
+        x_label="radius [arcsec]", y_label="share of the energy",
+    )  # fmt: skip
+    source = content.settings.get("psf_source", "not known")
+    return Section(
+        "optics", "Point spread functions", f"Source: {source}. Detector, drizzle and spaxel are included.",
+        curves=(widths, energy),
+    )  # fmt: skip
+
+
+def _subspace(content):
+    """Scree plot and the components."""
+    k = content.basis.shape[1]
+    curves = []
+    if content.diagnosis.eigenvalues is not None and content.diagnosis.eigenvalues.size:
+        curves.append(scree(content.diagnosis.eigenvalues, k))
+    peaks = np.maximum(np.nanmax(np.abs(content.basis), axis=0), 1e-30)
+    lines = {f"component {i + 1}": column for i, column in enumerate((content.basis / peaks).T)}
+    curves.append(curve(
+        "components", "Basis spectra, over their largest value.", content.wavelength, lines,
+        x_label="wavelength [um]", y_label="relative brightness",
+    ))  # fmt: skip
+    images = []
+    for i, (image, error) in enumerate(zip(content.coefficients, content.coefficient_errors, strict=True)):
+        source, _ = brightness_png(image)
+        known = np.isfinite(image)
+        ratio = np.nanstd(image[known]) / np.nanmedian(error[known]) if known.any() else np.nan
+        caption = f"map {i + 1}, scatter over error {_number(ratio, 3)}"
+        images.append(Picture(source, f"Map of the coefficients of component {i + 1}", caption))
+    kept = content.settings.get("info_kept")
+    text = f"{k} components" + (f" keep {100 * kept:.2f} % of the cube's signal." if kept is not None else ".")
+    return Section("subspace", "Components", text, curves=tuple(curves), images=tuple(images))
+
+
+def _tuning(content):
+    """Curve from which the weights were chosen, and the weights."""
+    kept = content.diagnosis
+    curves = ()
+    if kept.tuning_weight is not None and kept.tuning_merit is not None and kept.tuning_chosen is not None:
+        curves = (tuning(kept.tuning_weight, kept.tuning_merit, kept.tuning_chosen, "weight", "figure of merit"),)
+    names = ("tuning", "gamma", "gamma_nircam", "mu", "mu_components", "regularization", "iterations", "converged")
+    rows = tuple((name, str(content.settings[name])) for name in names if name in content.settings)
+    return Section(
+        "tuning-section", "Weights", "How much each instrument and the smoothness of the maps count.",
+        curves=curves, tables=(Table(("setting", "value"), rows),) if rows else (),
+    )  # fmt: skip
+
+
+def _residuals(content):
+    """Residuals of the images and of the cube."""
+    diagnosis = content.diagnosis
+    images, curves = [], []
+    if diagnosis.image_residuals is not None:
+        for row, residual in zip(content.bands, diagnosis.image_residuals, strict=False):
+            known = residual[np.isfinite(residual)]
+            rms = np.sqrt(np.mean(known**2)) if known.size else np.nan
+            alt = f"Residuals of {row.filter}, root mean square {_number(rms, 3)} standard errors"
+            images.append(Picture(sigma_png(residual), alt, f"{row.filter}, rms {_number(rms, 3)} sigma"))
+    if diagnosis.cube_mean is not None and diagnosis.cube_rms is not None:
+        alt = "Mean over the wavelengths of the cube's residuals, in standard errors of a voxel"
+        images.append(Picture(sigma_png(diagnosis.cube_mean, 1.0), alt, "cube, mean over wavelengths, -1 to +1 sigma"))
+        source = png(diagnosis.cube_rms, 0.0, 3.0, _inferno())
+        alt = f"Root mean square of the cube's residuals, median {_number(np.nanmedian(diagnosis.cube_rms), 3)}"
+        images.append(Picture(source, alt, "cube, rms over wavelengths, 0 to 3 sigma (noise alone: 1)"))
+    if diagnosis.residual_mean is not None and diagnosis.residual_rms is not None:
+        curves.append(curve(
+            "residual-spectrum", "Residuals of the cube over the noise, over all spaxels; noise alone: 0 and 1.",
+            content.wavelength, {"mean": diagnosis.residual_mean, "rms": diagnosis.residual_rms},
+            x_label="wavelength [um]", y_label="residual [sigma]", level=1.0,
+        ))  # fmt: skip
+    error = content.spectral.get("relative_error")
+    means = {name: content.spectral[f"{name}_mean"] for name in ("cube", "fused") if f"{name}_mean" in content.spectral}
+    if means:
+        curves.append(curve(
+            "mean-spectra", "Mean spectra of the NIRSpec cube and of the fused cube.", content.wavelength, means,
+            x_label="wavelength [um]", y_label="brightness [MJy/sr]",
+        ))  # fmt: skip
+    if error is not None and np.isfinite(error).any():
+        curves.append(curve(
+            "mean-error", "Relative difference of the mean spectra.", content.wavelength,
+            {"fused less cube, over cube": 100 * error}, x_label="wavelength [um]", y_label="difference [%]",
+            level=0.0,
+        ))  # fmt: skip
+    return Section(
+        "residuals", "Residuals", "Data less fused cube as the instrument would see it, over the stated noise "
+        "(images: blue -5 to red +5 sigma). Structure here is what the fusion could not explain.",
+        images=tuple(images), curves=tuple(curves),
+    )  # fmt: skip
+
+
+def _inferno():
+    """Colours of a positive quantity."""
+    from .raster import INFERNO
+
+    return INFERNO
+
+
+def _bands(content):
+    """Agreement with the images."""
+    rows = tuple(
+        (
+            row.filter, "held out" if row.held_out else "used", f"{row.psnr:.2f}" if np.isfinite(row.psnr) else "",
+            f"{row.ssim:.4f}" if np.isfinite(row.ssim) else "", _number(row.chi2, 3),
+        )
+        for row in content.bands
+    )  # fmt: skip
+    images = []
+    diagnosis = content.diagnosis
+    if diagnosis.images is not None and diagnosis.predicted is not None:
+        for row, image, predicted in zip(content.bands, diagnosis.images, diagnosis.predicted, strict=False):
+            image = np.where(content.inside, image, np.nan)
+            source, limits = brightness_png(image)
+            fused, _ = brightness_png(np.where(content.inside, predicted, np.nan), limits)
+            images.append(Picture(
+                source, f"NIRCam image in {row.filter}", f"{row.filter}: NIRCam, blinks with the fused cube", fused,
+                f"Fused cube through {row.filter}",
+            ))  # fmt: skip
+    return Section(
+        "bands", "Agreement with NIRCam", "The fused cube seen through each band against the image (paper, "
+        "Appendix E): peak signal-to-noise ratio, structural similarity, mean squared residual over variance.",
+        tables=(Table(("band", "in the fit", "PSNR (dB)", "SSIM", "chi-squared"), rows),) if rows else (),
+        images=tuple(images),
+    )  # fmt: skip
+
+
+def _resolution(content):
+    """Effective resolution."""
+    widths = content.spectral.get("psf_fwhm")
+    if widths is None or not np.isfinite(widths).any():
+        return Section("resolution", "Resolution")
+    lines = {"fused cube": widths}
+    diagnosis = content.diagnosis
+    if diagnosis.psf_wavelength is not None:
+        for name, values in (("NIRCam", diagnosis.psf_nircam), ("NIRSpec", diagnosis.psf_nirspec)):
+            if values is not None:
+                lines[name] = np.interp(content.wavelength, diagnosis.psf_wavelength, values)
+    figure = curve(
+        "resolution-curve", "Width of the response to a point source, and of the instruments' PSFs.",
+        content.wavelength, lines, x_label="wavelength [um]", y_label="FWHM [arcsec]",
+    )  # fmt: skip
+    return Section("resolution", "Resolution", curves=(figure,))
+
+
+def _errors(content):
+    """Map and spectrum of the errors, and the flags."""
+    typical = np.median(content.error_spectra[content.alive], axis=0) if content.alive.any() else None
+    images, curves = (), ()
+    if typical is not None:
+        error = np.tensordot(typical, content.error_maps, axes=1)
+        alive = content.alive / max(content.alive.sum(), 1)
+        ratio = content.plane(alive) / error
+        source, limits = brightness_png(error)
+        alt = f"Typical error of a voxel, from {limits[0]:.3g} to {limits[1]:.3g} MJy/sr"
+        signal, span = brightness_png(ratio)
+        images = (
+            Picture(source, alt, f"error, {limits[0]:.3g} to {limits[1]:.3g} MJy/sr"),
+            Picture(signal, "Mean brightness over its typical error", f"signal to noise, {span[0]:.3g} to {span[1]:.3g}"),
+        )
+        level = np.nanmedian(content.error_maps[:, content.inside], axis=1)
+        spectrum = np.where(content.alive, content.error_spectra @ level, np.nan)
+        curves = (curve(
+            "error-spectrum", "Error of a typical cell.", content.wavelength, {"error": spectrum},
+            x_label="wavelength [um]", y_label="error [MJy/sr]",
+        ),)  # fmt: skip
+    rows = tuple((name, f"{100 * share:.2f} %") for name, share in content.flags)
+    tables = (Table(("data quality flag", "share of the field's voxels"), rows),) if rows else ()
+    return Section("errors", "Errors", images=images, curves=curves, tables=tables)
+
+
+def _provenance(content):
+    """Inputs, settings, versions and log."""
+    rows = (
+        ("Product", content.name), ("Target", content.target), *content.provenance,
+        *((name, str(value)) for name, value in sorted(content.settings.items())),
+    )  # fmt: skip
+    return Section(
+        "provenance", "Provenance", tables=(Table(("", ""), tuple(rows)),), lines=tuple(content.log)
+    )

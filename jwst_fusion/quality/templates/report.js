@@ -1,0 +1,565 @@
+"use strict";
+// The explorer: rebuilds any slice and spectrum from mean spectrum, basis and coefficients.
+(async function () {
+  const byId = (id) => document.getElementById(id);
+  const read = (id) => JSON.parse(byId(id).textContent);
+
+  for (const button of document.querySelectorAll(".blink-button")) {
+    let timer = null;
+    const gallery = button.closest("section").querySelector(".blink");
+    button.addEventListener("click", () => {
+      if (timer === null) {
+        timer = setInterval(() => gallery.classList.toggle("blinking"), 700);
+        gallery.classList.add("blinking");
+      } else {
+        clearInterval(timer);
+        timer = null;
+        gallery.classList.remove("blinking");
+      }
+      button.setAttribute("aria-pressed", String(timer !== null));
+      button.textContent = timer === null ? "Blink" : "Stop";
+    });
+  }
+
+  function bytesOf(text) {
+    const binary = atob(text);
+    const bytes = new Uint8Array(binary.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+    return bytes;
+  }
+  const floats = (packed) => new Float32Array(bytesOf(packed.data).buffer);
+
+  async function unpack(packed) {
+    const stream = new Blob([bytesOf(packed.data)]).stream().pipeThrough(new DecompressionStream("deflate"));
+    const raw = new Uint8Array(await new Response(stream).arrayBuffer());
+    const n = raw.length / packed.planes;
+    const values = new Float32Array(n);
+    for (let i = 0; i < n; i++) {
+      let number = 0;
+      for (let p = packed.planes - 1; p >= 0; p--) number = number * 256 + raw[p * n + i];
+      if (number === 0) {
+        values[i] = NaN;
+      } else {
+        const zigzag = number - 1;
+        values[i] = (zigzag % 2 ? -(zigzag + 1) / 2 : zigzag / 2) * packed.step;
+      }
+    }
+    return values;
+  }
+
+  const data = read("report-data");
+  const plots = read("report-plots");
+  const started = performance.now();
+  await Bokeh.embed.embed_items(plots.docs, plots.items);
+  const plot = Bokeh.documents[Bokeh.documents.length - 1];
+  const model = (name) => plot.get_model_by_name(name);
+
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  function paintPlots() {
+    const style = getComputedStyle(document.documentElement);
+    const [ink, line, paper] = ["--ink", "--line", "--panel"].map((name) => style.getPropertyValue(name).trim());
+    for (const figure of plot.roots()) {
+      figure.title.text_color = ink;
+      for (const part of [...figure.below, ...figure.left, ...figure.right, ...figure.center]) {
+        if (part.type.endsWith("Axis")) {
+          for (const name of ["axis_label_text_color", "major_label_text_color", "axis_line_color",
+            "major_tick_line_color", "minor_tick_line_color"]) part[name] = ink;
+        } else if (part.type === "Grid") {
+          part.grid_line_color = line;
+        } else if (part.type === "Legend") {
+          part.label_text_color = ink;
+          part.background_fill_color = paper;
+          part.background_fill_alpha = 0.7;
+          part.border_line_color = null;
+        }
+      }
+      if (figure.outline_line_color !== null) figure.outline_line_color = line;
+    }
+    for (const glyph of plots.ink) {
+      const found = model(glyph);
+      if (found !== null) for (const name of ["line_color", "fill_color", "text_color"]) if (name in found.properties) found[name] = ink;
+    }
+  }
+  paintPlots();
+  dark.addEventListener("change", paintPlots);
+
+  if (typeof DecompressionStream === "undefined") {
+    byId("explorer-trouble").hidden = false;
+    byId("explorer-trouble").textContent = "This browser is too old for the explorer: one from 2023 or later is needed.";
+    return;
+  }
+
+  const [ny, nx] = data.shape;
+  const nWave = data.wavelength.shape[0];
+  const nCells = ny * nx;
+  const wavelength = floats(data.wavelength);
+  const mean = floats(data.mean);
+  const basis = floats(data.basis);
+  const errorSpectra = floats(data.errorSpectra);
+  const alive = bytesOf(data.alive);
+  const coefficients = await Promise.all(data.coefficients.map(unpack));
+  const errorMaps = await Promise.all(data.errorMaps.map(unpack));
+  const k = coefficients.length;
+  const bands = [];
+  for (const band of data.bands) {
+    bands.push({ ...band, image: band.image && (await unpack(band.image)), bandpass: band.bandpass && (await unpack(band.bandpass)) });
+  }
+  let spaxels = null;
+  if (data.spectra) {
+    const packed = data.spectra;
+    const [nKept, my, mx] = packed.rest.shape;
+    const rest = await unpack(packed.rest);
+    const step = floats(packed.step);
+    const own = floats(packed.coefficients);
+    for (let l = 0; l < nKept; l++) for (let i = 0; i < my * mx; i++) rest[l * my * mx + i] *= step[l];
+    spaxels = { my, mx, rest, own, averaged: packed.averaged };
+  }
+  const cellOfSpaxel = spaxels ? ny / spaxels.my : 1;
+
+  const state = {
+    channel: Number(byId("wavelength").value), mode: "channel", width: 3, band: null, quantity: "value",
+    stretch: "linear", limits: 99.5, colours: data.palettes[0].name, cell: data.cell, aperture: null, pointer: null,
+    playing: false,
+  };
+  const view = { fused: new Float32Array(nCells), nirspec: null, nircam: null, spectrum: null };
+  if (spaxels) view.nirspec = new Float32Array(spaxels.my * spaxels.mx);
+
+  // what is shown, as weights of channels
+  function weights() {
+    const l = state.channel;
+    if (state.mode === "band") {
+      const pairs = [];
+      const bandpass = bands[currentBand()].bandpass;
+      for (let i = 0; i < nWave; i++) if (bandpass[i] > 0) pairs.push([i, bandpass[i]]);
+      return pairs;
+    }
+    if (state.mode === "line") {
+      const core = [], sides = [];
+      for (let i = l - state.width; i <= l + state.width; i++) if (alive[i]) core.push(i);
+      for (let j = 0; j <= state.width; j++) {
+        for (const i of [l - 2 * state.width - 1 - j, l + 2 * state.width + 1 + j]) if (alive[i]) sides.push(i);
+      }
+      if (core.length === 0 || sides.length === 0) return [[l, NaN]];
+      return [...core.map((i) => [i, 1 / core.length]), ...sides.map((i) => [i, -1 / sides.length])];
+    }
+    return [[l, alive[l] ? 1 : NaN]];
+  }
+
+  function currentBand() {
+    if (state.band !== null) return state.band;
+    let best = 0;
+    bands.forEach((band, f) => {
+      if (Math.abs(band.pivot - wavelength[state.channel]) < Math.abs(bands[best].pivot - wavelength[state.channel])) best = f;
+    });
+    return best;
+  }
+
+  function combine(pairs) {
+    let level = 0;
+    const share = new Float64Array(k);
+    for (const [l, w] of pairs) {
+      level += w * mean[l];
+      for (let c = 0; c < k; c++) share[c] += w * basis[l * k + c];
+    }
+    return [level, share];
+  }
+
+  function fusedSlice(pairs, out) {
+    const [level, share] = combine(pairs);
+    for (let i = 0; i < nCells; i++) {
+      let value = level;
+      for (let c = 0; c < k; c++) value += share[c] * coefficients[c][i];
+      out[i] = value;
+    }
+    return out;
+  }
+
+  function errorSlice(pairs, out) {
+    const r = errorMaps.length;
+    out.fill(0);
+    for (const [l, w] of pairs) {
+      for (let i = 0; i < nCells; i++) {
+        let error = 0;
+        for (let q = 0; q < r; q++) error += errorSpectra[l * r + q] * errorMaps[q][i];
+        out[i] += w * w * error * error;
+      }
+    }
+    for (let i = 0; i < nCells; i++) out[i] = Math.sqrt(out[i]);
+    return out;
+  }
+
+  function nirspecSlice(pairs, out) {
+    const n = spaxels.my * spaxels.mx;
+    const [level, share] = combine(pairs);
+    for (let i = 0; i < n; i++) {
+      let value = level;
+      for (let c = 0; c < k; c++) value += share[c] * spaxels.own[c * n + i];
+      for (const [l, w] of pairs) value += w * spaxels.rest[Math.floor(l / spaxels.averaged) * n + i];
+      out[i] = value;
+    }
+    return out;
+  }
+
+  function cellSpectrum(i) {
+    const value = new Float64Array(nWave), error = new Float64Array(nWave), nirspec = new Float64Array(nWave);
+    const j = spaxelOf(i), n = spaxels ? spaxels.my * spaxels.mx : 0, r = errorMaps.length;
+    for (let l = 0; l < nWave; l++) {
+      let sum = alive[l] ? mean[l] : NaN, e = 0;
+      for (let c = 0; c < k; c++) sum += basis[l * k + c] * coefficients[c][i];
+      for (let q = 0; q < r; q++) e += errorSpectra[l * r + q] * errorMaps[q][i];
+      value[l] = sum;
+      error[l] = e;
+      if (spaxels) {
+        let own = mean[l] + spaxels.rest[Math.floor(l / spaxels.averaged) * n + j];
+        for (let c = 0; c < k; c++) own += basis[l * k + c] * spaxels.own[c * n + j];
+        nirspec[l] = own;
+      } else nirspec[l] = NaN;
+    }
+    return { value, error, nirspec };
+  }
+  const spaxelOf = (i) => spaxels
+    ? Math.floor(Math.floor(i / nx) / cellOfSpaxel) * spaxels.mx + Math.floor((i % nx) / cellOfSpaxel) : 0;
+
+  function apertureSpectrum(box) {
+    const total = { value: new Float64Array(nWave), error: new Float64Array(nWave), nirspec: new Float64Array(nWave) };
+    const counts = new Map();
+    let n = 0;
+    const sums = new Float64Array(k), errors = new Float64Array(errorMaps.length);
+    for (let y = box[2]; y <= box[3]; y++) {
+      for (let x = box[0]; x <= box[1]; x++) {
+        const i = y * nx + x;
+        if (!Number.isFinite(coefficients[0][i])) continue;
+        n++;
+        for (let c = 0; c < k; c++) sums[c] += coefficients[c][i];
+        for (let q = 0; q < errors.length; q++) errors[q] += errorMaps[q][i];
+        const j = spaxelOf(i);
+        counts.set(j, (counts.get(j) || 0) + 1);
+      }
+    }
+    const unit = data.pixelArea * 1e9; // MJy/sr over a cell to mJy
+    const all = spaxels ? spaxels.my * spaxels.mx : 0;
+    for (let l = 0; l < nWave; l++) {
+      let value = alive[l] ? n * mean[l] : NaN, error = 0, own = spaxels ? 0 : NaN;
+      for (let c = 0; c < k; c++) value += basis[l * k + c] * sums[c];
+      for (let q = 0; q < errors.length; q++) error += errorSpectra[l * errors.length + q] * errors[q];
+      if (spaxels) {
+        for (const [j, count] of counts) {
+          let one = mean[l] + spaxels.rest[Math.floor(l / spaxels.averaged) * all + j];
+          for (let c = 0; c < k; c++) one += basis[l * k + c] * spaxels.own[c * all + j];
+          own += count * one;
+        }
+      }
+      total.value[l] = value * unit;
+      total.error[l] = error * unit;
+      total.nirspec[l] = own * unit;
+    }
+    return { ...total, n };
+  }
+
+  // sky
+  const rad = Math.PI / 180;
+  function sky(x, y) {
+    const f = data.frame, [a, b, c, d] = f.matrix;
+    const dx = x - f.x, dy = y - f.y;
+    const xi = (a * dx + b * dy) * rad, eta = (c * dx + d * dy) * rad;
+    const dec0 = f.dec * rad;
+    const below = Math.cos(dec0) - eta * Math.sin(dec0);
+    const ra = f.ra + Math.atan2(xi, below) / rad;
+    const dec = Math.atan2(Math.sin(dec0) + eta * Math.cos(dec0), Math.hypot(xi, below)) / rad;
+    return [((ra % 360) + 360) % 360, dec];
+  }
+  function sexagesimal(value, digits) {
+    const unit = 10 ** digits;
+    let rest = Math.round(Math.abs(value) * 3600 * unit);
+    const seconds = (rest % (60 * unit)) / unit;
+    rest = Math.floor(rest / (60 * unit));
+    const pad = (number) => String(number).padStart(2, "0");
+    return `${pad(Math.floor(rest / 60))}:${pad(rest % 60)}:${seconds.toFixed(digits).padStart(digits + 3, "0")}`;
+  }
+  function place(x, y) {
+    const [ra, dec] = sky(x, y);
+    return `${sexagesimal(ra / 15, 4)} ${dec < 0 ? "-" : "+"}${sexagesimal(dec, 3)}`;
+  }
+  const short = (value) => (Number.isFinite(value) ? Number(value.toPrecision(4)).toString() : "no data");
+  const cellAt = (x, y) => {
+    const column = Math.floor(x / data.frame.cell + nx / 2), row = Math.floor(y / data.frame.cell + ny / 2);
+    return column >= 0 && column < nx && row >= 0 && row < ny ? [row, column] : null;
+  };
+  const middleOf = (row, column) => [(column + 0.5 - nx / 2) * data.frame.cell, (row + 0.5 - ny / 2) * data.frame.cell];
+
+  // colours
+  const tables = {};
+  for (const palette of data.palettes) {
+    tables[palette.name] = Uint32Array.from(palette.colours, (text) => {
+      const n = parseInt(text.slice(1), 16);
+      return (0xff000000 | ((n & 0xff) << 16) | (n & 0xff00) | (n >> 16)) >>> 0;
+    });
+  }
+  function limitsOf(values) {
+    const known = values.filter(Number.isFinite).sort();
+    if (known.length === 0) return [NaN, NaN];
+    const share = state.limits / 100;
+    const at = (q) => known[Math.min(known.length - 1, Math.max(0, Math.round(q * (known.length - 1))))];
+    const low = at(1 - share), high = at(share);
+    return high > low ? [low, high] : [low, low + (Math.abs(low) || 1) * 1e-6];
+  }
+  const stretches = {
+    linear: (t) => t,
+    sqrt: Math.sqrt,
+    asinh: (t) => Math.asinh(20 * t) / Math.asinh(20),
+    log: (t) => Math.log1p(1000 * t) / Math.log1p(1000),
+  };
+  function paint(name, values, [low, high]) {
+    const source = model(`${name}-source`);
+    const pixels = source.data.image[0];
+    const table = tables[state.colours], stretch = stretches[state.stretch], span = high - low;
+    for (let i = 0; i < values.length; i++) {
+      const t = (values[i] - low) / span;
+      pixels[i] = t === t ? table[Math.round(255 * stretch(t < 0 ? 0 : t > 1 ? 1 : t))] : 0;
+    }
+    source.change.emit();
+    byId(`${name}-low`).textContent = short(low);
+    byId(`${name}-high`).textContent = short(high);
+    const canvas = byId(`${name}-bar`), context = canvas.getContext("2d");
+    const strip = context.createImageData(256, 1), words = new Uint32Array(strip.data.buffer);
+    for (let i = 0; i < 256; i++) words[i] = table[Math.round(255 * stretch(i / 255))];
+    context.putImageData(strip, 0, 0);
+    canvas.setAttribute("aria-label", `Colours from ${short(low)} to ${short(high)}, ${state.stretch}`);
+  }
+
+  function what() {
+    const at = `${wavelength[state.channel].toFixed(4)} um`;
+    if (state.mode === "band") return `the band ${bands[currentBand()].filter}`;
+    return state.mode === "line" ? `the line at ${at} less its continuum` : at;
+  }
+
+  function drawImages() {
+    const pairs = weights();
+    fusedSlice(pairs, view.fused);
+    let shown = view.fused;
+    if (state.quantity !== "value") {
+      const error = errorSlice(pairs, new Float32Array(nCells));
+      shown = state.quantity === "error" ? error : error.map((e, i) => view.fused[i] / e);
+    }
+    for (let i = 0; i < nCells; i++) if (!Number.isFinite(coefficients[0][i])) shown[i] = NaN;
+    view.shown = shown;
+    const limits = limitsOf(shown);
+    paint("fused", shown, limits);
+    const unit = state.quantity === "ratio" ? "" : " MJy/sr";
+    byId("fused").setAttribute("aria-label", `Fused cube, ${state.quantity} at ${what()}, colours from ${short(limits[0])} to ${short(limits[1])}${unit}`);
+    const common = state.quantity === "value" ? limits : null;
+    if (spaxels) {
+      nirspecSlice(pairs, view.nirspec);
+      paint("nirspec", view.nirspec, common || limitsOf(view.nirspec));
+      byId("nirspec").setAttribute("aria-label", `NIRSpec cube at ${what()}`);
+    }
+    if (bands.length && bands[0].image) {
+      const band = bands[currentBand()];
+      view.nircam = band.image;
+      paint("nircam", band.image, state.mode === "band" && common ? common : limitsOf(band.image));
+      byId("nircam-name").textContent = band.filter;
+      byId("nircam").setAttribute("aria-label", `NIRCam image in ${band.filter}`);
+    }
+    byId("wavelength-text").textContent = `${wavelength[state.channel].toFixed(4)} um`;
+    byId("wavelength").value = state.channel;
+    byId("wavelength").setAttribute("aria-valuetext", `${wavelength[state.channel].toFixed(4)} micrometre`);
+    const span = model("spectrum-now");
+    if (span !== null) span.location = wavelength[state.channel];
+    tell();
+  }
+
+  function drawSpectrum() {
+    const source = model("spectrum-source");
+    const spectrum = state.aperture ? apertureSpectrum(state.aperture) : cellSpectrum(state.cell[0] * nx + state.cell[1]);
+    view.spectrum = spectrum;
+    const low = new Float64Array(nWave), high = new Float64Array(nWave);
+    for (let l = 0; l < nWave; l++) {
+      low[l] = spectrum.value[l] - spectrum.error[l];
+      high[l] = spectrum.value[l] + spectrum.error[l];
+    }
+    source.data = { wavelength: Float64Array.from(wavelength), value: spectrum.value, low, high, nirspec: spectrum.nirspec };
+    const [row, column] = state.cell;
+    const name = state.aperture
+      ? `Sum over ${spectrum.n} cells, x ${state.aperture[0]} to ${state.aperture[1]}, y ${state.aperture[2]} to ${state.aperture[3]}`
+      : `Cell x ${column}, y ${row}`;
+    byId("spectrum-title").textContent = `Spectrum: ${name}`;
+    byId("spectrum").setAttribute("aria-label", `Spectrum of the fused cube with its error, and of NIRSpec. ${name}`);
+    byId("spectrum-note").textContent = state.aperture
+      ? "In mJy. Errors of the cells are added up, not in quadrature: neighbours share them. NIRSpec: the same cells' spaxels."
+      : "In MJy/sr. Band: one standard error. NIRSpec: the spaxel that holds the cell, at its own resolution.";
+    const axis = model("spectrum-axis");
+    axis.axis_label = state.aperture ? "flux density [mJy]" : "brightness [MJy/sr]";
+    model("marker-source").data = { x: [middleOf(row, column)[0]], y: [middleOf(row, column)[1]] };
+    const box = state.aperture;
+    const corner = box && [...middleOf(box[2], box[0]), ...middleOf(box[3], box[1])];
+    const half = data.frame.cell / 2;
+    model("aperture-source").data = box
+      ? { left: [corner[0] - half], right: [corner[2] + half], bottom: [corner[1] - half], top: [corner[3] + half] }
+      : { left: [], right: [], bottom: [], top: [] };
+    byId("at-chosen").textContent = place(column, row);
+    tell();
+  }
+
+  function tell() {
+    const tellOne = (id, cell) => {
+      if (!cell) return;
+      const i = cell[0] * nx + cell[1];
+      const parts = [`fused ${short(view.shown ? view.shown[i] : NaN)}`];
+      if (spaxels) parts.push(`NIRSpec ${short(view.nirspec[spaxelOf(i)])}`);
+      if (view.nircam) parts.push(`NIRCam ${short(view.nircam[i])}`);
+      byId(id).textContent = parts.join(", ");
+    };
+    tellOne("value-chosen", state.cell);
+    tellOne("value-pointer", state.pointer);
+  }
+
+  function setChannel(channel) {
+    state.channel = Math.min(nWave - 1, Math.max(0, channel));
+    drawImages();
+  }
+  function setCell(row, column) {
+    state.cell = [Math.min(ny - 1, Math.max(0, row)), Math.min(nx - 1, Math.max(0, column))];
+    state.aperture = null;
+    drawSpectrum();
+  }
+  function nearest(value) {
+    let best = 0;
+    for (let l = 1; l < nWave; l++) if (Math.abs(wavelength[l] - value) < Math.abs(wavelength[best] - value)) best = l;
+    return best;
+  }
+  function toLine(direction) {
+    const now = wavelength[state.channel], half = (wavelength[nWave - 1] - wavelength[0]) / nWave / 2;
+    const ahead = data.lines.filter((value) => direction * (value - now) > 1.5 * half);
+    if (ahead.length) setChannel(nearest(direction > 0 ? ahead[0] : ahead[ahead.length - 1]));
+  }
+
+  let timer = null;
+  function play(on) {
+    clearInterval(timer);
+    state.playing = on;
+    byId("play").setAttribute("aria-pressed", String(on));
+    byId("play").textContent = on ? "Stop" : "Play";
+    if (on) timer = setInterval(() => setChannel((state.channel + Math.max(1, Math.round(nWave / 400))) % nWave), 100);
+  }
+
+  // controls
+  byId("wavelength").addEventListener("input", (event) => setChannel(Number(event.target.value)));
+  byId("play").addEventListener("click", () => play(!state.playing));
+  byId("line").addEventListener("change", (event) => {
+    if (event.target.value !== "") setChannel(nearest(data.lines[Number(event.target.value)]));
+  });
+  const select = (id, name, convert) => byId(id) && byId(id).addEventListener("change", (event) => {
+    state[name] = convert(event.target.value);
+    drawImages();
+  });
+  select("mode", "mode", String);
+  select("width", "width", (text) => Math.min(50, Math.max(1, Math.round(Number(text)) || 1)));
+  select("band", "band", (text) => (text === "" ? null : Number(text)));
+  select("quantity", "quantity", String);
+  select("stretch", "stretch", String);
+  select("limits", "limits", Number);
+  select("colours", "colours", String);
+
+  // figures
+  const panels = ["fused", "nirspec", "nircam"].filter((name) => model(name) !== null);
+  let waiting = false;
+  for (const name of panels) {
+    const figure = model(name);
+    figure.on_event("tap", (event) => {
+      const cell = cellAt(event.x, event.y);
+      if (cell) setCell(...cell);
+    });
+    figure.on_event("mousemove", (event) => {
+      state.pointer = cellAt(event.x, event.y);
+      if (waiting || !state.pointer) return;
+      waiting = true;
+      requestAnimationFrame(() => {
+        waiting = false;
+        if (!state.pointer) return;
+        byId("at-pointer").textContent = place(state.pointer[1], state.pointer[0]);
+        tell();
+        if (!state.aperture) {
+          const hover = cellSpectrum(state.pointer[0] * nx + state.pointer[1]);
+          model("hover-source").data = { wavelength: Float64Array.from(wavelength), value: hover.value };
+        }
+      });
+    });
+    figure.on_event("mouseleave", () => {
+      state.pointer = null;
+      byId("at-pointer").textContent = byId("value-pointer").textContent = "-";
+      model("hover-source").data = { wavelength: [], value: [] };
+    });
+    figure.on_event("selectiongeometry", (event) => {
+      const { type, x0, x1, y0, y1 } = event.geometry;
+      if (!event.final || type !== "rect") return;
+      const inside = (value, n) => Math.min(n - 1, Math.max(0, Math.floor(value / data.frame.cell + n / 2)));
+      state.aperture = [inside(Math.min(x0, x1), nx), inside(Math.max(x0, x1), nx), inside(Math.min(y0, y1), ny), inside(Math.max(y0, y1), ny)];
+      state.cell = [Math.round((state.aperture[2] + state.aperture[3]) / 2), Math.round((state.aperture[0] + state.aperture[1]) / 2)];
+      model("hover-source").data = { wavelength: [], value: [] };
+      drawSpectrum();
+    });
+    byId(`panel-${name}`).addEventListener("keydown", keys);
+  }
+  model("spectrum").on_event("tap", (event) => setChannel(nearest(event.x)));
+
+  function keys(event) {
+    const [row, column] = state.cell;
+    const actions = {
+      ArrowLeft: () => setCell(row, column - 1), ArrowRight: () => setCell(row, column + 1),
+      ArrowUp: () => setCell(row + 1, column), ArrowDown: () => setCell(row - 1, column),
+      "+": () => setChannel(state.channel + 1), "=": () => setChannel(state.channel + 1),
+      "-": () => setChannel(state.channel - 1),
+      PageUp: () => setChannel(state.channel + 10), PageDown: () => setChannel(state.channel - 10),
+      n: () => toLine(1), p: () => toLine(-1), " ": () => play(!state.playing),
+      Escape: () => setCell(row, column),
+    };
+    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in actions)) return;
+    event.preventDefault();
+    actions[event.key]();
+  }
+
+  // files
+  function save(name, blob) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+  function spectrumTable() {
+    const { value, error, nirspec } = view.spectrum;
+    const unit = state.aperture ? "mJy" : "MJy/sr";
+    const rows = [`# ${data.name.replace(/[\r\n]/g, " ")}`, `# ${byId("spectrum-title").textContent}; centre ${place(state.cell[1], state.cell[0])}; ${unit}`, "wavelength_um,fused,fused_error,nirspec"];
+    const text = (number) => (Number.isFinite(number) ? number.toPrecision(7) : "nan");
+    for (let l = 0; l < nWave; l++) rows.push([wavelength[l].toFixed(6), text(value[l]), text(error[l]), text(nirspec[l])].join(","));
+    return rows.join("\n") + "\n";
+  }
+  function picture() {
+    const canvases = [...panels, "spectrum"].map((name) => Bokeh.index.get_one(model(name)).export("png").canvas);
+    const top = canvases.slice(0, -1), bottom = canvases[canvases.length - 1];
+    const width = Math.max(top.reduce((sum, c) => sum + c.width, 0), bottom.width);
+    const head = 28, height = Math.max(...top.map((c) => c.height));
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [width, head + height + bottom.height];
+    const context = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
+    context.fillStyle = style.getPropertyValue("--paper");
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.fillStyle = style.getPropertyValue("--ink");
+    context.font = "16px sans-serif";
+    context.fillText(`${data.name}, ${what()}`, 8, 20);
+    let x = 0;
+    for (const each of top) {
+      context.drawImage(each, x, head);
+      x += each.width;
+    }
+    context.drawImage(bottom, 0, head + height);
+    return canvas;
+  }
+  const stem = data.name.replace(/\.[^.]*$/, "").replace(/[^\w.-]+/g, "_");
+  byId("export-csv").addEventListener("click", () => save(`${stem}_spectrum.csv`, new Blob([spectrumTable()], { type: "text/csv" })));
+  byId("export-png").addEventListener("click", () => picture().toBlob((blob) => save(`${stem}_view.png`, blob)));
+
+  drawImages();
+  drawSpectrum();
+  window.fusionReport = { state, view, setChannel, setCell, spectrumTable, picture, sky, model, loading: performance.now() - started };
+})();
