@@ -7,7 +7,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["atomic_file"]
+__all__ = ["atomic_file", "write_atomic"]
 
 #: Where a process finds its open files by their numbers.
 _PROCESS_FILES = "/proc/self/fd"
@@ -59,6 +59,26 @@ def atomic_file(path, *, overwrite=True):
             raise _named(error, output) from error
         raise
     _flush_folder(output.parent)
+
+
+def write_atomic(path, data):
+    """
+    Write a file of bytes, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Path of the file, which is replaced if it is there.
+    data : bytes
+        Its content.
+
+    Raises
+    ------
+    OSError
+        As `atomic_file`.
+    """
+    with atomic_file(path) as file:
+        file.write(data)
 
 
 def _create(temporary):

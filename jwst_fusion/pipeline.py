@@ -6,13 +6,14 @@ from jwst_fusion.steps.base import BasePipeline
 from jwst_fusion.steps.coregister_step import CoregisterStep
 from jwst_fusion.steps.cross_calib_step import CrossCalibStep
 from jwst_fusion.steps.fusion_step import FusionStep
+from jwst_fusion.steps.reporting import ReportMixin
 
 __all__ = ["Fusion4Pipeline"]
 
 log = logging.getLogger(__name__)
 
 
-class Fusion4Pipeline(BasePipeline):
+class Fusion4Pipeline(ReportMixin, BasePipeline):
     """
     Fuse NIRCam images and a NIRSpec IFU cube of one field: a stage 4 of the pipeline.
 
@@ -55,3 +56,14 @@ class Fusion4Pipeline(BasePipeline):
             self.suffix = ran[-1].output_suffix
         log.info("Ending calwebb_fusion4")
         return fused
+
+    def report_options(self):
+        """
+        Tell what is to be written beside the product: what the fusion step says.
+
+        Returns
+        -------
+        save_report, save_figures : bool
+            Whether to write the page, and the figures.
+        """
+        return self.fusion.report_options()

@@ -26,7 +26,7 @@ ALLOWED = {
     "simulation": NUMERICS | {"optics", "datamodels"} | GROUND,
     "datamodels": {"exceptions", "atomic"},
     "adapters": NUMERICS | {"optics", "datamodels"} | GROUND,
-    "steps": NUMERICS | {"optics", "datamodels", "adapters"} | GROUND,
+    "steps": NUMERICS | {"optics", "datamodels", "adapters", "atomic"} | GROUND,
     "pipeline": {"steps", "datamodels", "exceptions"},
     "archive": NUMERICS | {"optics", "datamodels", "adapters"} | GROUND,
     "integration": set(),

@@ -44,7 +44,7 @@ def store_diagnosis(model, diagnosis):
     }
 
 
-def report_content(model):
+def report_content(model, *, name=None):
     """
     Take a report's content out of a product.
 
@@ -52,6 +52,8 @@ def report_content(model):
     ----------
     model : FusedCubeModel
         The product. What it does not hold is left out.
+    name : str, optional
+        Its file's name, if not the one that it was read from.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def report_content(model):
     error_spectra, error_maps = factor_errors(model.err, inside, alive)
     fusion = model.meta.fusion.instance
     return ReportContent(
-        name=str(model.meta.filename or "fused cube"),
+        name=str(name or model.meta.filename or "fused cube"),
         target=str(model.meta.target.catalog_name or model.meta.target.proposer_name or ""),
         wavelength=wavelength,
         mean_spectrum=np.array(model.components["mean_spectrum"], dtype=np.float64),

@@ -36,8 +36,9 @@ class Curve:
 
 def _empty(key, x_label, y_label, **options):
     """Figure without content."""
+    options.setdefault("height", 260)
     plot = figure(
-        name=key, sizing_mode="stretch_width", height=260, x_axis_label=x_label, y_axis_label=y_label,
+        name=key, sizing_mode="stretch_width", x_axis_label=x_label, y_axis_label=y_label,
         tools="pan,box_zoom,reset,save", toolbar_location="above", background_fill_alpha=0,
         border_fill_alpha=0, outline_line_color=None, **options,
     )  # fmt: skip
@@ -56,7 +57,7 @@ def curve(key, caption, x, lines, *, x_label, y_label, level=None, alt=None, **o
     x : ndarray, shape (n,)
         Abscissa.
     lines : dict of ndarray, shape (n,)
-        Ordinates by name.
+        Ordinates by name; None is left out.
     x_label, y_label : str
         Axes.
     level : float, optional
@@ -73,6 +74,7 @@ def curve(key, caption, x, lines, *, x_label, y_label, level=None, alt=None, **o
     """
     plot = _empty(key, x_label, y_label, **options)
     said = []
+    lines = {name: y for name, y in lines.items() if y is not None}
     for (name, y), colour in zip(lines.items(), COLOURS * (1 + len(lines) // len(COLOURS)), strict=False):
         y = np.asarray(y, dtype=np.float64)
         plot.line(x, y, color=colour, line_width=1.5, legend_label=name)
@@ -118,7 +120,9 @@ def scree(eigenvalues, k):
     plot.add_layout(Span(location=k + 0.5, dimension="height", line_color="#8b949e", line_dash="dashed"))
     _tidy_legend(plot)
     alt = f"Scree plot: {k} components are used; variances " + ", ".join(f"{v:.3g}" for v in values)
-    return Curve("scree", plot, alt, f"Variance of the whitened cube along its axes; {k} components are used.")
+    return Curve(
+        "scree", plot, alt, f"Variance of the whitened cube along its axes; {k} components are used."
+    )
 
 
 def tuning(x, y, chosen, x_label, y_label):
@@ -162,7 +166,7 @@ def footprints(outlines):
     Curve
         The figure.
     """
-    plot = _empty("footprints", "east [arcsec]", "north [arcsec]", match_aspect=True)
+    plot = _empty("footprints", "east [arcsec]", "north [arcsec]", match_aspect=True, aspect_ratio=1.2)
     plot.x_range.flipped = True
     for (name, corners), colour in zip(outlines.items(), COLOURS * 4, strict=False):
         closed = np.concatenate([corners, corners[:1]])

@@ -1,6 +1,6 @@
 """What a fusion tells about itself beyond the fused cube: the arrays that a report needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -255,7 +255,9 @@ def quantise_spectra(departure, basis, noise, *, max_voxels=MAX_VOXELS):
     averaged = int(np.ceil(departure.size / max_voxels))
     step = weight_average(np.where(weight > 0, noise, 0.0), averaged) / (STEPS * np.sqrt(averaged))
     rest = weight_average(rest, averaged)
-    steps = np.divide(rest, step[:, np.newaxis], out=np.full(rest.shape, np.nan), where=step[:, np.newaxis] > 0)
+    steps = np.divide(
+        rest, step[:, np.newaxis], out=np.full(rest.shape, np.nan), where=step[:, np.newaxis] > 0
+    )
     whole = np.clip(np.round(steps), UNKNOWN + 1, -UNKNOWN - 1)
     spectra = np.where(np.isfinite(whole), whole, UNKNOWN).astype(np.int16)
     return spectra.reshape(-1, my, mx), step.astype(np.float32), coefficients.reshape(-1, my, mx), averaged
@@ -313,8 +315,6 @@ def restore_spectra(diagnosis, mean_spectrum, basis):
 
 def _optics(observation):
     """Widths and encircled energy of the optical model of both instruments."""
-    from dataclasses import replace
-
     grid = observation.grid
     d = grid.decimation_factor
     n = PSF_CELLS // d * d
@@ -328,9 +328,7 @@ def _optics(observation):
         return np.fft.fftshift(np.fft.irfft2(otf, s=(n, n)))
 
     middle = at[PSF_SAMPLES // 2]
-    nearest = np.argmin(
-        [abs(band.pivot_wavelength - wavelength[middle]) for band in observation.bands]
-    )
+    nearest = np.argmin([abs(band.pivot_wavelength - wavelength[middle]) for band in observation.bands])
     nircam = transfer.nircam[int(nearest)]
     return {
         "psf_wavelength": wavelength[at],

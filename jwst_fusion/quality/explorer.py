@@ -95,7 +95,7 @@ def explorer_data(content):
         "basis": pack_floats(content.basis),
         "alive": base64.b64encode(content.alive.astype(np.uint8).tobytes()).decode("ascii"),
         "coefficients": [
-            pack(image, _typical(errors) / STEPS if np.isfinite(_typical(errors)) else np.nanstd(image) / 4096)
+            pack(image, _step(image, _typical(errors)))
             for image, errors in zip(content.coefficients, content.coefficient_errors, strict=True)
         ],
         "errorSpectra": pack_floats(content.error_spectra),
@@ -121,6 +121,11 @@ def _typical(values):
     return float(np.median(known)) if known.size else float("nan")
 
 
+def _step(image, noise):
+    """Step in which an image is kept: a sixteenth of its noise, or little of its contrast."""
+    return noise / STEPS if np.isfinite(noise) else np.nanstd(image) / 4096
+
+
 def _bands(content):
     """Images and bandpasses of the bands."""
     diagnosis = content.diagnosis
@@ -129,8 +134,7 @@ def _bands(content):
         band = {"filter": row.filter, "pivot": row.pivot if np.isfinite(row.pivot) else 0.0}
         if diagnosis.images is not None and diagnosis.predicted is not None:
             image = diagnosis.images[f]
-            noise = _typical(np.abs(image - diagnosis.predicted[f]))
-            band["image"] = pack(image, noise / STEPS if np.isfinite(noise) else np.nanstd(image) / 4096)
+            band["image"] = pack(image, _step(image, _typical(np.abs(image - diagnosis.predicted[f]))))
         if diagnosis.bandpasses is not None:
             bandpass = diagnosis.bandpasses[f]
             band["bandpass"] = pack(bandpass, bandpass.max() * 1e-5)
@@ -193,7 +197,14 @@ def explorer_figures(content):
         plot.scatter("x", "y", source=marker, marker="cross", size=22, line_width=4, line_color="black")
         plot.scatter("x", "y", source=marker, marker="cross", size=20, line_width=2, line_color="#39d5ff")
         plot.quad(
-            "left", "right", "top", "bottom", source=aperture, fill_alpha=0, line_color="#39d5ff", line_width=2
+            "left",
+            "right",
+            "top",
+            "bottom",
+            source=aperture,
+            fill_alpha=0,
+            line_color="#39d5ff",
+            line_width=2,
         )
         select, wheel = BoxSelectTool(description="Drag an aperture"), WheelZoomTool()
         plot.add_tools(select, PanTool(), wheel, ResetTool(), SaveTool(filename=name))
@@ -210,14 +221,16 @@ def _transparent():
 
 def _compass(plot, frame, extent):
     """Arrows to the north and to the east in a corner."""
-    matrix = np.reshape(frame.matrix, (2, 2))
-    directions = np.linalg.inv(matrix) @ np.eye(2)  # cells for a step to the east and to the north
-    length, corner = 0.09 * extent, np.array([-0.36, -0.36]) * extent
-    for direction, letter in zip(directions.T, "EN", strict=True):
-        tip = corner + length * direction / np.linalg.norm(direction)
+    directions = np.linalg.inv(
+        np.reshape(frame.matrix, (2, 2))
+    )  # cells for a step to the east and to the north
+    steps = 0.09 * extent * directions.T / np.linalg.norm(directions, axis=0)[:, np.newaxis]
+    corner = np.array([-0.4, -0.4]) * extent - steps.sum(axis=0) / 2
+    for step, letter in zip(steps, "EN", strict=True):
+        tip = corner + step
         for colour, width in (("black", 4), ("white", 1.5)):
             plot.segment(*corner[:, np.newaxis], *tip[:, np.newaxis], line_color=colour, line_width=width)
-        at = corner + 1.4 * (tip - corner)
+        at = corner + 1.4 * step
         plot.text(
             [at[0]], [at[1]], [letter], text_color="white", text_outline_color="black",
             text_align="center", text_baseline="middle", text_font_size="13px", text_font_style="bold",
@@ -245,7 +258,9 @@ def _spectrum_figure(content):
     plot.line(
         "wavelength", "value", source=hover, color="#8b949e", line_width=1, legend_label="under the pointer"
     )
-    plot.line("wavelength", "value", source=source, color=FUSED, line_width=1.5, legend_label="fused, 1 sigma")
+    plot.line(
+        "wavelength", "value", source=source, color=FUSED, line_width=1.5, legend_label="fused, 1 sigma"
+    )
     now = Span(location=0, dimension="height", line_color="#39a0ff", line_dash="dashed", name="spectrum-now")
     plot.add_layout(now)
     plot.legend.location, plot.legend.orientation = "top_right", "horizontal"

@@ -72,7 +72,9 @@ def brightness_png(values, limits=None):
     if limits is None:
         limits = tuple(np.percentile(known, (0.5, 99.5)).tolist()) if known.size else (0.0, 1.0)
     low, high = limits
-    span = high - low if high > low else 1.0
+    if not high > low:
+        return png(np.where(np.isfinite(values), 0.5, np.nan), 0.0, 1.0, INFERNO), (low, high)
+    span = high - low
     return png(np.sqrt(np.clip((values - low) / span, 0, 1)), 0.0, 1.0, INFERNO), (low, high)
 
 

@@ -4,6 +4,7 @@ import json
 from importlib.resources import files
 
 import bokeh
+from bokeh.core.json_encoder import serialize_json
 from bokeh.document import Document
 from bokeh.resources import Resources
 from jinja2 import Environment
@@ -79,7 +80,8 @@ def _packaged(name):
 
 def _bokeh_script():
     """BokehJS without widgets, tables, WebGL and MathJax, which the page does not use."""
-    return "\n".join(Resources(mode="inline", components=["bokeh"], minified=True).js_raw)
+    resources = Resources(mode="inline", components=["bokeh"], minified=True, log_level="error")
+    return "\n".join(resources.js_raw)
 
 
 def _script(text):
@@ -100,11 +102,4 @@ def _plots(figures):
         document.add_root(plot)
     roots = {plot.id: key for key, plot in figures.items()}
     item = {"docid": "report", "roots": roots, "root_ids": list(roots)}
-    return {"docs": {"report": json.loads(_serialise(document))}, "items": [item], "ink": []}
-
-
-def _serialise(document):
-    """JSON of a document; numbers that are not finite and arrays in Bokeh's way."""
-    from bokeh.core.json_encoder import serialize_json
-
-    return serialize_json(document.to_json(deferred=False))
+    return {"docs": {"report": json.loads(serialize_json(document.to_json(deferred=False)))}, "items": [item]}

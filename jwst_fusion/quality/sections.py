@@ -8,12 +8,12 @@ from scipy.spatial import ConvexHull, QhullError
 
 from .curves import curve, footprints, scree, tuning
 from .diagnosis import restore_spectra
-from .raster import brightness_png, png, sigma_png
+from .raster import INFERNO, brightness_png, png, sigma_png
 
 __all__ = ["Picture", "Section", "Table", "quality_sections"]
 
 #: Flux scales that differ from one by more than this deserve a look (paper, Table B.1: F182M 1.14).
-USUAL_SCALE = 0.15
+USUAL_SCALE = 0.2
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,17 @@ def _number(value, digits=4):
     return f"{value:.{digits}g}" if np.isfinite(value) else "not known"
 
 
+def _words(value):
+    """Words of a setting."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_words(each) for each in value)
+    return str(value)
+
+
 def _preflight(content):
     """Table of the checks before the run."""
     rows = [row for row in content.preflight if isinstance(row, dict)]
@@ -135,7 +146,9 @@ def _outline(mask, frame):
     rows, columns = np.nonzero(mask)
     if rows.size == 0:
         return None
-    corners = np.concatenate([np.stack([columns + a, rows + b], axis=1) for a in (-0.5, 0.5) for b in (-0.5, 0.5)])
+    corners = np.concatenate(
+        [np.stack([columns + a, rows + b], axis=1) for a in (-0.5, 0.5) for b in (-0.5, 0.5)]
+    )
     try:
         hull = corners[ConvexHull(corners).vertices]
     except QhullError:
@@ -145,7 +158,7 @@ def _outline(mask, frame):
 
 
 def _footprints(content):
-    """What the instruments cover."""
+    """Outlines of what the instruments cover."""
     outlines = {"NIRSpec": _outline(content.inside, content.frame)}
     diagnosis = content.diagnosis
     if diagnosis.images is not None:
@@ -173,7 +186,8 @@ def _registration(content):
     for row, left in zip(content.bands, np.asarray(shifts, dtype=float), strict=False):
         rows.append((
             row.filter,
-            f"{1e3 * row.offset_east:+.1f}", f"{1e3 * row.offset_north:+.1f}", _number(1e3 * row.offset_err, 3),
+            f"{1e3 * row.offset_east:+.1f}", f"{1e3 * row.offset_north:+.1f}",
+            _number(1e3 * row.offset_err, 3),
             f"{1e3 * left[0]:+.1f}", f"{1e3 * left[1]:+.1f}", _number(1e3 * left[2], 3), _number(left[3], 4),
         ))  # fmt: skip
     head = (
@@ -191,7 +205,7 @@ def _registration(content):
 
 
 def _registration_images(content):
-    """A picture before and one after registration for each band."""
+    """Pictures before and after registration for each band."""
     diagnosis = content.diagnosis
     if diagnosis.matched is None or diagnosis.spectra is None or diagnosis.bandpasses is None:
         return ()
@@ -305,7 +319,9 @@ def _subspace(content):
         caption = f"map {i + 1}, scatter over error {_number(ratio, 3)}"
         images.append(Picture(source, f"Map of the coefficients of component {i + 1}", caption))
     kept = content.settings.get("info_kept")
-    text = f"{k} components" + (f" keep {100 * kept:.2f} % of the cube's signal." if kept is not None else ".")
+    text = f"{k} components" + (
+        f" keep {100 * kept:.2f} % of the cube's signal." if kept is not None else "."
+    )
     return Section("subspace", "Components", text, curves=tuple(curves), images=tuple(images))
 
 
@@ -314,9 +330,20 @@ def _tuning(content):
     kept = content.diagnosis
     curves = ()
     if kept.tuning_weight is not None and kept.tuning_merit is not None and kept.tuning_chosen is not None:
-        curves = (tuning(kept.tuning_weight, kept.tuning_merit, kept.tuning_chosen, "weight", "figure of merit"),)
-    names = ("tuning", "gamma", "gamma_nircam", "mu", "mu_components", "regularization", "iterations", "converged")
-    rows = tuple((name, str(content.settings[name])) for name in names if name in content.settings)
+        curves = (
+            tuning(kept.tuning_weight, kept.tuning_merit, kept.tuning_chosen, "weight", "figure of merit"),
+        )
+    names = (
+        "tuning",
+        "gamma",
+        "gamma_nircam",
+        "mu",
+        "mu_components",
+        "regularization",
+        "iterations",
+        "converged",
+    )
+    rows = tuple((name, _words(content.settings[name])) for name in names if name in content.settings)
     return Section(
         "tuning-section", "Weights", "How much each instrument and the smoothness of the maps count.",
         curves=curves, tables=(Table(("setting", "value"), rows),) if rows else (),
@@ -335,22 +362,30 @@ def _residuals(content):
             images.append(Picture(sigma_png(residual), alt, f"{row.filter}, rms {_number(rms, 3)} sigma"))
     if diagnosis.cube_mean is not None and diagnosis.cube_rms is not None:
         alt = "Mean over the wavelengths of the cube's residuals, in standard errors of a voxel"
-        images.append(Picture(sigma_png(diagnosis.cube_mean, 1.0), alt, "cube, mean over wavelengths, -1 to +1 sigma"))
-        source = png(diagnosis.cube_rms, 0.0, 3.0, _inferno())
-        alt = f"Root mean square of the cube's residuals, median {_number(np.nanmedian(diagnosis.cube_rms), 3)}"
+        images.append(
+            Picture(sigma_png(diagnosis.cube_mean, 1.0), alt, "cube, mean over wavelengths, -1 to +1 sigma")
+        )
+        source = png(diagnosis.cube_rms, 0.0, 3.0, INFERNO)
+        alt = (
+            f"Root mean square of the cube's residuals, median {_number(np.nanmedian(diagnosis.cube_rms), 3)}"
+        )
         images.append(Picture(source, alt, "cube, rms over wavelengths, 0 to 3 sigma (noise alone: 1)"))
     if diagnosis.residual_mean is not None and diagnosis.residual_rms is not None:
         curves.append(curve(
-            "residual-spectrum", "Residuals of the cube over the noise, over all spaxels; noise alone: 0 and 1.",
+            "residual-spectrum", "Residuals of the cube over the noise; noise alone: 0 and 1.",
             content.wavelength, {"mean": diagnosis.residual_mean, "rms": diagnosis.residual_rms},
             x_label="wavelength [um]", y_label="residual [sigma]", level=1.0,
         ))  # fmt: skip
     error = content.spectral.get("relative_error")
-    means = {name: content.spectral[f"{name}_mean"] for name in ("cube", "fused") if f"{name}_mean" in content.spectral}
+    means = {
+        name: content.spectral[f"{name}_mean"]
+        for name in ("cube", "fused")
+        if f"{name}_mean" in content.spectral
+    }
     if means:
         curves.append(curve(
-            "mean-spectra", "Mean spectra of the NIRSpec cube and of the fused cube.", content.wavelength, means,
-            x_label="wavelength [um]", y_label="brightness [MJy/sr]",
+            "mean-spectra", "Mean spectra of the NIRSpec cube and of the fused cube.",
+            content.wavelength, means, x_label="wavelength [um]", y_label="brightness [MJy/sr]",
         ))  # fmt: skip
     if error is not None and np.isfinite(error).any():
         curves.append(curve(
@@ -359,24 +394,18 @@ def _residuals(content):
             level=0.0,
         ))  # fmt: skip
     return Section(
-        "residuals", "Residuals", "Data less fused cube as the instrument would see it, over the stated noise "
+        "residuals", "Residuals", "Data less fused cube as the instrument would see it, over the noise "
         "(images: blue -5 to red +5 sigma). Structure here is what the fusion could not explain.",
         images=tuple(images), curves=tuple(curves),
     )  # fmt: skip
-
-
-def _inferno():
-    """Colours of a positive quantity."""
-    from .raster import INFERNO
-
-    return INFERNO
 
 
 def _bands(content):
     """Agreement with the images."""
     rows = tuple(
         (
-            row.filter, "held out" if row.held_out else "used", f"{row.psnr:.2f}" if np.isfinite(row.psnr) else "",
+            row.filter, "held out" if row.held_out else "used",
+            f"{row.psnr:.2f}" if np.isfinite(row.psnr) else "",
             f"{row.ssim:.4f}" if np.isfinite(row.ssim) else "", _number(row.chi2, 3),
         )
         for row in content.bands
@@ -388,13 +417,12 @@ def _bands(content):
             image = np.where(content.inside, image, np.nan)
             source, limits = brightness_png(image)
             fused, _ = brightness_png(np.where(content.inside, predicted, np.nan), limits)
-            images.append(Picture(
-                source, f"NIRCam image in {row.filter}", f"{row.filter}: NIRCam, blinks with the fused cube", fused,
-                f"Fused cube through {row.filter}",
-            ))  # fmt: skip
+            words = f"{row.filter}: NIRCam, blinks with the fused cube"
+            texts = f"NIRCam image in {row.filter}", words, fused, f"Fused cube through {row.filter}"
+            images.append(Picture(source, *texts))
     return Section(
         "bands", "Agreement with NIRCam", "The fused cube seen through each band against the image (paper, "
-        "Appendix E): peak signal-to-noise ratio, structural similarity, mean squared residual over variance.",
+        "Appendix E): peak signal-to-noise ratio, structural similarity, squared residual over variance.",
         tables=(Table(("band", "in the fit", "PSNR (dB)", "SSIM", "chi-squared"), rows),) if rows else (),
         images=tuple(images),
     )  # fmt: skip
@@ -431,7 +459,11 @@ def _errors(content):
         signal, span = brightness_png(ratio)
         images = (
             Picture(source, alt, f"error, {limits[0]:.3g} to {limits[1]:.3g} MJy/sr"),
-            Picture(signal, "Mean brightness over its typical error", f"signal to noise, {span[0]:.3g} to {span[1]:.3g}"),
+            Picture(
+                signal,
+                "Mean brightness over its typical error",
+                f"signal to noise, {span[0]:.3g} to {span[1]:.3g}",
+            ),
         )
         level = np.nanmedian(content.error_maps[:, content.inside], axis=1)
         spectrum = np.where(content.alive, content.error_spectra @ level, np.nan)
@@ -445,10 +477,10 @@ def _errors(content):
 
 
 def _provenance(content):
-    """Inputs, settings, versions and log."""
+    """Give inputs, settings, versions and log."""
     rows = (
         ("Product", content.name), ("Target", content.target), *content.provenance,
-        *((name, str(value)) for name, value in sorted(content.settings.items())),
+        *((name, _words(value)) for name, value in sorted(content.settings.items())),
     )  # fmt: skip
     return Section(
         "provenance", "Provenance", tables=(Table(("", ""), tuple(rows)),), lines=tuple(content.log)

@@ -140,7 +140,9 @@ def judge(measures):
         value = getattr(measures, entry.name)
         if entry.name == "converged":
             if value is not None:
-                text = "The solver converged." if value else "The solver did not converge: raise max_iterations."
+                text = (
+                    "The solver converged." if value else "The solver did not converge: raise max_iterations."
+                )
                 reasons.append(Reason(GREEN if value else AMBER, text))
         elif entry.name == "registered":
             if value is False:

@@ -8,13 +8,14 @@ from jwst_fusion.quality.diagnosis import diagnose
 from jwst_fusion.quality.metrics import band_scores
 
 from .base import BaseStep
+from .reporting import ReportMixin, tell_failure
 
 __all__ = ["FusionStep"]
 
 log = logging.getLogger(__name__)
 
 
-class FusionStep(BaseStep):
+class FusionStep(ReportMixin, BaseStep):
     """
     Fuse a cross-calibrated NIRSpec cube with NIRCam images (paper, Appendix C).
 
@@ -33,6 +34,8 @@ class FusionStep(BaseStep):
         reweightings = integer(min=0, default=2)  # Updates of the weights from the residuals
         rtol = float(min=0.0, default=1e-4)  # Tolerance of the preconditioned residual
         max_iterations = integer(min=1, default=200)  # Largest number of iterations of a solution
+        save_report = boolean(default=True)  # Write a page to explore the fused cube and judge the fusion beside it
+        save_figures = boolean(default=False)  # Write the page's main figures as PNG files beside it
     """  # noqa: E501
 
     @property
@@ -73,6 +76,13 @@ class FusionStep(BaseStep):
         for band, score in zip(observation.bands, scores, strict=True):
             log.info("%s: PSNR %.2f dB, SSIM %.4f", band.filter, score.psnr, score.ssim)
         result = adapters.fused_model(observation, fused, scores, model)
-        adapters.store_diagnosis(result, diagnose(observation, fused))
+        self._diagnose(result, observation, fused)
         result.meta.cal_step.fusion = "COMPLETE"
         return result
+
+    def _diagnose(self, result, observation, fused):
+        """Keep in the product what a report needs; it can be made without."""
+        try:
+            adapters.store_diagnosis(result, diagnose(observation, fused))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the fused cube is worth more
+            tell_failure("What the report shows of the residuals", error)

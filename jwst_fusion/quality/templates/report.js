@@ -75,10 +75,6 @@
       }
       if (figure.outline_line_color !== null) figure.outline_line_color = line;
     }
-    for (const glyph of plots.ink) {
-      const found = model(glyph);
-      if (found !== null) for (const name of ["line_color", "fill_color", "text_color"]) if (name in found.properties) found[name] = ink;
-    }
   }
   paintPlots();
   dark.addEventListener("change", paintPlots);

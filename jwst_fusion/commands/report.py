@@ -1,0 +1,64 @@
+"""``jwst-fusion report``: the page of a fused cube, from the product alone."""
+
+from pathlib import Path
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands):
+    """
+    Describe the subcommand.
+
+    Parameters
+    ----------
+    commands : argparse._SubParsersAction
+        Where to add it.
+    """
+    parser = commands.add_parser(
+        "report",
+        help="write the report of a fused cube from the product alone",
+        description="Write the page to explore a fused cube and to judge its fusion, from the product alone.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="fused cube, NAME_fused.fits or .asdf")
+    parser.add_argument("--output_dir", metavar="DIR", help="folder to write to, if not that of the product")
+    parser.add_argument("--figures", action="store_true", help="write the main figures as PNG files too")
+    parser.set_defaults(run=run)
+
+
+def run(arguments):
+    """
+    Write the pages, and print their paths.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        What the user typed.
+    """
+    from jwst_fusion import adapters, datamodels
+    from jwst_fusion.atomic import write_atomic
+    from jwst_fusion.exceptions import InputError
+    from jwst_fusion.quality.figures import save_figures
+    from jwst_fusion.quality.report import report_page
+
+    for file in map(Path, arguments.files):
+        if not file.is_file():
+            raise InputError(f"{file}: no such file; give the path of a fused cube")
+        try:
+            model = datamodels.open(file)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{file}: can not be read as a product ({reason}); make it again") from error
+        with model:
+            if not isinstance(model, datamodels.FusedCubeModel):
+                raise InputError(
+                    f"{file}: not a fused cube; give a product of the fusion step, NAME_fused.fits"
+                )
+            content = adapters.report_content(model, name=file.name)
+        folder = Path(arguments.output_dir) if arguments.output_dir else file.parent
+        page = report_page(content)
+        output = folder / f"{file.stem}.html"
+        write_atomic(output, page.encode("utf-8"))
+        print(output)
+        if arguments.figures:
+            for path in save_figures(content, folder, file.stem, write_atomic):
+                print(path)

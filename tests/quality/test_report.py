@@ -1,0 +1,124 @@
+"""The page as text: what it holds, what it leaves out, what it escapes."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from bokeh.resources import Resources
+
+from jwst_fusion.quality.content import BandRow
+from jwst_fusion.quality.diagnosis import Diagnosis
+from jwst_fusion.quality.explorer import explorer_data, explorer_figures
+from jwst_fusion.quality.packing import unpack
+from jwst_fusion.quality.report import report_page
+from jwst_fusion.quality.sections import quality_sections
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'{{ 7*7 }}"
+
+
+class Elements(HTMLParser):
+    """Elements of a page and the words between them."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.elements, self.words = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_all_sections_are_there(content):
+    keys = [section.key for section in quality_sections(content)]
+    assert keys == [
+        "preflight", "footprints", "registration", "calibration", "throughputs", "optics", "subspace",
+        "tuning-section", "residuals", "bands", "resolution", "errors", "provenance",
+    ]  # fmt: skip
+    page = report_page(content)
+    for key in keys:
+        assert f'id="{key}"' in page
+
+
+def test_sections_without_data_are_left_out(bare):
+    keys = [section.key for section in quality_sections(bare)]
+    assert keys == ["footprints", "registration", "calibration", "subspace", "bands", "errors", "provenance"]
+    page = report_page(bare)
+    assert "does not hold the cube's spectra" in page
+    assert "Not judged" in page
+
+
+@pytest.mark.parametrize(
+    "missing", [name for name in Diagnosis.__dataclass_fields__ if name != "spectra_step"]
+)
+def test_page_can_be_made_without_any_one_array(content, missing):
+    fewer = replace(content.diagnosis, **{missing: None})
+    if missing in ("spectra_coefficients", "channels_averaged"):
+        fewer = replace(fewer, spectra=None)
+    less = replace(content, diagnosis=fewer)
+    assert len(quality_sections(less)) > 8
+    assert explorer_data(less)["shape"] == [24, 24]
+    assert "fused" in explorer_figures(less)
+
+
+def test_page_is_made_without_bands_and_of_one_channel(content):
+    assert "</html>" in report_page(replace(content, bands=(), diagnosis=Diagnosis()))
+    one = replace(
+        content, wavelength=content.wavelength[:1], mean_spectrum=content.mean_spectrum[:1],
+        basis=content.basis[:1], alive=content.alive[:1], error_spectra=content.error_spectra[:1],
+        spectral={}, diagnosis=Diagnosis(),
+    )  # fmt: skip
+    assert "</html>" in report_page(one)
+
+
+def test_nothing_is_fetched(content):
+    page = report_page(content)
+    for tag, attributes in Elements(page).elements:
+        assert tag not in ("iframe", "object", "embed", "base")
+        for name in ("src", "href", "srcset", "action", "data"):
+            assert re.match(r"data:|#", attributes.get(name) or "#"), (tag, attributes)
+    assert "default-src 'none'" in page
+    assert "url(" not in re.search(r"<style>(.*?)</style>", page, re.S)[1]
+
+
+def test_every_image_has_words(content):
+    for tag, attributes in Elements(report_page(content)).elements:
+        if tag == "img":
+            assert attributes["alt"].strip()
+        if tag == "canvas" or attributes.get("role") == "img":
+            assert attributes["aria-label"].strip()
+        if tag in ("select", "input"):
+            assert attributes["id"]
+
+
+def test_what_the_product_says_is_escaped(content):
+    hostile = replace(
+        content, name=HOSTILE, target=HOSTILE, settings={**content.settings, "asn_name": HOSTILE},
+        provenance=((HOSTILE, HOSTILE),), flags=((HOSTILE, 0.1),), log=(HOSTILE,),
+        preflight=({HOSTILE: HOSTILE},), bands=(BandRow(HOSTILE, 2.1), content.bands[1]),
+    )  # fmt: skip
+    kind = [(tag, sorted(attributes)) for tag, attributes in Elements(report_page(content)).elements]
+    page = report_page(hostile)
+    found = [(tag, sorted(attributes)) for tag, attributes in Elements(page).elements]
+    assert [tag for tag, _ in found].count("script") == [tag for tag, _ in kind].count("script")
+    assert {tag for tag, _ in found} == {tag for tag, _ in kind}
+    assert not any("onerror" in attributes for _, attributes in found)
+    assert "alert(1)</script>" not in page
+    assert "{{ 7*7 }}" in page  # shown as it is, not computed
+
+
+def test_packed_cube_is_the_cube(content):
+    data = explorer_data(content)
+    coefficients = np.stack([unpack(packed) for packed in data["coefficients"]])
+    error = np.nanmedian(content.coefficient_errors)
+    assert np.nanmax(np.abs(coefficients - content.coefficients)) <= error / 32 * (1 + 1e-9)
+    np.testing.assert_array_equal(np.isnan(coefficients), np.isnan(content.coefficients))
+
+
+def test_library_is_small():
+    size = sum(len(part) for part in Resources(mode="inline", components=["bokeh"], minified=True).js_raw)
+    assert size < 2e6
