@@ -39,6 +39,8 @@ def fused_model(observation, result, scores, source):
     alive = np.isfinite(cube.noise)
     model = datamodels.FusedCubeModel(data=_scene(result, cells, inside, alive))
     model.update(source)
+    if source.meta.fusion.preflight is not None:
+        model.meta.fusion.preflight = source.meta.fusion.preflight.instance
     model.err = _errors(result, inside, alive)
     dq = np.zeros(model.data.shape, dtype=np.uint32)
     dq[~alive] = DO_NOT_USE

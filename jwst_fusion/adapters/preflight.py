@@ -105,6 +105,18 @@ class Preflight:
         """The first error; None if there is none."""
         return next((f.error for f in self.findings if f.error is not None), None)
 
+    def rows(self):
+        """
+        Give the table as plain words.
+
+        Returns
+        -------
+        list of dict
+            ``file``, ``what``, ``verdict`` and ``cure`` of each finding.
+        """
+        names = ("file", "what", "verdict", "cure")
+        return [{name: str(getattr(finding, name)) for name in names} for finding in self.findings]
+
     def table(self):
         """
         Write the table.

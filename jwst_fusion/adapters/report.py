@@ -83,7 +83,7 @@ def report_content(model, *, name=None):
         pixel_area=float(model.meta.photometry.pixelarea_steradians or np.nan),
         bands=tuple(_band(row) for row in np.asarray(model.filters)) if model.hasattr("filters") else (),
         spectral=_columns(model.spectral) if model.hasattr("spectral") else {},
-        settings={name: value for name, value in fusion.items() if not isinstance(value, dict)},
+        settings={name: value for name, value in fusion.items() if name != "preflight"},
         provenance=_provenance(model),
         flags=_flags(dq, inside),
         preflight=tuple(fusion.get("preflight", ())),

@@ -166,7 +166,7 @@ def footprints(outlines):
     Curve
         The figure.
     """
-    plot = _empty("footprints", "east [arcsec]", "north [arcsec]", match_aspect=True, aspect_ratio=1.2)
+    plot = _empty("footprints", "east [arcsec]", "north [arcsec]", match_aspect=True, height=380)
     plot.x_range.flipped = True
     for (name, corners), colour in zip(outlines.items(), COLOURS * 4, strict=False):
         closed = np.concatenate([corners, corners[:1]])

@@ -66,9 +66,11 @@ class CoregisterStep(BaseStep):
             Cube and images on one grid.
         """
         settings = self._settings()
-        self._examine(input_data, settings)
+        found = self._examine(input_data, settings)
         with adapters.open_inputs(input_data, self.make_input_path) as inputs:
-            return self._coregister(inputs, settings)
+            result = self._coregister(inputs, settings)
+        result.meta.fusion.preflight = found.rows()
+        return result
 
     def _examine(self, input_data, settings):
         """Look at all of the inputs before any of them is read, and tell what was found."""
@@ -84,6 +86,7 @@ class CoregisterStep(BaseStep):
         log.info("Pre-flight: %s\n%s", found.verdict, found.table())
         if found.error is not None:
             raise found.error
+        return found
 
     def _settings(self):
         """Make the settings of the co-registration of the parameters."""

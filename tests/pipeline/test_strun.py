@@ -57,7 +57,7 @@ def assert_equal_metadata(first, second):
 
 
 def test_pipeline_writes_the_product_that_the_association_names(full):
-    expected = [f"{NAME}_{suffix}.fits" for suffix in ("coreg", "fused", "xcal")]
+    expected = [f"{NAME}_coreg.fits", f"{NAME}_fused.fits", f"{NAME}_fused.html", f"{NAME}_xcal.fits"]
     assert names(full.folder / "products") == expected
     assert names(full.folder) == ["products"]
 
@@ -86,7 +86,8 @@ def test_log_is_on_the_screen_and_in_the_product(full, product):
 
 def test_steps_name_their_products(coregistered, cross_calibrated, fused):
     for finished, suffix in ((coregistered, "coreg"), (cross_calibrated, "xcal"), (fused, "fused")):
-        assert names(finished.folder) == [f"{NAME}_{suffix}.fits"]
+        report = [f"{NAME}_fused.html"] if suffix == "fused" else []
+        assert names(finished.folder) == [f"{NAME}_{suffix}.fits", *report]
 
 
 def test_association_of_asn_from_list_serves(full, coregistered):
@@ -127,9 +128,9 @@ def test_stpipe_lists_pipeline_and_steps(shared):
 
 
 def test_saved_parameters_and_asdf_give_the_same_content(smoothed, repeated):
-    assert names(smoothed.folder) == [f"{NAME}_fused.fits", "parameters.asdf"]
+    assert names(smoothed.folder) == [f"{NAME}_fused.fits", f"{NAME}_fused.html", "parameters.asdf"]
     path = repeated.folder / "again" / f"{NAME}_fused.asdf"
-    assert names(path.parent) == [path.name]
+    assert names(path.parent) == [path.name, f"{NAME}_fused.html"]
     with datamodels.open(smoothed.folder / f"{NAME}_fused.fits") as one, datamodels.open(path) as two:
         assert type(two) is datamodels.FusedCubeModel
         for array in ("data", "err", "dq", "weightmap", "coefficients", "coefficient_errors"):

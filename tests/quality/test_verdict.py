@@ -9,8 +9,8 @@ from jwst_fusion.quality.verdict import LIMITS, Measures, judge, measure
 
 GOOD = Measures(
     shift=0.002, correlation=0.99, offset_error=0.003, registered=True, scale_departure=0.1, scale_error=0.01,
-    image_residual=1.0, cube_residual=1.0, mean_spectrum=0.002, used_ssim=0.98, held_out_ssim=0.95, wiggle=0.01,
-    prior_driven=0.05, converged=True,
+    image_residual=1.0, cube_residual=1.0, mean_spectrum=0.002, used_ssim=0.98, held_out_ssim=0.95,
+    wiggle=0.01, prior_driven=0.05, converged=True,
 )  # fmt: skip
 
 
