@@ -64,6 +64,8 @@ class ImageProduct:
         Side of a detector pixel and of a pixel of the drizzled image [arcsec].
     pixfrac : float
         Drop size of the drizzle, as a fraction of the detector pixel.
+    detector, date : str
+        Detector and date of the observation, as far as they are stated.
     optics : object or None
         What it was seen through: `jwst_fusion.optics.analytic.NIRCamOptics`, or None for its defaults.
     throughput : jwst_fusion.optics.throughput.Throughput or None
@@ -81,6 +83,8 @@ class ImageProduct:
     image_pixel: float
     pixfrac: float = 1.0
     weight: np.ndarray | None = None
+    detector: str = ""
+    date: str = ""
     optics: object = None
     throughput: object = None
 
@@ -198,6 +202,8 @@ class BandImage:
         Weights of the cube's channels in the band, summing to one; None before cross-calibration.
     held_out : bool
         Whether the image is kept from the fit, to be compared with what the fit predicts.
+    detector, date : str
+        Detector and date of the observation, as far as they are stated.
     optics : object or None
         What it was seen through: `jwst_fusion.optics.analytic.NIRCamOptics`, or None for its defaults.
     throughput : jwst_fusion.optics.throughput.Throughput or None
@@ -221,6 +227,8 @@ class BandImage:
     covered_fraction: float = float("nan")
     bandpass: np.ndarray | None = None
     held_out: bool = False
+    detector: str = ""
+    date: str = ""
     optics: object = None
     throughput: object = None
 

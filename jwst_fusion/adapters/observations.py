@@ -115,6 +115,8 @@ def _set_filters(model, bands):
         "filters",
         filter=[band.filter for band in bands],
         module=[band.module for band in bands],
+        detector=[band.detector for band in bands],
+        date=[band.date for band in bands],
         pivot=[band.pivot_wavelength for band in bands],
         pa_v3=[band.position_angle_v3 for band in bands],
         detector_pixel=[band.detector_pixel for band in bands],
@@ -178,6 +180,8 @@ def observation(model):
             BandImage(
                 filter=_text(row["filter"]),
                 module=_text(row["module"]),
+                detector=_text(row["detector"]),
+                date=_text(row["date"]),
                 data=np.array(model.images[f], dtype=np.float64),
                 error=np.array(model.image_errors[f], dtype=np.float64),
                 pivot_wavelength=float(row["pivot"]),

@@ -129,6 +129,8 @@ def image_product(model):
         image_pixel=float(np.sqrt(abs(np.linalg.det(jacobian)))),
         pixfrac=float(model.meta.resample.pixfrac or 1.0),
         weight=weight,
+        detector=str(model.meta.instrument.detector or ""),
+        date=str(model.meta.observation.date or ""),
     )
 
 

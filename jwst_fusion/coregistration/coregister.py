@@ -345,6 +345,8 @@ def _band(image, band, grid, offset):
         offset_north=offset.north,
         offset_err=offset.error,
         covered_fraction=covered,
+        detector=image.detector,
+        date=image.date,
         optics=image.optics,
         throughput=image.throughput,
     )

@@ -38,7 +38,7 @@ def cross_calibrate(observation):
     bands = []
     for band in observation.bands:
         bandpass, covered = throughput.bandpass(
-            band.filter, band.module, observation.cube.wavelength, usable=usable
+            band.filter, band.module, observation.cube.wavelength, usable=usable, curve=band.throughput
         )
         scale, error = _ratio_of_means(observation, band, bandpass)
         log.info(

@@ -71,6 +71,8 @@ class NIRCamOptics:
         Standard deviation of the pointing on an axis [arcsec].
     short_diffusion, long_diffusion : float
         Standard deviation of the charge diffusion on an axis, in each channel [arcsec].
+    psf : jwst_fusion.optics.sampled.SampledPsf or None
+        PSFs in place of pupil and wavefront.
     """
 
     short_wavefront: Wavefront = SHORT_WAVEFRONT
@@ -78,6 +80,7 @@ class NIRCamOptics:
     jitter: float = 0.0008
     short_diffusion: float = 0.0062
     long_diffusion: float = 0.018
+    psf: object = None
 
     def __post_init__(self):
         """Check the sizes; raises ParameterError."""
@@ -106,6 +109,8 @@ class IFUOptics:
     excess : tuple of float
         Variance of the blur, along the aperture's x and y axis, beyond (or, negative, below) that of
         the element [arcsec^2], as measured from data: a further Gaussian, or a narrower element.
+    psf : jwst_fusion.optics.sampled.SampledPsf or None
+        PSFs in place of pupil and wavefront.
     """
 
     wavefront: Wavefront = SHORT_WAVEFRONT
@@ -114,6 +119,7 @@ class IFUOptics:
     blur: str = "boxes"
     sigma: float = 0.05
     excess: tuple = (0.0, 0.0)
+    psf: object = None
 
     def __post_init__(self):
         """Check the sizes; raises ParameterError."""
@@ -224,14 +230,26 @@ def nircam_otf(
     _check_sizes(detector_pixel=detector_pixel, image_pixel=image_pixel, pixfrac=pixfrac)
     frequencies = frequency_east, frequency_north
     short = _is_short(wavelength, channel)
-    wavefront = [parameters.short_wavefront if s else parameters.long_wavefront for s in short]
-    result = telescope_otf(wavelength, *frequencies, position_angle_v3=position_angle_v3, wavefront=wavefront)
+    if parameters.psf is not None:
+        angles = {"v3": position_angle_v3, "aperture": position_angle_v3}
+        result = _sampled(parameters.psf, wavelength, frequencies, angles)
+    else:
+        result = _nircam_telescope(wavelength, frequencies, position_angle_v3, short, parameters)
+    if parameters.psf is not None and parameters.psf.includes == "all":
+        return result
+    jitter = _left_jitter(parameters)
     axes = _rotate(*frequencies, position_angle_v3)
     pixels = _box(axes, detector_pixel) * _box(axes, pixfrac * detector_pixel) * _box(axes, image_pixel)
     for select, diffusion in ((short, parameters.short_diffusion), (~short, parameters.long_diffusion)):
         if select.any():
-            result[select] *= pixels * _gaussian(axes, np.hypot(parameters.jitter, diffusion))
+            result[select] *= pixels * _gaussian(axes, np.hypot(jitter, diffusion))
     return result
+
+
+def _nircam_telescope(wavelength, frequencies, position_angle_v3, short, parameters):
+    """OTF of the telescope in NIRCam's channels, from pupil and wavefront statistics."""
+    wavefront = [parameters.short_wavefront if s else parameters.long_wavefront for s in short]
+    return telescope_otf(wavelength, *frequencies, position_angle_v3=position_angle_v3, wavefront=wavefront)
 
 
 def nirspec_otf(
@@ -280,23 +298,47 @@ def nirspec_otf(
     _check_sizes(spaxel=spaxel)
     frequencies = frequency_east, frequency_north
     aperture = _rotate(*frequencies, position_angle_aperture)
-    if parameters.blur == "boxes":
-        cube = _rotate(*frequencies, spaxel_position_angle)
-        blur = _box(cube, spaxel) * _gaussian(aperture, parameters.jitter)
-        for axis, excess in zip(aperture, parameters.excess, strict=True):
-            side = np.sqrt(max(parameters.element**2 + 12 * min(excess, 0.0), 0.0))
-            blur = blur * np.sinc(side * axis) * np.exp(-2 * np.pi**2 * max(excess, 0.0) * axis**2)
-    elif parameters.blur == "gaussian":
-        blur = _gaussian(aperture, np.hypot(parameters.jitter, parameters.sigma))
-        for axis, excess in zip(aperture, parameters.excess, strict=True):
-            blur = blur * np.exp(-2 * np.pi**2 * max(excess, -(parameters.sigma**2)) * axis**2)
+    cube = _rotate(*frequencies, spaxel_position_angle)
+    blur = _ifu_blur(aperture, cube, spaxel, parameters)
+    if parameters.psf is not None:
+        angles = {"v3": position_angle_v3, "aperture": position_angle_aperture}
+        result = _sampled(parameters.psf, wavelength, frequencies, angles)
     else:
-        raise ParameterError(f"found blur {parameters.blur!r}, expected 'boxes' or 'gaussian'")
-    result = telescope_otf(
-        wavelength, *frequencies, position_angle_v3=position_angle_v3, wavefront=parameters.wavefront
-    )
+        result = telescope_otf(
+            wavelength, *frequencies, position_angle_v3=position_angle_v3, wavefront=parameters.wavefront
+        )
     result *= blur
     return result
+
+
+def _ifu_blur(aperture, cube, spaxel, parameters):
+    """Transform of all blur beyond the telescope, at frequencies along the axes of aperture and cube."""
+    if parameters.psf is not None and parameters.psf.includes == "all":
+        blur, narrowest = 1.0, 0.0
+    elif parameters.blur == "boxes":
+        blur = _box(cube, spaxel) * _gaussian(aperture, _left_jitter(parameters))
+        for axis, excess in zip(aperture, parameters.excess, strict=True):
+            blur = blur * np.sinc(np.sqrt(max(parameters.element**2 + 12 * min(excess, 0.0), 0.0)) * axis)
+        narrowest = 0.0
+    elif parameters.blur == "gaussian":
+        blur = _gaussian(aperture, np.hypot(_left_jitter(parameters), parameters.sigma))
+        narrowest = -(parameters.sigma**2)
+    else:
+        raise ParameterError(f"found blur {parameters.blur!r}, expected 'boxes' or 'gaussian'")
+    for axis, excess in zip(aperture, parameters.excess, strict=True):
+        blur = blur * np.exp(-2 * np.pi**2 * max(excess, narrowest) * axis**2)
+    return blur
+
+
+def _left_jitter(parameters):
+    """Jitter that the PSFs do not contain [arcsec]."""
+    return parameters.jitter if parameters.psf is None or parameters.psf.includes == "telescope" else 0.0
+
+
+def _sampled(psf, wavelength, frequencies, angles):
+    """Transform of sampled PSFs at sky frequencies; their x axis points against that of `_rotate`."""
+    along_x, along_y = _rotate(*frequencies, angles.get(psf.frame, 0.0) + psf.angle)
+    return psf.otf(_wavelengths(wavelength), -along_x, along_y)
 
 
 def _is_short(wavelength, channel):

@@ -4,11 +4,15 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.optics.throughput import CHANNEL_SPLIT
 
-__all__ = ["interpolation_matrix", "node_count", "nodes"]
+__all__ = ["fixed_nodes", "interpolation_matrix", "node_count", "nodes"]
 
-_STEP = 0.02
-_FEWEST = 12
+LIMITS = (0.6, 5.3)
+"""Shortest and longest wavelength of the instruments [um]."""
+
+_STEP = 0.017
+_FEWEST = 4
 _TOLERANCE = 1e-9
 
 
@@ -24,7 +28,7 @@ def node_count(wavelength_min, wavelength_max):
     Returns
     -------
     int
-        One node for each 2 % in wavelength, at least twelve; one for a single wavelength.
+        One node for each 1.7 % in wavelength, at least four; one for a single wavelength.
 
     Raises
     ------
@@ -45,7 +49,8 @@ def nodes(wavelength_min, wavelength_max, n=None):
     wavelength_min, wavelength_max : float
         Range [um]; its ends are nodes.
     n : int, optional
-        Number of nodes; that of `node_count` by default.
+        Number of nodes; that of `node_count` by default, and then a range across 2.35 um, where NIRCam's
+        channels meet, is split there: that wavelength stands twice.
 
     Returns
     -------
@@ -58,6 +63,8 @@ def nodes(wavelength_min, wavelength_max, n=None):
         If the range is not ascending and positive, or one node is asked to stand for a range.
     """
     _check_range(wavelength_min, wavelength_max)
+    if n is None and wavelength_min < CHANNEL_SPLIT < wavelength_max:
+        return np.concatenate([nodes(wavelength_min, CHANNEL_SPLIT), nodes(CHANNEL_SPLIT, wavelength_max)])
     n = node_count(wavelength_min, wavelength_max) if n is None else n
     if wavelength_min == wavelength_max:
         return np.array([float(wavelength_min)])
@@ -75,7 +82,7 @@ def interpolation_matrix(wavelength, nodes):
     wavelength : ndarray, shape (n_wave,)
         Wavelengths of the channels [um].
     nodes : ndarray, shape (n,)
-        Wavelengths of the nodes [um], ascending.
+        Wavelengths of the nodes [um], ascending; no interpolation reaches across one that stands twice.
 
     Returns
     -------
@@ -104,7 +111,39 @@ def interpolation_matrix(wavelength, nodes):
         )
     if nodes.size == 1:
         return np.ones((wavelength.size, 1))
-    return CubicSpline(np.log(nodes), np.eye(nodes.size))(np.log(wavelength))
+    result = np.zeros((wavelength.size, nodes.size))
+    breaks = [0, *(np.flatnonzero(np.diff(nodes) == 0) + 1), nodes.size]
+    for first, last in zip(breaks[:-1], breaks[1:], strict=True):
+        part = nodes[first:last]
+        inside = wavelength >= part[0] if first else np.ones(wavelength.size, dtype=bool)
+        inside &= wavelength < part[-1] if last < nodes.size else True
+        spline = CubicSpline(np.log(part), np.eye(part.size))
+        result[inside, first:last] = spline(np.log(wavelength[inside]))
+    return result
+
+
+def fixed_nodes(wavelength_min, wavelength_max):
+    """
+    Choose nodes from a grid that is the same for all ranges, so that PSFs at them serve for many.
+
+    Parameters
+    ----------
+    wavelength_min, wavelength_max : float
+        Range [um], within 0.6 to 5.3 um.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Wavelengths [um] 1.7 % apart, one of them 2.35 um, that enclose the range; at least four.
+    """
+    _check_range(wavelength_min, wavelength_max)
+    low, high = (np.log(w / CHANNEL_SPLIT) / _STEP for w in (wavelength_min, wavelength_max))
+    first, last = int(np.floor(low + _TOLERANCE)), int(np.ceil(high - _TOLERANCE))
+    top = int(np.log(LIMITS[1] / CHANNEL_SPLIT) / _STEP)
+    while last - first < 3:
+        # a short range grows away from the split, and not beyond the longest wavelength
+        first, last = (first, last + 1) if first >= 0 and last <= top else (first - 1, last)
+    return np.unique(np.clip(CHANNEL_SPLIT * np.exp(_STEP * np.arange(first, last + 1)), *LIMITS))
 
 
 def _check_range(wavelength_min, wavelength_max):

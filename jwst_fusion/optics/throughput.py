@@ -1,7 +1,10 @@
 """Throughputs of the NIRCam bands, and their weights on the channels of a cube."""
 
+import re
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 import asdf
 import numpy as np
@@ -11,11 +14,13 @@ from jwst_fusion.exceptions import InputError, ParameterError
 __all__ = [
     "CHANNEL_SPLIT",
     "PUPIL_FILTERS",
+    "Throughput",
     "bandpass",
     "channel",
     "effective_filter",
     "filter_names",
     "pivot_wavelength",
+    "read_throughputs",
     "transmission",
 ]
 
@@ -33,6 +38,23 @@ PUPIL_FILTERS = {
 """Filters of the pupil wheel, and the wide filter that stands in the filter wheel with each."""
 
 _GAP_FACTOR = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Throughput:
+    """
+    Throughput of a band that a user brings.
+
+    Attributes
+    ----------
+    wavelength : ndarray, shape (n,)
+        Wavelengths [um], ascending.
+    values : ndarray, shape (n,)
+        Detected electrons per photon that reaches the telescope; only their course matters.
+    """
+
+    wavelength: np.ndarray
+    values: np.ndarray
 
 
 @cache
@@ -108,7 +130,7 @@ def effective_filter(filter, pupil):
     )
 
 
-def transmission(filter, module):
+def transmission(filter, module, curve=None):
     """
     Give the total system throughput of a band.
 
@@ -118,6 +140,8 @@ def transmission(filter, module):
         Effective band, see `effective_filter`.
     module : str
         NIRCam module: 'A', 'B', or 'MULTIPLE' for the mean of the two.
+    curve : Throughput, optional
+        The user's, in place of the packaged one.
 
     Returns
     -------
@@ -139,15 +163,110 @@ def transmission(filter, module):
     entry = _table().get(str(filter).strip().upper())
     if entry is None:
         raise InputError(f"found band {filter}, expected one of {', '.join(filter_names())}")
+    if curve is not None:
+        return curve.wavelength, curve.values
+    return entry["wavelength"], _of_module(entry, module)
+
+
+def _of_module(entry, module):
+    """Throughput of a module, or the mean of both."""
     name = str(module).strip().upper()
     if name == "MULTIPLE":
-        return entry["wavelength"], 0.5 * (entry["A"] + entry["B"])
+        return 0.5 * (entry["A"] + entry["B"])
     if name not in ("A", "B"):
         raise InputError(f"found MODULE={module}, expected A, B or MULTIPLE")
-    return entry["wavelength"], entry[name]
+    return entry[name]
 
 
-def pivot_wavelength(filter, module):
+def read_throughputs(path):
+    """
+    Read throughputs that a user brings.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Text with two columns, wavelength [um] and throughput, as STScI publishes them: its name begins with
+        the band's (``F182M_mean_system_throughput.txt``). Or ASDF laid out as the packaged table:
+        ``filters: {F182M: {wavelength, A, B}}``, or ``{wavelength, throughput}`` for both modules.
+
+    Returns
+    -------
+    dict of dict of Throughput
+        By effective band and module ('A', 'B', 'MULTIPLE').
+
+    Raises
+    ------
+    InputError
+        The file can not be read, names no band of NIRCam, or has no usable numbers.
+    """
+    name = Path(path).name
+    try:
+        if Path(path).suffix.lower() == ".asdf":
+            with asdf.open(path, memmap=False, lazy_load=False) as file:
+                rows = {
+                    str(band).upper(): {key: _frozen(value) for key, value in entry.items() if key != "pivot"}
+                    for band, entry in file["filters"].items()
+                }
+        else:
+            rows = {_band_in_name(name): _two_columns(path)}
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - asdf and numpy raise all kinds for a broken file
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{name}: can not be read as throughputs ({reason}); give two columns, wavelength [um] and "
+            "throughput, or an ASDF file of filters"
+        ) from error
+    return {band: _checked(band, entry, name) for band, entry in rows.items()}
+
+
+def _band_in_name(name):
+    """Band that the name of a file begins with."""
+    match = re.match(r"(?:nircam_)?(F\d{3}(?:W2|W|M|N))(?![A-Z0-9])", name, re.IGNORECASE)
+    band = match[1].upper() if match else None
+    if band not in _table():
+        raise InputError(
+            f"{name}: its name does not tell the band; let it begin with a NIRCam filter, as in "
+            "F182M_throughput.txt"
+        )
+    return band
+
+
+def _two_columns(path):
+    """Wavelength and throughput of a text file, whose first line may be a heading."""
+    with open(path, encoding="utf-8") as file:
+        lines = [line for line in file if line.strip() and not line.lstrip().startswith("#")]
+    if lines and not re.match(r"\s*[-+.\d]", lines[0]):
+        lines = lines[1:]
+    table = np.loadtxt([line.replace(",", " ") for line in lines], usecols=(0, 1), ndmin=2)
+    return {"wavelength": table[:, 0], "throughput": table[:, 1]}
+
+
+def _checked(band, entry, name):
+    """Throughputs of a band, by module."""
+    if band not in _table():
+        raise InputError(f"{name}: {band} is no NIRCam filter ({', '.join(filter_names())})")
+    both = entry.get("throughput")
+    curves = {"A": entry.get("A", both), "B": entry.get("B", both)}
+    wavelength = np.asarray(entry.get("wavelength", ()), dtype=np.float64)
+    for curve in curves.values():
+        fits = curve is not None and np.shape(curve) == wavelength.shape and wavelength.size >= 3
+        if not (fits and np.isfinite(curve).all() and np.max(curve) > 0 and (np.diff(wavelength) > 0).all()):
+            raise InputError(
+                f"{name}: no usable throughput of {band}: at least 3 ascending wavelengths [um] and finite "
+                "values, not all zero, are needed"
+            )
+    packaged = _table()[band]["pivot"]
+    if not 0.8 * wavelength[0] < packaged < 1.2 * wavelength[-1]:
+        raise InputError(
+            f"{name}: wavelengths of {band} from {wavelength[0]:g} to {wavelength[-1]:g}, it lies at "
+            f"{packaged:.2f} um: give them in um"
+        )
+    curves["MULTIPLE"] = 0.5 * (np.asarray(curves["A"], dtype=float) + curves["B"])
+    return {m: Throughput(wavelength, np.maximum(np.asarray(c, float), 0.0)) for m, c in curves.items()}
+
+
+def pivot_wavelength(filter, module, curve=None):
     """
     Compute the pivot wavelength of a band.
 
@@ -157,6 +276,8 @@ def pivot_wavelength(filter, module):
     ----------
     filter, module : str
         Effective band, and module 'A', 'B' or 'MULTIPLE'.
+    curve : Throughput, optional
+        The user's, in place of the packaged one.
 
     Returns
     -------
@@ -168,7 +289,7 @@ def pivot_wavelength(filter, module):
     InputError
         If the band or the module is unknown.
     """
-    wavelength, throughput = transmission(filter, module)
+    wavelength, throughput = transmission(filter, module, curve)
     above = np.trapezoid(throughput * wavelength, wavelength)
     below = np.trapezoid(throughput / wavelength, wavelength)
     return float(np.sqrt(above / below))
@@ -196,7 +317,7 @@ def channel(filter):
     return "short" if pivot_wavelength(filter, "MULTIPLE") < CHANNEL_SPLIT else "long"
 
 
-def bandpass(filter, module, wavelength, *, usable=None):
+def bandpass(filter, module, wavelength, *, usable=None, curve=None):
     """
     Weigh the channels of a cube to match a band image in surface brightness.
 
@@ -213,6 +334,8 @@ def bandpass(filter, module, wavelength, *, usable=None):
         way to its neighbours, but not into a gap (more than 1.5 times the spacing on both sides of it).
     usable : ndarray of bool, shape (n_wave,), optional
         Channels with data; the others get no weight and count as missing.
+    curve : Throughput, optional
+        The user's, in place of the packaged one.
 
     Returns
     -------
@@ -229,7 +352,7 @@ def bandpass(filter, module, wavelength, *, usable=None):
         If the wavelengths are not ascending or `usable` does not match them.
     """
     lower, upper = _channel_edges(wavelength)
-    grid, throughput = transmission(filter, module)
+    grid, throughput = transmission(filter, module, curve)
     fine = np.unique(np.concatenate([grid, lower, upper]))
     rate = np.interp(fine, grid, throughput, left=0.0, right=0.0) / fine
     cumulative = np.concatenate([[0.0], np.cumsum(0.5 * (rate[1:] + rate[:-1]) * np.diff(fine))])

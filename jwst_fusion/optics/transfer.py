@@ -6,13 +6,16 @@ import numpy as np
 
 from .analytic import IFUOptics, nircam_otf, nirspec_otf
 from .frequencies import grid_frequencies
-from .nodes import interpolation_matrix, node_count, nodes
+from .nodes import interpolation_matrix, nodes
 from .throughput import channel
 
 __all__ = ["TransferFunctions", "aperture_frequencies", "band_transfers", "transfer_functions"]
 
 #: Wavelengths that represent a band where only its mean transfer function is needed.
 NODES_PER_BAND = 6
+
+#: Weight of a node in a bandpass below which its OTF is not needed.
+NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,20 +57,37 @@ def transfer_functions(observation, shape):
         OTFs at nodes in wavelength, of the optics that cube and images were seen through.
     """
     wavelength = observation.cube.wavelength
-    at = nodes(wavelength[0], wavelength[-1], node_count(wavelength[0], wavelength[-1]))
+    at = nodes(wavelength[0], wavelength[-1])
+    interpolation = interpolation_matrix(wavelength, at)
     frequencies = grid_frequencies(shape, observation.grid.jacobian)
-    computed = {}
-    nircam = []
+    alike = {}
     for band in observation.bands:
-        key = (band.optics, band.position_angle_v3, band.detector_pixel, band.image_pixel, band.pixfrac)
-        if key not in computed:
-            computed[key] = _nircam(at, frequencies, band)
-        nircam.append(computed[key])
+        alike.setdefault(_key(band), []).append(band)
+    computed = {key: _at_used_nodes(at, interpolation, frequencies, bands) for key, bands in alike.items()}
     return TransferFunctions(
-        interpolation=interpolation_matrix(wavelength, at),
+        interpolation=interpolation,
         nirspec=_nirspec(at, frequencies, observation.cube, observation.grid),
-        nircam=tuple(nircam),
+        nircam=tuple(computed[_key(band)] for band in observation.bands),
     )
+
+
+def _key(band):
+    """Tell bands with the same OTFs from others."""
+    optics = (band.optics, channel(band.filter))
+    return (*optics, band.position_angle_v3, band.detector_pixel, band.image_pixel, band.pixfrac)
+
+
+def _at_used_nodes(at, interpolation, frequencies, bands):
+    """OTF of bands with the same optics at the nodes that their bandpasses look at; zero at the others."""
+    if any(band.bandpass is None for band in bands):
+        return _nircam(at, frequencies, bands[0])
+    used = np.zeros(at.size, dtype=bool)
+    for band in bands:
+        used |= band.bandpass @ np.abs(interpolation) > NEGLIGIBLE
+    part = _nircam(at[used], frequencies, bands[0])
+    result = np.zeros((at.size, *part.shape[1:]), dtype=part.dtype)
+    result[used] = part
+    return result
 
 
 def band_transfers(band, bandpass, cube, grid, shape):

@@ -1,0 +1,300 @@
+"""PSFs that are given as images, and their transform at any frequency of the sky."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import map_coordinates, spline_filter
+
+from jwst_fusion.exceptions import InputError
+from jwst_fusion.optics.nodes import interpolation_matrix
+
+__all__ = ["FRAMES", "INCLUDES", "PsfImages", "SampledPsf", "check_psf", "transform"]
+
+FRAMES = ("v3", "aperture", "sky")
+"""What the direction of a PSF's image is counted from."""
+
+INCLUDES = ("telescope", "jitter", "all")
+"""What a PSF's image contains, each with what stands before it; the rest is added by the optical model."""
+
+#: Transform of an image on a regular grid of frequencies: points per inverse of the image's side. With the
+#: spline below it is off by less than 1e-5.
+PADDING = 3
+
+SPLINE_ORDER = 5
+
+#: Share of the energy that has to lie within the image.
+LEAST_ENERGY, MOST_ENERGY = 0.9, 1.005
+
+#: Distance of the core from the middle of the image that is accepted [arcsec], and in pixels.
+OFF_CENTRE, OFF_CENTRE_PIXELS = 0.01, 0.2
+
+#: Largest pixel of an image without the detector's pixels, in units of wavelength / diameter.
+COARSEST = 0.9
+
+DIAMETER = 6.6
+"""Diameter of the telescope's pupil [m]."""
+
+#: Wavelengths [um] beyond those of the PSFs that are still taken from the last of them, as a fraction.
+SLACK = 2e-3
+
+#: Weight of a node below which it is left out.
+NEGLIGIBLE = 1e-7
+
+
+class PsfImages:
+    """
+    PSFs as images; what a source of them adds is where they come from.
+
+    Attributes
+    ----------
+    pixel_scale : float
+        Side of a pixel [arcsec].
+    frame : {'v3', 'aperture', 'sky'}
+        Whether images are turned with the telescope (V3), with the aperture's y axis, or are as seen on the
+        sky (north).
+    angle : float
+        Direction of the images' y axis from that of the frame [deg], from north over east; x lies 90 deg
+        clockwise of it, as in images of the sky.
+    includes : {'telescope', 'jitter', 'all'}
+        What the images contain.
+    name : str
+        What to call them in messages.
+    """
+
+    def samples(self, wavelength_min, wavelength_max):
+        """
+        Give the PSFs that a range of wavelengths needs.
+
+        Parameters
+        ----------
+        wavelength_min, wavelength_max : float
+            Range [um].
+
+        Returns
+        -------
+        wavelength : ndarray, shape (n,)
+            Their wavelengths [um].
+        images : sequence of ndarray, shape (m, m)
+            PSFs, the light in each pixel; the centre is the middle of the image.
+
+        Raises
+        ------
+        FusionError
+            The range is not covered.
+        """
+        raise NotImplementedError
+
+    def otf(self, wavelength, frequency_x, frequency_y):
+        """
+        Transform the PSFs.
+
+        Parameters
+        ----------
+        wavelength : ndarray, shape (n_wave,)
+            Wavelengths [um].
+        frequency_x, frequency_y : ndarray
+            Frequencies along the images' axes [cycles/arcsec], of one shape.
+
+        Returns
+        -------
+        ndarray of complex, shape (n_wave, *shape)
+            OTFs, one at zero frequency: light outside the images is spread as a Gaussian as wide as they are.
+
+        Raises
+        ------
+        InputError
+            The wavelengths are not covered.
+        """
+        at, images = self.samples(wavelength.min(), wavelength.max())
+        weights = _weights(wavelength, at)
+        result = np.zeros((wavelength.size, *np.shape(frequency_x)), dtype=complex)
+        for node in np.flatnonzero(np.abs(weights).max(axis=0) > NEGLIGIBLE):
+            plane = transform(images[node], self.pixel_scale, frequency_x, frequency_y)
+            for share, target in zip(weights[:, node], result, strict=True):
+                if abs(share) > NEGLIGIBLE:
+                    target += share * plane
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class SampledPsf(PsfImages):
+    """
+    PSFs as images in memory.
+
+    Attributes
+    ----------
+    wavelength : ndarray, shape (n,)
+        Wavelengths [um], ascending.
+    images : ndarray, shape (n, m, m)
+        PSFs, the light in each pixel; the centre is the middle of the image.
+    pixel_scale, frame, angle, includes, name
+        As in `PsfImages`.
+    """
+
+    wavelength: np.ndarray
+    images: np.ndarray
+    pixel_scale: float
+    frame: str = "v3"
+    angle: float = 0.0
+    includes: str = "telescope"
+    name: str = "PSF"
+
+    def samples(self, wavelength_min, wavelength_max):
+        """
+        Give all PSFs, if they cover a range of wavelengths; a single one stands for any.
+
+        Parameters
+        ----------
+        wavelength_min, wavelength_max : float
+            Range [um].
+
+        Returns
+        -------
+        wavelength : ndarray, shape (n,)
+            Their wavelengths [um].
+        images : ndarray, shape (n, m, m)
+            PSFs.
+
+        Raises
+        ------
+        InputError
+            The range is not covered.
+        """
+        low, high = self.wavelength[[0, -1]]
+        outside = wavelength_min < low * (1 - SLACK) or wavelength_max > high * (1 + SLACK)
+        if self.wavelength.size > 1 and outside:
+            raise InputError(
+                f"{self.name}: PSFs from {low:.3f} to {high:.3f} um, {wavelength_min:.3f} to "
+                f"{wavelength_max:.3f} um needed; build a library for that range with jwst-fusion psf"
+            )
+        return self.wavelength, self.images
+
+
+def _weights(wavelength, nodes):
+    """Weight of each PSF at each wavelength, (n_wave, n)."""
+    if nodes.size == 1:
+        return np.ones((wavelength.size, 1))
+    return interpolation_matrix(np.clip(wavelength, nodes[0], nodes[-1]), nodes)
+
+
+def transform(image, pixel_scale, frequency_x, frequency_y):
+    """
+    Fourier transform of an image about its middle, at any frequencies.
+
+    Parameters
+    ----------
+    image : ndarray, shape (m, m)
+        Light in each pixel.
+    pixel_scale : float
+        Side of a pixel [arcsec].
+    frequency_x, frequency_y : ndarray
+        Frequencies [cycles/arcsec], of one shape.
+
+    Returns
+    -------
+    ndarray of complex
+        ``sum image exp(-2 pi i (f_x x + f_y y))``, and what lacks from one at zero frequency spread as a
+        Gaussian; zero beyond the highest frequency of the pixels.
+
+    Notes
+    -----
+    The image is transformed to a regular grid of frequencies, a few times finer than the inverse of its
+    side, by matrix products; a spline leads from there to the frequencies. The slow phase of the image's
+    pixels has been taken out, so that what is interpolated varies smoothly.
+    """
+    side = image.shape[0]
+    limit = 0.5 / pixel_scale
+    step = 1 / (PADDING * side * pixel_scale)
+    reach = min(np.hypot(frequency_x, frequency_y).max(), np.sqrt(2) * limit)
+    number = int(np.ceil(reach / step)) + SPLINE_ORDER
+    position = (np.arange(side) - (side - 1) / 2) * pixel_scale
+    axis = np.arange(-number, number + 1) * step
+    half = np.arange(-SPLINE_ORDER, number + 1) * step
+    rows = np.exp(-2j * np.pi * np.outer(axis, position))
+    columns = np.exp(-2j * np.pi * np.outer(half, position))
+    grid = rows @ (np.asarray(image, dtype=np.float64) @ columns.T)
+    mirrored = frequency_x < 0
+    sign = np.where(mirrored, -1.0, 1.0)
+    where = [sign * frequency_y / step + number, sign * frequency_x / step + SPLINE_ORDER]
+    parts = [
+        map_coordinates(spline_filter(part, SPLINE_ORDER), where, order=SPLINE_ORDER, prefilter=False)
+        for part in (grid.real, grid.imag)
+    ]
+    result = parts[0] + 1j * np.where(mirrored, -parts[1], parts[1])
+    beyond = np.maximum(np.abs(frequency_x), np.abs(frequency_y)) > limit
+    result[beyond] = 0.0
+    squared = np.square(frequency_x) + np.square(frequency_y)
+    missing = 1.0 - float(np.sum(image, dtype=np.float64))
+    return result + missing * np.exp(-2 * (np.pi * 0.5 * side * pixel_scale) ** 2 * squared)
+
+
+def check_psf(psf):
+    """
+    Refuse images that are no PSFs.
+
+    Parameters
+    ----------
+    psf : SampledPsf
+        PSFs.
+
+    Raises
+    ------
+    InputError
+        Images that are not square, not finite, do not sum to one, lie off their middle or are too coarse.
+    """
+    shape, name = np.shape(psf.images), psf.name
+    if len(shape) != 3 or shape[1] != shape[2] or shape[1] < 8:
+        raise InputError(f"{name}: PSFs of shape {shape}, square images of at least 8 x 8 pixels needed")
+    if shape[0] != psf.wavelength.size or not (np.diff(psf.wavelength) > 0).all():
+        raise InputError(f"{name}: {psf.wavelength.size} wavelengths for {shape[0]} PSFs, or not ascending")
+    if not (np.isfinite(psf.pixel_scale) and psf.pixel_scale > 0):
+        raise InputError(f"{name}: a pixel of {psf.pixel_scale} arcsec, a positive number needed (PIXELSCL)")
+    for length, image in zip(psf.wavelength, psf.images, strict=True):
+        where = f"{name}: the PSF at {length:.3f} um"
+        if not np.isfinite(image).all():
+            raise InputError(f"{where} has {np.sum(~np.isfinite(image))} pixels that are NaN; repair it")
+        total = float(np.sum(image, dtype=np.float64))
+        if not LEAST_ENERGY <= total <= MOST_ENERGY:
+            raise InputError(
+                f"{where} sums to {total:.4g}, {LEAST_ENERGY} to 1 needed; divide it by the star's flux, or "
+                "compute it on a larger field"
+            )
+        east, north = core_position(image) * psf.pixel_scale
+        if np.hypot(east, north) > max(OFF_CENTRE, OFF_CENTRE_PIXELS * psf.pixel_scale):
+            raise InputError(
+                f"{where} is not centred: its core lies {east:+.3f}, {north:+.3f} arcsec (x, y) from the "
+                "middle of the image; shift or crop it"
+            )
+    finest = COARSEST * psf.wavelength[0] * 1e-6 / DIAMETER * np.degrees(1) * 3600
+    if psf.includes != "all" and psf.pixel_scale > finest:
+        raise InputError(
+            f"{name}: pixels of {psf.pixel_scale:.4f} arcsec, at most {finest:.4f} needed at "
+            f"{psf.wavelength[0]:.3f} um; compute it with a larger oversampling"
+        )
+
+
+def core_position(image):
+    """
+    Locate the core of a PSF.
+
+    Parameters
+    ----------
+    image : ndarray, shape (m, m)
+        PSF.
+
+    Returns
+    -------
+    ndarray, shape (2,)
+        Centroid (x, y) of the pixels about the peak above half of it, from the middle of the image [pixels].
+    """
+    side = image.shape[0]
+    peak = np.unravel_index(np.argmax(image), image.shape)
+    level = 0.5 * image[peak]
+    weight = np.maximum(image - level, 0.0)
+    y, x = np.indices(image.shape)
+    near = int(np.sqrt((weight > 0).sum())) + 2
+    weight = np.where(np.maximum(np.abs(y - peak[0]), np.abs(x - peak[1])) <= near, weight, 0.0)
+    total = weight.sum()
+    if total <= 0:
+        return np.array([peak[1], peak[0]]) - (side - 1) / 2
+    return np.array([(weight * x).sum(), (weight * y).sum()]) / total - (side - 1) / 2

@@ -1,0 +1,209 @@
+"""Where the PSFs come from: the analytic model, STPSF, or a file."""
+
+import logging
+import os
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.optics import stpsf_source
+from jwst_fusion.optics.analytic import IFUOptics, NIRCamOptics
+from jwst_fusion.optics.library import file_key, find_entry, read_library
+from jwst_fusion.optics.throughput import channel
+
+__all__ = ["SOURCES", "PsfSource", "choose_source"]
+
+log = logging.getLogger(__name__)
+
+SOURCES = ("auto", "stpsf", "analytic", "library")
+"""Values of the parameter psf_source."""
+
+
+@dataclass(frozen=True, eq=False)
+class PsfSource:
+    """
+    A source of PSFs.
+
+    Attributes
+    ----------
+    name : {'analytic', 'stpsf', 'library'}
+        What it is.
+    key : str
+        What tells its PSFs from others.
+    nircam_optics, ifu_optics : NIRCamOptics, IFUOptics
+        The optical models, which are complete for the analytic source; others put their PSFs in.
+    entries : tuple of LibraryEntry
+        PSFs of the file, for a library.
+    path : str
+        The file.
+    rest : PsfSource or None
+        Source for the instrument that the library lacks.
+    """
+
+    name: str
+    key: str
+    nircam_optics: NIRCamOptics
+    ifu_optics: IFUOptics
+    entries: tuple = ()
+    path: str = ""
+    rest: object = None
+
+    def nircam(self, *, filter, module="", detector="", date=""):
+        """
+        Give the optics of a NIRCam image.
+
+        Parameters
+        ----------
+        filter : str
+            Effective band.
+        module, detector, date : str
+            Keywords MODULE, DETECTOR and DATE-OBS; may be empty.
+
+        Returns
+        -------
+        NIRCamOptics
+            The optics.
+
+        Raises
+        ------
+        FusionError
+            The source has no PSFs for it.
+        """
+        if self.name == "analytic":
+            return self.nircam_optics
+        if self.name == "stpsf":
+            psf = stpsf_source.nircam_psf(channel(filter), detector, module, date)
+            return replace(self.nircam_optics, psf=psf)
+        entry = find_entry(
+            self.entries, instrument="NIRCAM", filter=filter, detector=detector, name=Path(self.path).name
+        )
+        if entry is None:
+            return self.rest.nircam(filter=filter, module=module, detector=detector, date=date)
+        return replace(self.nircam_optics, psf=entry.psf)
+
+    def nirspec(self, *, grating, filter, detector="", date=""):
+        """
+        Give the optics of a cube of the NIRSpec IFU.
+
+        Parameters
+        ----------
+        grating, filter, detector, date : str
+            Keywords GRATING, FILTER, DETECTOR and DATE-OBS; the latter two may be empty.
+
+        Returns
+        -------
+        IFUOptics
+            The optics.
+
+        Raises
+        ------
+        FusionError
+            The source has no PSFs for it.
+        """
+        if self.name == "analytic":
+            return self.ifu_optics
+        if self.name == "stpsf":
+            psf = stpsf_source.nirspec_psf(grating, filter, detector, date)
+            return replace(self.ifu_optics, psf=psf)
+        entry = find_entry(
+            self.entries, instrument="NIRSPEC", grating=grating, detector=detector, name=Path(self.path).name
+        )
+        if entry is None:
+            return self.rest.nirspec(grating=grating, filter=filter, detector=detector, date=date)
+        return replace(self.ifu_optics, psf=entry.psf)
+
+
+def choose_source(psf_source="auto", library=None, *, wavefront_rms=None, ifu_blur=None):
+    """
+    Choose the source of the PSFs.
+
+    Parameters
+    ----------
+    psf_source : {'auto', 'stpsf', 'analytic', 'library'}
+        ``auto``: the library if one is given, else STPSF if STPSF_PATH holds its data, else analytic.
+    library : str or path-like, optional
+        File of PSFs, see `jwst_fusion.optics.library.read_library`.
+    wavefront_rms : float, optional
+        Wavefront error of the analytic model, for both instruments and channels [nm].
+    ifu_blur : float, optional
+        Standard deviation of a Gaussian in place of the IFU's slice, pixel and spaxel [arcsec].
+
+    Returns
+    -------
+    PsfSource
+        The source.
+
+    Raises
+    ------
+    FusionError
+        The source can not be used, or the parameters contradict each other.
+    """
+    if psf_source not in SOURCES:
+        raise ParameterError(f"psf_source = {psf_source!r} is unknown: use {', '.join(SOURCES)}")
+    if library is not None and psf_source not in ("auto", "library"):
+        raise ParameterError(
+            f"psf_source = {psf_source} and override_fusion_psf = {library} contradict each other: give one "
+            "of them"
+        )
+    models = _models(wavefront_rms, ifu_blur)
+    if library is not None:
+        rest = choose_source("auto", wavefront_rms=wavefront_rms, ifu_blur=ifu_blur)
+        entries = read_library(library)
+        return PsfSource(
+            "library", _key(file_key(library), models, rest, entries), *models, entries, str(library), rest
+        )
+    if psf_source == "library":
+        raise ParameterError("psf_source = library needs a file: give it as override_fusion_psf")
+    if psf_source == "stpsf" or (psf_source == "auto" and _stpsf_has_data()):
+        version = f"stpsf {metadata.version('stpsf')} data {stpsf_source.data_version()}"
+        return PsfSource("stpsf", _key(version, models), *models)
+    return PsfSource("analytic", _key("analytic", models), *models)
+
+
+def _stpsf_has_data():
+    """Tell whether STPSF can be used; warn where it seems to be wanted but can not."""
+    if not os.environ.get("STPSF_PATH"):
+        return False
+    try:
+        stpsf_source.data_version()
+    except ParameterError as problem:
+        log.warning("%s. The analytic PSFs are used", problem)
+        return False
+    return True
+
+
+def _models(wavefront_rms, ifu_blur):
+    """Optical models with the user's parameters."""
+    nircam, ifu = NIRCamOptics(), IFUOptics()
+    if wavefront_rms is not None:
+        if not (np.isfinite(wavefront_rms) and 0 <= wavefront_rms <= 500):
+            raise ParameterError(f"wavefront_rms = {wavefront_rms} can not be used: 0 to 500 nm can")
+        nircam = replace(
+            nircam,
+            short_wavefront=replace(nircam.short_wavefront, rms=float(wavefront_rms)),
+            long_wavefront=replace(nircam.long_wavefront, rms=float(wavefront_rms)),
+        )
+        ifu = replace(ifu, wavefront=replace(ifu.wavefront, rms=float(wavefront_rms)))
+    if ifu_blur is not None:
+        if not (np.isfinite(ifu_blur) and 0 < ifu_blur <= 0.5):
+            raise ParameterError(f"ifu_blur = {ifu_blur} can not be used: more than 0 to 0.5 arcsec can")
+        ifu = replace(ifu, blur="gaussian", sigma=float(ifu_blur))
+    return nircam, ifu
+
+
+def _key(name, models, rest=None, entries=()):
+    """Tell a source from others in one line."""
+    nircam, ifu = models
+    words = [name]
+    if name == "analytic":
+        rms = [w.rms for w in (nircam.short_wavefront, nircam.long_wavefront, ifu.wavefront)]
+        words.append("wavefront " + "/".join(f"{r:g}" for r in rms) + " nm")
+    words.append(f"IFU {ifu.sigma:g}" if ifu.blur == "gaussian" else "IFU boxes")
+    if {entry.instrument for entry in entries} == {"NIRCAM"}:
+        words.append(f"NIRSpec by {rest.key}")
+    elif {entry.instrument for entry in entries} == {"NIRSPEC"}:
+        words.append(f"NIRCam by {rest.key}")
+    return ", ".join(words)
