@@ -6,6 +6,7 @@ from jwst_fusion.steps.base import BasePipeline
 from jwst_fusion.steps.coregister_step import CoregisterStep
 from jwst_fusion.steps.cross_calib_step import CrossCalibStep
 from jwst_fusion.steps.fusion_step import FusionStep
+from jwst_fusion.steps.optics import shared_optics
 from jwst_fusion.steps.reporting import ReportMixin
 
 __all__ = ["Fusion4Pipeline"]
@@ -48,9 +49,10 @@ class Fusion4Pipeline(ReportMixin, BasePipeline):
             The fused cube.
         """
         log.info("Starting calwebb_fusion4")
-        coregistered = self.coregister.run(input_data)
-        cross_calibrated = self.cross_calib.run(coregistered)
-        fused = self.fusion.run(cross_calibrated)
+        with shared_optics((self.coregister, self.cross_calib, self.fusion)):
+            coregistered = self.coregister.run(input_data)
+            cross_calibrated = self.cross_calib.run(coregistered)
+            fused = self.fusion.run(cross_calibrated)
         ran = [step for step in (self.coregister, self.cross_calib, self.fusion) if not step.skip]
         if ran and self.suffix == self.output_suffix:
             self.suffix = ran[-1].output_suffix

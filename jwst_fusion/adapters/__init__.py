@@ -5,6 +5,7 @@ from .fused import fused_model
 from .inputs import Inputs, open_inputs
 from .observations import coregistered_model, cross_calibrated_model, observation
 from .offsets import write_offsets
+from .optics import attach_optics, attach_throughputs
 from .preflight import Finding, Preflight, examine
 from .products import cube_product, image_product
 from .report import report_content, store_diagnosis

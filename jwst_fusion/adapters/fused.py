@@ -66,7 +66,6 @@ def fused_model(observation, result, scores, source):
         tuning=result.tuning,
         regularization="Sobolev",
         uncertainty="posterior of the stationary blocks",
-        psf_source="analytic",
         iterations=result.iterations,
         converged=result.converged,
         chi2_images=float(np.nanmean(result.image_chi2)),

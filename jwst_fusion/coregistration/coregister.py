@@ -308,7 +308,9 @@ def _usable_bands(images, cube):
                 f"{image.name}: a second image in {image.filter}; keep one image for each filter"
             )
         try:
-            weights, covered = throughput.bandpass(image.filter, image.module, cube.wavelength, usable=usable)
+            weights, covered = throughput.bandpass(
+                image.filter, image.module, cube.wavelength, usable=usable, curve=image.throughput
+            )
         except InputError:
             weights, covered = None, 0.0
         if covered < MIN_COVERED:
@@ -318,7 +320,8 @@ def _usable_bands(images, cube):
                 image.name, 100 * covered, image.filter, *cube.wavelength[[0, -1]], 100 * MIN_COVERED,
             )  # fmt: skip
             continue
-        bandpasses[image.filter] = weights, covered, throughput.pivot_wavelength(image.filter, image.module)
+        pivot = throughput.pivot_wavelength(image.filter, image.module, image.throughput)
+        bandpasses[image.filter] = weights, covered, pivot
     if not bandpasses:
         raise InputError(
             f"none of the filters {', '.join(image.filter for image in images)} lies in the cube's data from "

@@ -11,7 +11,7 @@ __all__ = ["fixed_nodes", "interpolation_matrix", "node_count", "nodes"]
 LIMITS = (0.6, 5.3)
 """Shortest and longest wavelength of the instruments [um]."""
 
-_STEP = 0.017
+_STEP = 0.0125
 _FEWEST = 4
 _TOLERANCE = 1e-9
 
@@ -28,7 +28,7 @@ def node_count(wavelength_min, wavelength_max):
     Returns
     -------
     int
-        One node for each 1.7 % in wavelength, at least four; one for a single wavelength.
+        One node for each 1.25 % in wavelength, at least four; one for a single wavelength.
 
     Raises
     ------
@@ -96,10 +96,11 @@ def interpolation_matrix(wavelength, nodes):
 
     Notes
     -----
-    Largest error of the telescope's PSF in units of its peak, over 1.66 to 2.36 um: 4.3e-4 with 8 nodes,
-    2.1e-4 with 12, 1.2e-4 with 16, 5.5e-5 with 24 and 4.6e-5 with 32. The pupil's straight edges leave
-    kinks in the OTF, where it is off by up to 2e-3 in few places. NIRCam's wavefront and diffusion jump
-    at 2.35 um: state the channel to `jwst_fusion.optics.analytic.nircam_otf` if the nodes reach across.
+    Largest error of the telescope's PSF in units of its peak, over 1.66 to 2.30 um: 1.7e-4 with 13 nodes,
+    1.2e-4 with 19, 7.1e-5 with 28 and 5.7e-5 with 40; with NIRCam's pixels 1.5e-4, 8.7e-5, 5.2e-5 and
+    5.1e-5. The pupil's straight edges leave kinks in the OTF, where it is off by up to 2e-3 in few places.
+    NIRCam's wavefront and diffusion jump at 2.35 um: state the channel to
+    `jwst_fusion.optics.analytic.nircam_otf` for one band.
     """
     wavelength = np.atleast_1d(np.asarray(wavelength, dtype=np.float64))
     nodes = np.asarray(nodes, dtype=np.float64)
@@ -134,7 +135,7 @@ def fixed_nodes(wavelength_min, wavelength_max):
     Returns
     -------
     ndarray, shape (n,)
-        Wavelengths [um] 1.7 % apart, one of them 2.35 um, that enclose the range; at least four.
+        Wavelengths [um] 1.25 % apart, one of them 2.35 um, that enclose the range; at least four.
     """
     _check_range(wavelength_min, wavelength_max)
     low, high = (np.log(w / CHANNEL_SPLIT) / _STEP for w in (wavelength_min, wavelength_max))

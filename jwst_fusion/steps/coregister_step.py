@@ -6,6 +6,7 @@ from jwst_fusion import adapters
 from jwst_fusion.coregistration.coregister import CoregistrationSettings, coregister
 
 from .base import BaseStep
+from .optics import OpticsMixin, ThroughputMixin
 
 __all__ = ["CoregisterStep"]
 
@@ -24,7 +25,7 @@ PLAIN_SETTINGS = (
 )
 
 
-class CoregisterStep(BaseStep):
+class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
     """
     Bring a NIRSpec cube and NIRCam images onto one grid (paper, Appendix B).
 
@@ -104,6 +105,9 @@ class CoregisterStep(BaseStep):
         cube = adapters.cube_product(inputs.cube)
         images = [adapters.image_product(image) for image in inputs.images]
         log.info("Read %s and %d images: %s", cube.name, len(images), ", ".join(i.filter for i in images))
+        source = self.psf_source_of(inputs.cube)
+        images = adapters.attach_throughputs(images, self.throughputs_of(inputs.cube))
+        cube, images = adapters.attach_optics(cube, images, inputs.cube, source)
         coregistration = coregister(cube, images, settings)
         if self.offset_file:
             adapters.write_offsets(self.offset_file, inputs.cube, coregistration.observation.bands)
@@ -114,6 +118,7 @@ class CoregisterStep(BaseStep):
             cube_file=inputs.cube.meta.filename,
             image_files=", ".join(image.meta.filename or "" for image in inputs.images),
         )
+        self.record_source(result, source)
         result.meta.asn.table_name = inputs.association
         result.meta.cal_step.coregister = "COMPLETE"
         owner = self.parent or self

@@ -1,14 +1,17 @@
 """CrossCalibStep: both instruments onto one flux scale."""
 
+from dataclasses import replace
+
 from jwst_fusion import adapters, datamodels
 from jwst_fusion.crosscalib.factors import cross_calibrate
 
 from .base import BaseStep
+from .optics import OpticsMixin, ThroughputMixin
 
 __all__ = ["CrossCalibStep"]
 
 
-class CrossCalibStep(BaseStep):
+class CrossCalibStep(ThroughputMixin, OpticsMixin, BaseStep):
     """
     Measure the flux scale of each NIRCam image against the cube (paper, Eqs. B.3 and B.4).
 
@@ -37,7 +40,10 @@ class CrossCalibStep(BaseStep):
             The same with bandpasses and scales.
         """
         model = self.open_product(input_data, datamodels.CoregisteredModel, "coregister")
-        observation = cross_calibrate(adapters.observation(model))
+        observation, source = self.seen_through(adapters.observation(model), model)
+        bands = adapters.attach_throughputs(observation.bands, self.throughputs_of(model))
+        observation = cross_calibrate(replace(observation, bands=tuple(bands)))
         result = adapters.cross_calibrated_model(observation, model)
+        self.record_source(result, source)
         result.meta.cal_step.cross_calib = "COMPLETE"
         return result

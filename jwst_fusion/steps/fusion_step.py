@@ -8,6 +8,7 @@ from jwst_fusion.quality.diagnosis import diagnose
 from jwst_fusion.quality.metrics import band_scores
 
 from .base import BaseStep
+from .optics import OpticsMixin
 from .reporting import ReportMixin, tell_failure
 
 __all__ = ["FusionStep"]
@@ -15,7 +16,7 @@ __all__ = ["FusionStep"]
 log = logging.getLogger(__name__)
 
 
-class FusionStep(ReportMixin, BaseStep):
+class FusionStep(ReportMixin, OpticsMixin, BaseStep):
     """
     Fuse a cross-calibrated NIRSpec cube with NIRCam images (paper, Appendix C).
 
@@ -69,13 +70,14 @@ class FusionStep(ReportMixin, BaseStep):
         # null in a parameter file is not checked by stpipe: it stands for the default
         settings = FusionSettings(**{name: value for name, value in given.items() if value is not None})
         model = self.open_product(input_data, datamodels.CrossCalibratedModel, "cross_calib")
-        observation = adapters.observation(model)
+        observation, source = self.seen_through(adapters.observation(model), model)
         adapters.refuse_too_large(observation, self.most_components, self.memory_allowed)
         fused = fuse(observation, settings)
         scores = band_scores(observation, fused.predicted_images)
         for band, score in zip(observation.bands, scores, strict=True):
             log.info("%s: PSNR %.2f dB, SSIM %.4f", band.filter, score.psnr, score.ssim)
         result = adapters.fused_model(observation, fused, scores, model)
+        self.record_source(result, source)
         self._diagnose(result, observation, fused)
         result.meta.cal_step.fusion = "COMPLETE"
         return result

@@ -1,0 +1,75 @@
+"""What each product was seen through: PSFs of a source, and throughputs of a user's file."""
+
+from dataclasses import replace
+
+__all__ = ["attach_optics", "attach_throughputs"]
+
+
+def attach_optics(cube, images, model, source):
+    """
+    Give a cube and images the optics that they were seen through.
+
+    Parameters
+    ----------
+    cube : CubeProduct or CubeData
+        The cube.
+    images : sequence of ImageProduct or BandImage
+        The images.
+    model : DataModel
+        Model that states the cube's grating, filter, detector and date.
+    source : jwst_fusion.optics.sources.PsfSource
+        Source of the PSFs.
+
+    Returns
+    -------
+    cube : CubeProduct or CubeData
+        The cube with its optics.
+    images : list of ImageProduct or BandImage
+        The images with theirs.
+
+    Raises
+    ------
+    FusionError
+        The source has no PSFs for one of them.
+    """
+    stated = model.meta.instrument
+    optics = source.nirspec(
+        grating=stated.grating or "",
+        filter=stated.filter or "",
+        detector=stated.detector or "",
+        date=model.meta.observation.date or "",
+    )
+    seen = [
+        replace(
+            image,
+            optics=source.nircam(
+                filter=image.filter, module=image.module, detector=image.detector, date=image.date
+            ),
+        )
+        for image in images
+    ]
+    return replace(cube, optics=optics), seen
+
+
+def attach_throughputs(images, throughputs):
+    """
+    Give images the throughputs that a user's file has for their bands.
+
+    Parameters
+    ----------
+    images : sequence of ImageProduct or BandImage
+        The images.
+    throughputs : dict of dict of Throughput
+        What `jwst_fusion.optics.throughput.read_throughputs` gives.
+
+    Returns
+    -------
+    list of ImageProduct or BandImage
+        The images; those of other bands as they are.
+    """
+    return [
+        replace(image, throughput=throughputs[image.filter][image.module.strip().upper()])
+        if image.filter in throughputs
+        else image
+        for image in images
+    ]
