@@ -14,6 +14,8 @@ __all__ = [
     "Finding",
     "Inputs",
     "Preflight",
+    "attach_optics",
+    "attach_throughputs",
     "coregistered_model",
     "cross_calibrated_model",
     "cube_product",
