@@ -55,7 +55,7 @@ def symmetrise_nyquist(otf, shape):
     Parameters
     ----------
     otf : ndarray, shape (..., ny, nx // 2 + 1)
-        Real OTF on the half plane.
+        OTF on the half plane; real for a PSF that is its own mirror image.
     shape : tuple of int
         Number of cells (ny, nx).
 
@@ -68,5 +68,5 @@ def symmetrise_nyquist(otf, shape):
     result = np.array(otf)
     if nx % 2 == 0:
         last = result[..., -1].copy()
-        result[..., -1] = 0.5 * (last + last[..., -np.arange(ny) % ny])
+        result[..., -1] = 0.5 * (last + last[..., -np.arange(ny) % ny].conj())
     return result

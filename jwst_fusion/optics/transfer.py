@@ -78,16 +78,22 @@ def _key(band):
 
 
 def _at_used_nodes(at, interpolation, frequencies, bands):
-    """OTF of bands with the same optics at the nodes that their bandpasses look at; zero at the others."""
-    if any(band.bandpass is None for band in bands):
+    """
+    OTF of bands with the same optics at the nodes.
+
+    PSFs of a file or of STPSF may end where the bands do, and are taken at the nodes that their bandpasses
+    look at only; the other nodes repeat the nearest of these.
+    """
+    optics = bands[0].optics
+    if optics is None or optics.psf is None or any(band.bandpass is None for band in bands):
         return _nircam(at, frequencies, bands[0])
     used = np.zeros(at.size, dtype=bool)
     for band in bands:
         used |= band.bandpass @ np.abs(interpolation) > NEGLIGIBLE
-    part = _nircam(at[used], frequencies, bands[0])
-    result = np.zeros((at.size, *part.shape[1:]), dtype=part.dtype)
-    result[used] = part
-    return result
+    low, high = np.flatnonzero(used)[[0, -1]]
+    return _nircam(at[low : high + 1], frequencies, bands[0])[
+        np.clip(np.arange(at.size) - low, 0, high - low)
+    ]
 
 
 def band_transfers(band, bandpass, cube, grid, shape):

@@ -133,5 +133,5 @@ def test_each_band_and_the_cube_have_their_own_optics():
         transfer_functions(o, SHAPE) for o in (observation, replace(observation, bands=bands, cube=cube))
     )
     assert (given.nircam[1][20, :4, 3] > usual.nircam[1][20, :4, 3] + 0.01).all()
-    np.testing.assert_array_equal(given.nircam[0][:10], usual.nircam[0][:10])
+    np.testing.assert_array_equal(given.nircam[0], usual.nircam[0])
     assert (given.nirspec[20, :4, 3] < usual.nirspec[20, :4, 3] - 0.01).all()
