@@ -24,6 +24,9 @@ MIN_CORRELATION = 0.5
 #: Variance of the blur [arcsec^2] beyond which its effect is no longer linear, and is fitted again.
 LINEAR_EXCESS = 3e-4
 
+#: Contrast over brightness that single precision can make.
+ROUNDING = 1e-6
+
 #: Fewest spaxels that a fit is made on.
 MIN_SPAXELS = 12
 
@@ -108,6 +111,9 @@ def measure_offset(synthetic, image, bandpass, cube, grid, *, first_guess=(0.0, 
         blunter = replace(cube, excess_blur=tuple(np.add(cube.excess_blur, excess)))
         template = _template(seen, image, bandpass, blunter, grid)
         fit = fit_band(synthetic[use], rows[use], columns[use], template, fit.shift, d)
+    correlation = _agreement(fit, synthetic[use], rows[use], columns[use], template[0])
+    if correlation < MIN_CORRELATION:
+        return replace(unknown, correlation=correlation)
     east, north = grid.jacobian @ fit.shift
     error = float(np.sqrt(np.trace(fit.covariance[:2, :2]) / 2)) * grid.cell_size
     return Offset(
@@ -143,20 +149,38 @@ def _centres(synthetic, d, extra):
     return rows * d + first, columns * d + first
 
 
+def _without_plane(values, rows, columns):
+    """
+    Values (n,) at places less the plane fitted to them; zero where nothing but rounding errors is left.
+
+    A shifted plane is a plane at another level: it tells nothing of the shift.
+    """
+    design = np.stack([np.ones(values.size), rows - np.mean(rows), columns - np.mean(columns)], axis=1)
+    residual = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+    return residual if np.abs(residual).max() > ROUNDING * np.abs(values).max() else np.zeros_like(values)
+
+
+def _agreement(fit, values, rows, columns, blurred):
+    """Correlation of the images at the fitted shift, planes apart."""
+    at = rows + fit.shift[1], columns + fit.shift[0]
+    seen = map_coordinates(fill_nearest(blurred), at, order=3, mode="mirror")
+    pair = [_without_plane(image, rows, columns) for image in (values, seen)]
+    norm = np.sqrt((pair[0] @ pair[0]) * (pair[1] @ pair[1]))
+    return float(pair[0] @ pair[1] / norm) if norm > 0 else 0.0
+
+
 def _correlate(synthetic, blurred, d, extra):
     """Best whole-cell shift (x, y) and its correlation, over all shifts that keep enough overlap."""
     reach = extra * d
     size = [next_fast_len(n + 2 * reach, real=True) for n in blurred.shape]
     known = np.isfinite(synthetic)
     rows, columns = (at[known] for at in _centres(synthetic, d, extra))
-    values = synthetic[known] - synthetic[known].mean()
+    values = _without_plane(synthetic[known], rows, columns)
     mask, spread = np.zeros(size), np.zeros(size)
     mask[rows, columns], spread[rows, columns] = 1.0, values
-    there = np.isfinite(blurred)
-    level = np.nanmean(blurred)
+    there = np.nonzero(np.isfinite(blurred))
     template, valid = np.zeros(size), np.zeros(size)
-    template[: there.shape[0], : there.shape[1]] = np.where(there, blurred - level, 0.0)
-    valid[: there.shape[0], : there.shape[1]] = there
+    template[there], valid[there] = _without_plane(blurred[there], *there), 1.0
 
     transforms = [rfft2(a).conj() for a in (mask, spread, spread**2)]
     mask_t, spread_t, square_t = transforms

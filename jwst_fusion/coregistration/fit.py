@@ -16,6 +16,9 @@ ROBUST_SCALE = 2.0
 #: Largest departure of the blur's variance from the optical model's [arcsec^2].
 MAX_EXCESS = 0.005
 
+#: Least share of a block's residual that the fit is taken to have left.
+MIN_LEFT = 0.01
+
 #: Side of the blocks of sky within which residuals are taken to be correlated [spaxels].
 BLOCK = 3
 
@@ -117,19 +120,22 @@ def _covariance(jacobian, residual, rows, columns, side):
     Covariance of the parameters, (6, 6).
 
     The larger of two: that for independent residuals of one variance, and the sandwich estimator for
-    residuals that share blocks of sky and differ in size between them. The first falls short where a
-    wrong PSF leaves patterns, the second where few blocks fix a parameter.
+    residuals that share blocks of sky and differ in size between them, made larger by what the fit has
+    taken from each block (Bell and McCaffrey 2002). The first falls short where a wrong PSF leaves
+    patterns, the second where few blocks fix a parameter.
     """
-    weight = 1 / np.sqrt(1 + (residual / ROBUST_SCALE) ** 2)
-    weighted = jacobian * weight[:, np.newaxis]
-    inverse = np.linalg.pinv(weighted.T @ jacobian)
+    root = (1 + (residual / ROBUST_SCALE) ** 2) ** -0.25
+    design, rest = jacobian * root[:, np.newaxis], residual * root
+    inverse = np.linalg.pinv(design.T @ design)
     freedom = max(residual.size - jacobian.shape[1], 1)
-    plain = inverse * (weight * residual**2).sum() / freedom
+    plain = inverse * (rest @ rest) / freedom
     block = (rows // side).astype(int) * 10_000 + (columns // side).astype(int)
-    _, member = np.unique(block, return_inverse=True)
-    n_blocks = member.max() + 1
-    scores = np.zeros((n_blocks, jacobian.shape[1]))
-    np.add.at(scores, member, weighted * residual[:, np.newaxis])
-    correction = n_blocks / max(n_blocks - 1, 1) * residual.size / freedom
-    clustered = correction * inverse @ (scores.T @ scores) @ inverse
+    scores = []
+    for label in np.unique(block):
+        own = design[block == label]
+        left, axes = np.linalg.eigh(np.eye(len(own)) - own @ inverse @ own.T)
+        factor = 1 / np.sqrt(np.maximum(left, MIN_LEFT))
+        scores.append((axes * factor) @ (axes.T @ rest[block == label]) @ own)
+    scores = np.array(scores)
+    clustered = inverse @ (scores.T @ scores) @ inverse
     return max(plain, clustered, key=lambda matrix: matrix[0, 0] + matrix[1, 1])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from astropy.coordinates import SkyCoord
-from scipy.stats import chi2
+from scipy.special import gammaincc
 
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics.photometry import synthetic_photometry
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 #: Error of an offset from the unknown asymmetry of both PSFs [arcsec]: wavefront errors of 70 to 100 nm
 #: rms shift what is fitted against the PSF's core by 1.9 to 2.7 mas rms (simulated random wavefronts).
-ASYMMETRY = 0.0025
+ASYMMETRY = 0.0022
 
 #: The part of it that differs between the bands [arcsec].
 CHROMATIC_ASYMMETRY = 0.0007
@@ -162,7 +162,7 @@ def _tie(measured, moving):
     mean = weights @ places / weights.sum()
     statistic = (weights[:, np.newaxis] * (places - mean) ** 2).sum()
     freedom = 2 * (known.sum() - 1)
-    tied = freedom == 0 or chi2.sf(statistic, freedom) > SIGNIFICANT
+    tied = freedom == 0 or gammaincc(freedom / 2, statistic / 2) > SIGNIFICANT
     correlation = max(offset.correlation for offset in measured)
     stretch = 1.0 if tied or freedom == 0 else np.sqrt(statistic / freedom)
     error = float(np.hypot(stretch / np.sqrt(weights.sum()), ASYMMETRY))

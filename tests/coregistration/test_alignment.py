@@ -121,6 +121,20 @@ def test_images_without_contrast_give_the_first_guess_and_no_error(noise):
     assert offset.correlation < 0.5
 
 
+def test_a_plane_gives_no_offset():
+    # Both see the same slope: wherever the image is put, another pedestal makes them agree.
+    flat = Sky((), background=50.0)
+    prepared = prepare(flat, noise=0.05)
+    image = flat.image("F210M", noise=0.05, angle=0.0)
+    rows, columns = np.indices(prepared["synthetic"].shape)
+    synthetic = prepared["synthetic"] + 0.05 * rows - 0.08 * columns
+    rows, columns = np.indices(image.data.shape) * image.image_pixel / 0.1
+    tilted = replace(image, data=image.data + 0.05 * rows - 0.08 * columns)
+    offset = measure_offset(image=tilted, **prepared | {"synthetic": synthetic})
+    assert np.isnan(offset.error)
+    assert offset.correlation < 0.5
+
+
 def test_an_image_of_noise_gives_no_offset(upright):
     offset = measure_offset(image=Sky(()).image("F210M", noise=0.3), **upright)
     assert np.isnan(offset.error)
