@@ -1,0 +1,158 @@
+"""What holds for every geometry and every mask: random ones are drawn and fused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jwst_fusion.coregistration.coregister import CoregistrationSettings, coregister
+from jwst_fusion.crosscalib.factors import cross_calibrate
+from jwst_fusion.inversion.fuse import FusionSettings, fuse
+
+from .sky import rich_sky
+
+SKY = rich_sky(seed=5, n=60, half=2.0, background=2.0)
+WAVELENGTH = np.linspace(1.66, 2.31, 30)
+FILTERS = ("F182M", "F200W", "F210M")
+KEEP = CoregistrationSettings(alignment="wcs", margin=0.3)
+QUICK = FusionSettings(n_components=2, reweightings=0, gamma=0.1)
+NOISE = 0.01
+
+few = settings(
+    max_examples=5, deadline=None, derandomize=True, database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)  # fmt: skip
+many = settings(
+    max_examples=100, deadline=None, derandomize=True, database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)  # fmt: skip
+
+
+@st.composite
+def fields(draw):
+    """A cube and its images: shape, angle, filters, where data are missing."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = draw(st.tuples(st.integers(8, 14), st.integers(8, 14)))
+    cube = SKY.cube(WAVELENGTH, shape=shape, angle=draw(st.sampled_from((0.0, 20.0, 65.0))), noise=NOISE)
+    names = draw(st.lists(st.sampled_from(FILTERS), min_size=1, max_size=3, unique=True))
+    images = [SKY.image(name, field=3.0, noise=NOISE, seed=i) for i, name in enumerate(names)]
+    cube.data[rng.random(cube.data.shape) < draw(st.sampled_from((0.0, 0.02, 0.1)))] = np.nan
+    cube.data[rng.random(WAVELENGTH.size) < draw(st.sampled_from((0.0, 0.1)))] = np.nan
+    cube.data[:, rng.random(shape) < draw(st.sampled_from((0.0, 0.05)))] = np.nan
+    corner = draw(st.integers(0, 3))
+    cube.data[:, :corner, :corner] = np.nan
+    for image in images:
+        image.data[rng.random(image.data.shape) < draw(st.sampled_from((0.0, 0.01)))] = np.nan
+        row = rng.integers(0, image.data.shape[0])
+        image.data[row : row + draw(st.integers(0, 4))] = np.nan
+    return cube, images
+
+
+def run(cube, images, options=QUICK):
+    """Scene of the fused cube, and the observation that it came from."""
+    observation = cross_calibrate(coregister(cube, images, KEEP).observation)
+    result = fuse(observation, options)
+    scene = np.tensordot(result.basis, result.coefficients, axes=1)
+    return scene + result.mean_spectrum[:, np.newaxis, np.newaxis], observation
+
+
+def scaled(cube, images, factor):
+    """The same data in another unit."""
+    return (
+        replace(cube, data=cube.data * factor, error=cube.error * factor),
+        [replace(image, data=image.data * factor, error=image.error * factor) for image in images],
+    )
+
+
+def raised(cube, images, level):
+    """The same data on a constant."""
+    return (
+        replace(cube, data=cube.data + level),
+        [replace(image, data=image.data + level) for image in images],
+    )
+
+
+def inside(observation):
+    """Cells of the footprint, and channels with data."""
+    d = observation.grid.decimation_factor
+    cells = np.kron(observation.cube.footprint, np.ones((d, d), dtype=bool))
+    return cells, np.isfinite(observation.cube.noise)
+
+
+def check_scene(field):
+    """No NaN where data are good, and the flux of the cube."""
+    scene, observation = run(*field)
+    cells, alive = inside(observation)
+    assert np.isfinite(scene[alive][:, cells]).all()
+    cube = observation.cube
+    d = observation.grid.decimation_factor
+    n_wave, my, mx = cube.data.shape
+    fused = scene.reshape(n_wave, my, d, mx, d).mean(axis=(2, 4))
+    known = np.isfinite(cube.data) & cube.footprint
+    for plane in np.flatnonzero(alive):
+        expected = cube.data[plane][known[plane]].mean()
+        assert fused[plane][known[plane]].mean() == pytest.approx(expected, rel=0.02)
+
+
+def check_order(field):
+    """The order of the images does not matter."""
+    cube, images = field
+    first, _ = run(cube, images)
+    second, _ = run(cube, images[::-1])
+    np.testing.assert_array_equal(first, second)
+
+
+def check_scaling(field, factor):
+    """Inputs times a factor give the output times the factor."""
+    first, observation = run(*field)
+    second, _ = run(*scaled(*field, factor))
+    cells, alive = inside(observation)
+    scale = np.abs(first[alive][:, cells]).mean()
+    difference = (second / factor - first)[alive][:, cells]
+    assert np.abs(difference).max() < 1e-2 * scale
+    assert np.sqrt((difference**2).mean()) < 1e-3 * scale
+
+
+def check_constant(field, level):
+    """A constant added to all data is a constant added to the mean spectrum."""
+    first, observation = run(*field)
+    second, _ = run(*raised(*field, level))
+    cells, alive = inside(observation)
+    shift = (second - first)[alive][:, cells].mean(axis=1)
+    np.testing.assert_allclose(shift, level, rtol=0.01)
+
+
+@few
+@given(fields())
+def test_scene_is_known_and_keeps_the_flux(field):
+    check_scene(field)
+
+
+@few
+@given(fields())
+def test_order_of_the_images(field):
+    check_order(field)
+
+
+@few
+@given(fields(), st.sampled_from((1e-4, 7.0, 1e5)))
+def test_units(field, factor):
+    check_scaling(field, np.float32(factor))
+
+
+@few
+@given(fields(), st.sampled_from((1.0, 10.0)))
+def test_constant(field, level):
+    check_constant(field, np.float32(level))
+
+
+@pytest.mark.long
+@many
+@given(fields(), st.sampled_from((1e-4, 7.0, 1e5)), st.sampled_from((1.0, 10.0)))
+def test_all_of_it_many_times(field, factor, level):
+    check_scene(field)
+    check_order(field)
+    check_scaling(field, np.float32(factor))
+    check_constant(field, np.float32(level))
