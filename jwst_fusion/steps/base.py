@@ -323,12 +323,17 @@ class FusionStepMixin:
         """
         Note a file that the run has written, to be removed if the run fails in the end.
 
+        A step of a pipeline notes it there: a failed run leaves no products of its steps either.
+
         Parameters
         ----------
         path : str or path-like
             Path of the file.
         """
-        self.__dict__.setdefault("_written", set()).add(Path(path).absolute())
+        owner = self
+        while isinstance(owner.parent, FusionStepMixin):
+            owner = owner.parent
+        owner.__dict__.setdefault("_written", set()).add(Path(path).absolute())
 
     def save_model(self, model, *args, **kwargs):
         """

@@ -1,0 +1,143 @@
+"""A run that is killed leaves no part of a product, and what is there does not disturb the next run."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from jwst_fusion import Fusion4Pipeline, datamodels
+
+from .commands import BIN
+from .conftest import QUICK
+from .test_bad_input import ASN, FIRST, names_in, work  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("work")
+SAVING = {"save_results": True}
+STEPS = {"coregister": SAVING, "cross_calib": SAVING, "fusion": QUICK}
+PRODUCTS = ("p_coreg.fits", "p_xcal.fits", "p_fused.fits")
+
+
+def run():
+    """Run the pipeline with all products saved."""
+    Fusion4Pipeline.call(ASN, steps=STEPS, configure_log=False, save_results=True, output_dir="out")
+
+
+def assert_whole(folder):
+    """Read all of what is in a folder: products that are complete."""
+    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    assert set(found) <= set(PRODUCTS)
+    for name in found:
+        with datamodels.open(folder / name) as model:
+            assert np.isfinite(model.data).any()
+        with fits.open(folder / name) as hdus:
+            assert hdus[-1].name == "ASDF"
+            assert all(hdu.data is not None for hdu in hdus[1:])
+    return found
+
+
+def kill_child(seconds):
+    """Run in a child of this process, and kill it; whether it was still at work."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            run()
+            status = 0
+        finally:
+            os._exit(status)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def test_killed_runs_leave_no_part_of_a_product(work):  # noqa: F811
+    inputs = names_in(work.folder)
+    start = time.monotonic()
+    run()
+    duration = time.monotonic() - start
+    folder = work.folder / "out"
+    assert assert_whole(folder) == sorted(PRODUCTS)
+    for name in PRODUCTS:
+        (folder / name).unlink()
+    killed = sum(kill_child(share * duration) for share in (0.2, 0.6, 0.9))
+    assert killed >= 1
+    assert_whole(folder)
+    run()
+    assert assert_whole(folder) == sorted(PRODUCTS)
+    assert [name for name in names_in(work.folder) if f"{os.sep}out{os.sep}" not in name] == inputs
+
+
+def test_a_run_that_is_interrupted_leaves_nothing(work, monkeypatch):  # noqa: F811
+    """Ctrl-C while the last product is written: what the run had saved goes too."""
+
+    def interrupt(file):
+        if "fused" in str(saved[-1]):
+            raise KeyboardInterrupt
+        os.fsync(file.fileno())
+
+    saved = []
+    original = datamodels.FusionModel.save
+
+    def save(self, path, *args, **kwargs):
+        saved.append(path)
+        return original(self, path, *args, **kwargs)
+
+    monkeypatch.setattr("jwst_fusion.atomic._flush_to_disk", interrupt)
+    monkeypatch.setattr(datamodels.FusionModel, "save", save)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert len(saved) == 3
+    assert names_in("out") == []
+
+
+@pytest.mark.long
+def test_strun_killed_at_random_points(work):  # noqa: F811
+    command = [
+        BIN / "strun", "calwebb_fusion4", ASN, "--output_dir=out", "--steps.coregister.save_results=true",
+        "--steps.cross_calib.save_results=true",
+    ]  # fmt: skip
+
+    def strun():
+        return subprocess.Popen(
+            command, cwd=work.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    start = time.monotonic()
+    assert strun().wait() == 0
+    duration = time.monotonic() - start
+    rng = random.Random(5)
+    killed, partial = 0, 0
+    for _ in range(20):
+        for name in PRODUCTS:
+            (work.folder / "out" / name).unlink(missing_ok=True)
+        process = strun()
+        time.sleep(rng.uniform(0.3, 1.0) * duration)
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        partial += 0 < len(assert_whole(work.folder / "out")) < 3
+    assert killed >= 15
+    assert strun().wait() == 0
+    assert assert_whole(work.folder / "out") == sorted(PRODUCTS)
+
+
+def test_a_member_that_vanishes_during_the_run(work, monkeypatch):  # noqa: F811
+    """The inputs are opened after the look at them: what changed in between is told as well."""
+    from stpipe.exceptions import StpipeExitException
+
+    from jwst_fusion import adapters
+
+    original = adapters.examine
+
+    def examine(*args, **kwargs):
+        found = original(*args, **kwargs)
+        (work.folder / FIRST).unlink()
+        return found
+
+    monkeypatch.setattr(adapters, "examine", examine)
+    with pytest.raises(StpipeExitException, match=f"its member {FIRST} is not there"):
+        run()

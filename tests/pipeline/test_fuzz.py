@@ -1,0 +1,193 @@
+"""Headers and associations changed at random: a product, or an error that a user can read; never a hang."""
+
+import json
+import random
+import shutil
+import signal
+import traceback
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from jwst_fusion import CoregisterStep
+from jwst_fusion.exceptions import FusionError
+
+from .test_bad_input import ASN, CUBE, FIRST, SECOND, work  # noqa: F401
+
+# What Python warns of is no concern here: a user's run goes on.
+pytestmark = [pytest.mark.usefixtures("work"), pytest.mark.filterwarnings("ignore")]
+
+PATIENCE = 60  # s
+JUNK = (
+    "", " ", "nan", "inf", "-1", 0, -1, 1, 1e300, -1e300, 2**31, 0.5, True, False, "MJy/sr", "um", "deg",
+    "x" * 60,
+    "RA---TAN", "WAVE", "WAVE-TAB", "F444W", "CLEAR", "../..", "%s%n", "NRS_IFU", "NRC_IMAGE", 3, 1e-30,
+)  # fmt: skip
+VALUES = (
+    None,
+    [],
+    {},
+    0,
+    -1,
+    1e308,
+    "",
+    "..",
+    "/",
+    "a" * 5000,
+    "\x00",
+    True,
+    [[]],
+    {"a": []},
+    "é",
+    CUBE,
+    FIRST,
+)
+
+
+@contextmanager
+def limited(seconds):
+    """Raise a TimeoutError in what takes longer."""
+
+    def stop(*_):
+        raise TimeoutError(f"takes longer than {seconds} s")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def end_of_header(content):
+    """Number of bytes up to the end of the second header of a FITS file."""
+    first = content.index(b"END" + b" " * 77)
+    return content.index(b"END" + b" " * 77, first + 80) + 80
+
+
+def spoil_bytes(rng, path):
+    """Overwrite some bytes of the headers."""
+    content = bytearray(path.read_bytes())
+    end = end_of_header(content)
+    for _ in range(rng.randint(1, 8)):
+        at = rng.randrange(end)
+        length = rng.randint(1, 12)
+        if rng.random() < 0.8:
+            new = bytes(rng.randint(32, 126) for _ in range(length))
+        else:
+            new = rng.randbytes(length)
+        content[at : at + length] = new
+    path.write_bytes(content)
+
+
+def spoil_cards(rng, path):
+    """Change, remove or copy some cards of the headers."""
+    with fits.open(path, memmap=False, lazy_load_hdus=False) as hdus:
+        for _ in range(rng.randint(1, 4)):
+            header = hdus[rng.randrange(2)].header
+            card = rng.choice([c for c in header.cards if c.keyword not in ("", "COMMENT", "HISTORY")])
+            if rng.random() < 0.25:
+                header.remove(card.keyword)
+            else:
+                header[card.keyword] = rng.choice(JUNK)
+        try:
+            hdus.writeto(path, overwrite=True, output_verify="ignore")
+        except Exception:  # noqa: BLE001 - what astropy does not write is no file
+            path.write_bytes(b"SIMPLE  =                    T")
+
+
+def spoil_file(rng, work, index):  # noqa: F811
+    """Put a spoilt copy in the place of a member."""
+    name = (CUBE, FIRST, SECOND)[index % 3]
+    path = work.folder / name
+    path.unlink()
+    shutil.copy(work.sources[name], path)
+    (spoil_bytes if rng.random() < 0.5 else spoil_cards)(rng, path)
+    return lambda: (path.unlink(), path.symlink_to(work.sources[name]))
+
+
+def nodes_of(content):
+    """All containers within an association."""
+    yield content
+    for value in content.values() if isinstance(content, dict) else content:
+        if isinstance(value, dict | list):
+            yield from nodes_of(value)
+
+
+def spoil_tree(rng, text):
+    """Change, remove or add some values of an association."""
+    content = json.loads(text)
+    for _ in range(rng.randint(1, 4)):
+        node = rng.choice([n for n in nodes_of(content) if n])
+        key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
+        action = rng.random()
+        if action < 0.2:
+            del node[key]
+        elif action < 0.35 and isinstance(node, list):
+            node.append(node[key])
+        else:
+            node[key] = rng.choice(VALUES)
+        if not content:
+            break
+    return json.dumps(content).encode()
+
+
+def spoil_text(rng, text):
+    """Change some bytes of an association."""
+    content = bytearray(text)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(content))
+        content[at : at + rng.randint(0, 3)] = bytes(
+            rng.choice(b'{}[]":,0\\\xff\x00a ') for _ in range(rng.randint(0, 3))
+        )
+    return bytes(content)
+
+
+def spoil_association(rng, work, index):  # noqa: F811
+    """Spoil the association; what undoes it."""
+    path = work.folder / ASN
+    text = path.read_bytes()
+    path.write_bytes((spoil_tree if index % 2 else spoil_text)(rng, text))
+    return lambda: path.write_bytes(text)
+
+
+def try_all(work, spoil, seeds):  # noqa: F811
+    """Spoil and run for each seed: the numbers of products and of errors, and what went wrong."""
+    products, errors, wrong = 0, 0, []
+    for seed in seeds:
+        undo = spoil(random.Random(seed), work, seed)
+        before = sorted(p.name for p in work.folder.iterdir())
+        try:
+            with limited(PATIENCE):
+                CoregisterStep.call(ASN, configure_log=False, save_results=True, output_dir="out")
+            products += 1
+        except FusionError as error:
+            errors += 1
+            if "\n" in str(error):
+                wrong.append(f"seed {seed}: {error}")
+        except Exception:  # noqa: BLE001 - they are what is looked for
+            wrong.append(f"seed {seed}: " + "".join(traceback.format_exc().splitlines(keepends=True)[-12:]))
+        assert {p.name for p in work.folder.iterdir()} - set(before) <= {"out"}
+        shutil.rmtree(work.folder / "out", ignore_errors=True)
+        undo()
+    return products, errors, wrong
+
+
+@pytest.mark.parametrize("spoil", [spoil_file, spoil_association])
+def test_a_few(work, spoil):  # noqa: F811
+    products, errors, wrong = try_all(work, spoil, range(24))
+    assert not wrong, "\n".join(wrong)
+    assert errors >= 3
+    assert products + errors == 24
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", range(10))
+@pytest.mark.parametrize("spoil", [spoil_file, spoil_association])
+def test_many(work, spoil, part):  # noqa: F811
+    products, errors, wrong = try_all(work, spoil, np.arange(1000 + 100 * part, 1100 + 100 * part).tolist())
+    assert not wrong, "\n".join(wrong)
+    assert products + errors == 100
