@@ -37,16 +37,15 @@ def fused_model(observation, result, scores, source):
     cells = tuple(slice(b.start * d, b.stop * d) for b in box)
     inside = np.kron(cube.footprint[box], np.ones((d, d), dtype=bool))
     alive = np.isfinite(cube.noise)
-    model = datamodels.FusedCubeModel(data=_scene(result, cells, inside, alive))
+    model = datamodels.FusedCubeModel(  # given all arrays, for it makes those that it is not given
+        data=_scene(result, cells, inside, alive),
+        err=_errors(result, inside, alive),
+        dq=_quality(inside, alive),
+        weightmap=_coverage(observation, cells, inside, alive),
+    )
     model.update(source)
     if source.meta.fusion.preflight is not None:
         model.meta.fusion.preflight = source.meta.fusion.preflight.instance
-    model.err = _errors(result, inside, alive)
-    dq = np.zeros(model.data.shape, dtype=np.uint32)
-    dq[~alive] = DO_NOT_USE
-    dq[:, ~inside] = DO_NOT_USE | NON_SCIENCE
-    model.dq = dq
-    model.weightmap = _coverage(observation, cells, inside, alive)
     coefficients = np.where(inside, result.coefficients[(slice(None), *cells)], np.nan)
     model.coefficients = coefficients.astype(np.float32)
     errors = np.sqrt(np.diag(result.covariance))[:, np.newaxis, np.newaxis]
@@ -99,8 +98,15 @@ def _coverage(observation, cells, inside, alive):
     looks = np.stack([band.bandpass > 0 for band in bands], axis=1).astype(np.float32)
     known = np.stack([np.isfinite(band.data[cells]) for band in bands]).astype(np.float32)
     count = np.tensordot(looks, known, axes=1)
-    count[alive] += inside
-    return count
+    return np.add(count, inside, out=count, where=alive[:, np.newaxis, np.newaxis])
+
+
+def _quality(inside, alive):
+    """Quality flags of the fused cube, uint32 of shape (n_wave, ny, nx)."""
+    dq = np.zeros((alive.size, *inside.shape), dtype=np.uint32)
+    dq[~alive] = DO_NOT_USE
+    dq[:, ~inside] = DO_NOT_USE | NON_SCIENCE
+    return dq
 
 
 def _set_coordinates(model, grid, box, inside, cells):

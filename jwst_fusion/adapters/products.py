@@ -29,6 +29,10 @@ DO_NOT_USE = 1
 #: Side of NIRCam's detector pixels [arcsec] (JWST User Documentation, NIRCam detectors).
 DETECTOR_PIXEL = {"short": 0.0311, "long": 0.0630}
 
+#: Sides that a pixel can have [arcsec], and the least share of their product that its area is.
+PIXELS = (1e-3, 10.0)
+MIN_AREA = 0.1
+
 #: Angle from V3 to the y axis of the NIRSpec IFU aperture [deg] (SIAF, NRS_FULL_IFU).
 IFU_ANGLE = 138.97
 
@@ -180,12 +184,22 @@ def celestial_wcs(model, name):
         wcs.wcs.set()
         if not wcs.has_celestial:
             raise ValueError(f"axes {info.ctype1}, {info.ctype2}")
+        ny, nx = model.data.shape[-2:]
+        _check_pixel(local_frame(wcs, (nx - 1) / 2, (ny - 1) / 2)[1])
     except Exception as error:  # noqa: BLE001 - wcslib and numpy raise all kinds for bad keywords
         reason = " ".join(str(error).split())
         raise InputError(
             f"{name}: no usable celestial WCS ({reason}); use the pipeline's stage-3 product"
         ) from error
     return wcs
+
+
+def _check_pixel(jacobian):
+    """Raise a ValueError if the axes of the middle pixel [arcsec] are not those of an image."""
+    sides = np.hypot(*jacobian)
+    area = abs(np.linalg.det(jacobian))
+    if not (PIXELS[0] < sides.min() and sides.max() < PIXELS[1] and area > MIN_AREA * sides.prod()):
+        raise ValueError(f"pixels of {sides[0]:.3g} x {sides[1]:.3g} arcsec in the middle")
 
 
 def cube_wavelengths(model, name):

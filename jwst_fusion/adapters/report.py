@@ -168,11 +168,14 @@ def _flags(dq, inside):
     from jwst.datamodels import dqflags
 
     names = {value: name for name, value in dqflags.pixel.items() if value}
-    values, counts = np.unique(dq[:, inside], return_counts=True)
-    total = max(counts.sum(), 1)
+    counts = np.zeros(32, dtype=int)
+    for plane in dq:  # a plane at a time: the cube may be most of the memory
+        values, numbers = np.unique(plane[inside], return_counts=True)
+        for bit in range(32):
+            counts[bit] += numbers[(values.astype(np.int64) >> bit) & 1 == 1].sum()
+    total = max(len(dq) * inside.sum(), 1)
     shares = []
-    for bit in range(32):
-        count = counts[(values.astype(np.int64) >> bit) & 1 == 1].sum()
+    for bit, count in enumerate(counts):
         if count:
             shares.append((names.get(1 << bit, f"bit {bit}"), float(count / total)))
     return tuple(shares)

@@ -5,6 +5,7 @@ import math
 import os
 import re
 import warnings
+from contextlib import ExitStack, contextmanager
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from jwst_fusion.atomic import atomic_file
 __all__ = ["FusionModel"]
 
 log = logging.getLogger(__name__)
+
+SIGN_BIT = 2**31
 
 BRIGHTNESS_UNIT = "MJy/sr"
 
@@ -195,8 +198,11 @@ class FusionModel(IFUCubeModel):
         for hdu in hdulist:
             if isinstance(hdu, fits.BinTableHDU) and hdu.name in self.hdu_order:
                 _complete_table_header(hdu, self._column_units(hdu.name))
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), ExitStack() as stack:
             warnings.filterwarnings("ignore", message="Card is too long")
+            for hdu in hdulist:
+                if isinstance(hdu, fits.ImageHDU):
+                    stack.enter_context(_as_signed(hdu))
             hdulist.writeto(init, *args, **kwargs)
 
     def _array_schemas(self):
@@ -222,6 +228,27 @@ class FusionModel(IFUCubeModel):
         """Units of a table's columns, by name, from the schema."""
         schema = self._array_schemas()[hdu_name][1]
         return {field["name"]: field["unit"] for field in schema["datatype"] if "unit" in field}
+
+
+@contextmanager
+def _as_signed(hdu):
+    """
+    Have unsigned flags written as they are stored, signed with an offset.
+
+    astropy makes two copies to do so; here the highest bit is turned over in place, and back at the end.
+    """
+    flags = hdu.data
+    if flags is None or flags.dtype != np.uint32 or not flags.dtype.isnative or not flags.flags.writeable:
+        yield
+        return
+    flags ^= np.uint32(SIGN_BIT)
+    try:
+        hdu.data = flags.view(np.int32)
+        hdu.header["BSCALE"], hdu.header["BZERO"] = 1, SIGN_BIT
+        yield
+    finally:
+        flags ^= np.uint32(SIGN_BIT)
+        hdu.data = flags
 
 
 def _output_path(path, dir_path):

@@ -164,10 +164,10 @@ def _image_diagnosis(observation, fused):
 def _cube_diagnosis(observation, fused, transfer):
     """Residuals of the cube, and its own spectra in few bits."""
     cube, field = observation.cube, observation.grid.field
-    noise = np.where(cube.noise > 0, cube.noise, np.nan)
-    data = np.where(cube.footprint[field], cube.data[(slice(None), *field)], np.nan)
-    departure = data - fused.mean_spectrum[:, np.newaxis, np.newaxis]
-    predicted = predict_cube(fused, transfer, observation.grid)
+    noise = np.where(cube.noise > 0, cube.noise, np.nan).astype(np.float32)
+    data = np.where(cube.footprint[field], cube.data[(slice(None), *field)], np.float32(np.nan))
+    departure = data - fused.mean_spectrum.astype(np.float32)[:, np.newaxis, np.newaxis]
+    predicted = predict_cube(fused, transfer, observation.grid).astype(np.float32)
     residual = (departure - predicted) / noise[:, np.newaxis, np.newaxis]
     known = np.isfinite(residual)
     square, mean = np.where(known, residual**2, 0), np.where(known, residual, 0)
@@ -188,7 +188,9 @@ def _cube_diagnosis(observation, fused, transfer):
 def _mean(values, known, axis):
     """Mean over the known values; NaN where there are none."""
     count = known.sum(axis=axis)
-    return np.divide(values.sum(axis=axis), count, out=np.full(count.shape, np.nan), where=count > 0)
+    return np.divide(
+        values.sum(axis=axis, dtype=np.float64), count, out=np.full(count.shape, np.nan), where=count > 0
+    )
 
 
 def predict_cube(fused, transfer, grid):

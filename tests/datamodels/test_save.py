@@ -76,3 +76,28 @@ def test_wrong_names_are_told(model, tmp_path):
         model.save(tmp_path / "x.txt")
     with pytest.raises(NotADirectoryError, match="not a folder"):
         model.save(tmp_path / "missing" / "x.fits")
+
+
+def test_flags_are_written_and_left_as_they_are(model, tmp_path):
+    flags = np.array([0, 1, 513, 2**31, 2**32 - 1], dtype=np.uint32)
+    model.dq = np.resize(flags, model.data.shape)
+    path = model.save(tmp_path / "x.fits")
+    np.testing.assert_array_equal(model.dq, np.resize(flags, model.data.shape))
+    header = fits.getheader(path, "DQ")
+    assert (header["BITPIX"], header["BSCALE"], header["BZERO"]) == (32, 1, 2**31)
+    with datamodels.open(path) as found:
+        assert found.dq.dtype.kind == "u"
+        np.testing.assert_array_equal(found.dq, np.resize(flags, model.data.shape))
+
+
+def test_flags_are_left_as_they_are_when_the_disk_is_full(model, tmp_path, monkeypatch):
+    model.dq = np.full(model.data.shape, 513, dtype=np.uint32)
+
+    def fail(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(fits.HDUList, "writeto", fail)
+    with pytest.raises(OSError, match="x.fits"):
+        model.save(tmp_path / "x.fits")
+    assert (model.dq == 513).all()
+    assert model.dq.dtype == np.uint32
