@@ -8,6 +8,7 @@ import numpy as np
 from stdatamodels.jwst.datamodels import JwstDataModel
 
 from jwst_fusion import datamodels
+from jwst_fusion.coregistration.choice import choose_images
 from jwst_fusion.coregistration.coregister import choose_decimation, cut_wavelengths
 from jwst_fusion.coregistration.field import field_window, parse_centre
 from jwst_fusion.coregistration.grid import local_frame, make_grid
@@ -279,6 +280,17 @@ def _together(looked, images, settings, where, findings, output_dir, max_memory,
     memory = coregistration_memory(cube_shape)
     disk = None
     try:
+        choice = choose_images(
+            cube,
+            images,
+            wavelength_range=settings.wavelength_range,
+            mix_channels=settings.decimation_factor is not None,
+        )
+        findings += [
+            Finding(image.name, reason, "warning", "the image will be left out")
+            for image, reason in choice.left_out
+        ]
+        images = choice.kept
         d = choose_decimation(images, settings)
         cut = cut_wavelengths(cube, images, settings)
         findings += _coverage(images, cut, where)

@@ -10,6 +10,7 @@ from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
 from jwst_fusion.observation import BandImage, CubeData, Observation
 from jwst_fusion.optics import throughput
 
+from .choice import choose_images
 from .field import field_angle, field_window, parse_centre, rotate_cube
 from .grid import crop_cube, cube_footprint, grid_wcs, make_grid
 from .noise import channel_noise
@@ -167,6 +168,15 @@ def coregister(product, images, settings=None):
 
 def _coregister(product, images, settings):
     """Co-register on one thread: the same input gives the same bits, and small problems run faster."""
+    choice = choose_images(
+        product,
+        images,
+        wavelength_range=settings.wavelength_range,
+        mix_channels=settings.decimation_factor is not None,
+    )
+    for image, reason in choice.left_out:
+        log.warning("%s left out: %s", image.name, reason)
+    images = choice.kept
     product = cut_wavelengths(product, images, settings)
     angle = field_angle(settings.position_angle, product)
     if angle is not None:
@@ -258,18 +268,8 @@ def choose_decimation(images, settings):
     -------
     int
         Cells per spaxel along an axis, d.
-
-    Raises
-    ------
-    InputError
-        Images of both channels.
     """
     channels = {throughput.channel(image.filter) for image in images}
-    if len(channels) > 1 and settings.decimation_factor is None:
-        raise InputError(
-            "images of NIRCam's short and long channel in one association: their pixels differ; make two "
-            "associations, or set decimation_factor"
-        )
     return settings.decimation_factor or (3 if channels == {"short"} else 2)
 
 

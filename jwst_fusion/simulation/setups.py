@@ -1,4 +1,4 @@
-"""The six combinations of NIRSpec grating and NIRCam filters that can be simulated."""
+"""The combinations of NIRSpec grating and NIRCam filters that can be simulated."""
 
 from dataclasses import dataclass
 
@@ -77,6 +77,22 @@ SETUPS = {
     ),
     "G395H/F290LP-red": Setup(
         "G395H", "F290LP", (2.87, 5.27), (4.35, 5.10), 0.000665, _G395H_GAP, _LONG_BANDS, 2
+    ),
+    "G140M/F070LP": Setup("G140M", "F070LP", (0.90, 1.27), (0.97, 1.27), 0.000636, None, ("F115W",), 3),
+    "G140M/F100LP-blue": Setup("G140M", "F100LP", (0.97, 1.89), (0.97, 1.355), 0.000636, None, ("F115W",), 3),
+    "G140M/F100LP-red": Setup(
+        "G140M", "F100LP", (0.97, 1.89), (1.49, 1.89), 0.000636, None, ("F162M", "F164N"), 3
+    ),
+    "G235M/F170LP": Setup("G235M", "F170LP", (1.66, 3.17), (1.66, 2.30), 0.00106, None, _SHORT_BANDS, 3),
+    "G395M/F290LP-blue": Setup(
+        "G395M", "F290LP", (2.87, 5.27), (2.87, 3.98), 0.00179, None, _MIDDLE_BANDS, 2
+    ),
+    "G395M/F290LP-red": Setup("G395M", "F290LP", (2.87, 5.27), (4.35, 5.10), 0.00179, None, _LONG_BANDS, 2),
+    "PRISM/CLEAR-short": Setup(
+        "PRISM", "CLEAR", (0.60, 5.30), (1.01, 2.25), 0.005, None, ("F115W", "F150W", "F200W"), 3
+    ),
+    "PRISM/CLEAR-long": Setup(
+        "PRISM", "CLEAR", (0.60, 5.30), (2.38, 3.99), 0.005, None, ("F277W", "F356W"), 2
     ),
 }
 

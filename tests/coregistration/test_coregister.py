@@ -205,9 +205,11 @@ def test_two_images_in_one_filter(cube, images):
         coregister(cube, [images["F182M"], images["F182M"]], KEEP)
 
 
-def test_both_channels(cube, images):
-    with pytest.raises(InputError, match="short and long channel"):
-        coregister(cube, [images["F182M"], renamed(images["F210M"], "F335M")], KEEP)
+def test_images_that_do_not_go_with_the_cube_are_left_out(cube, images, caplog):
+    other = renamed(images["F210M"], "F335M")
+    result = coregister(cube, [images["F182M"], other], KEEP)
+    assert [band.filter for band in result.observation.bands] == ["F182M"]
+    assert f"{other.name} left out: 0 % of the bandpass of F335M" in caplog.text
 
 
 def test_inputs_are_not_modified(cube, images):

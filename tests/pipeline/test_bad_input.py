@@ -194,11 +194,6 @@ ADVICE = "give one NIRSpec IFU cube"
             (CUBE, "F115W", "1.660 to 2.300 um", "0.970"),
             id="filter outside the cube",
         ),
-        pytest.param(
-            keywords(FIRST, FILTER="F444W"),
-            ("short and long channel", "make two associations"),
-            id="channels",
-        ),
         pytest.param(linked("d_i2d.fits", FIRST), ("d_i2d.fits", "F182M", "keep one"), id="filter twice"),
         pytest.param(
             filled(CUBE, value=np.nan), (CUBE, "all of its voxels", "NaN", "rebuild"), id="NaN cube"

@@ -1,0 +1,80 @@
+"""Tests of the choice of images for a cube."""
+
+import numpy as np
+import pytest
+
+from jwst_fusion.coregistration.choice import choose_images
+from jwst_fusion.coregistration.ranges import SYMMETRIC_RANGES
+from jwst_fusion.observation import CubeProduct, ImageProduct
+
+
+def image(band):
+    """An image without data."""
+    return ImageProduct(f"{band.lower()}_i2d.fits", None, None, None, band, "B", 0.0, 0.0311, 0.0311)
+
+
+def cube(*stretches):
+    """A cube with data in stretches of wavelength only."""
+    wavelength = np.arange(stretches[0][0], stretches[-1][-1], 0.002)
+    alive = np.any([(wavelength >= low) & (wavelength <= high) for low, high in stretches], axis=0)
+    data = np.where(alive, 1.0, np.nan)[:, np.newaxis, np.newaxis]
+    return CubeProduct("cube_s3d.fits", data, data, wavelength, None, 0.0, 0.0)
+
+
+G140H, G235H = cube((0.97, 1.408), (1.486, 1.89)), cube((1.66, 2.361), (2.492, 3.17))
+G395H, PRISM = cube((2.87, 4.056), (4.180, 5.27)), cube((0.6, 5.3))
+
+
+@pytest.mark.parametrize(
+    ("product", "filters", "kept"),
+    [
+        (G140H, ["F115W", "F162M", "F164N"], ["F162M", "F164N"]),
+        (G140H, ["F115W", "F162M"], ["F115W"]),
+        (G235H, ["F115W", "F182M", "F210M", "F335M"], ["F182M", "F210M"]),
+        (G395H, ["F335M", "F356W", "F470N", "F200W"], ["F335M", "F356W"]),
+        (G395H, ["F335M", "F460M", "F466N", "F470N"], ["F460M", "F466N", "F470N"]),
+        (G395H, ["F356W", "F444W", "F470N"], ["F356W", "F444W", "F470N"]),
+        (PRISM, ["F115W", "F150W", "F200W", "F277W"], ["F115W", "F150W", "F200W"]),
+        (PRISM, ["F277W", "F200W"], ["F200W"]),
+    ],
+)
+def test_choice(product, filters, kept):
+    images = [image(band) for band in filters]
+    choice = choose_images(product, images)
+    assert [i.filter for i in choice.kept] == kept
+    assert {i.filter for i, _ in choice.left_out} == set(filters) - set(kept)
+
+
+@pytest.mark.parametrize("filters", [members for _, members in SYMMETRIC_RANGES])
+def test_the_sets_of_table_d2_stay_together(filters):
+    product = {"F1": G140H, "F2": G235H, "F3": G395H, "F4": G395H}[
+        "F1" if filters[0] == "F162M" else filters[0][:2]
+    ]
+    product = G235H if filters[0] == "F182M" else product
+    assert [i.filter for i in choose_images(product, [image(band) for band in filters]).kept] == list(filters)
+
+
+def test_the_reason_tells_what_was_found_and_the_cure():
+    reasons = {
+        i.filter: why for i, why in choose_images(
+            G395H, [image(band) for band in ("F335M", "F356W", "F410M", "F470N")]
+        ).left_out
+    }  # fmt: skip
+    assert "% of the bandpass of F410M lie in the cube's data from 2.870 to 5.2" in reasons["F410M"]
+    assert "apart from F335M, F356W; set wavelength_range to 4.350, 5.100" in reasons["F470N"]
+    both = choose_images(PRISM, [image("F182M"), image("F277W")])
+    assert "F277W is of NIRCam's long channel, F182M not" in both.left_out[0][1]
+
+
+def test_a_range_of_the_user_and_a_mixture_of_channels():
+    images = [image(band) for band in ("F335M", "F356W", "F470N")]
+    choice = choose_images(G395H, images, wavelength_range=(4.35, 5.1))
+    assert [i.filter for i in choice.kept] == ["F470N"]
+    mixed = [image("F210M"), image("F250M")]
+    assert len(choose_images(PRISM, mixed, wavelength_range=(1.9, 2.7), mix_channels=True).kept) == 2
+
+
+def test_all_stay_if_none_lies_in_the_cube():
+    images = [image("F444W"), image("F356W")]
+    assert choose_images(G140H, images).kept == tuple(images)
+    assert choose_images(G140H, images, wavelength_range=(9.0, 9.5)).kept == tuple(images)
