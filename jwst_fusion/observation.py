@@ -157,6 +157,8 @@ class CubeData:
     excess_blur : tuple of float
         Variance of the IFU's blur along the aperture's x and y axis beyond that of the optical model
         [arcsec^2], as measured against the images; zero where it is not significant.
+    excess_wavefront : float
+        Variance of the IFU's wavefront, as at 1 um, beyond that of the optical model [rad^2], likewise.
     optics : object or None
         What it was seen through: `jwst_fusion.optics.analytic.IFUOptics`, or None for its defaults.
     """
@@ -169,6 +171,7 @@ class CubeData:
     position_angle_v3: float
     position_angle_aperture: float
     excess_blur: tuple = (0.0, 0.0)
+    excess_wavefront: float = 0.0
     optics: object = None
 
 
@@ -196,6 +199,9 @@ class BandImage:
         coordinate [arcsec]. It has been taken out of ``data``.
     scale, scale_err : float
         NIRCam image over the cube's synthetic photometry, and its error.
+    pedestal, pedestal_err : float
+        What the image has on top of ``scale`` times the cube, and its error [MJy/sr]; NaN if it was not
+        fitted. It has been taken out of ``data``.
     covered_fraction : float
         Share of the bandpass within the cube's wavelengths.
     bandpass : ndarray, shape (n_wave,), or None
@@ -224,6 +230,8 @@ class BandImage:
     offset_err: float = float("nan")
     scale: float = 1.0
     scale_err: float = float("nan")
+    pedestal: float = 0.0
+    pedestal_err: float = float("nan")
     covered_fraction: float = float("nan")
     bandpass: np.ndarray | None = None
     held_out: bool = False
@@ -248,9 +256,13 @@ class Observation:
         The NIRCam images, ascending in pivot wavelength.
     alignment : str
         How the instruments were brought together.
+    reference : {'nirspec', 'nircam'}
+        Whose flux scale the fused cube is to carry. The cube's data are on NIRSpec's, the bands' data on
+        NIRCam's.
     """
 
     grid: FusionGrid
     cube: CubeData
     bands: tuple
     alignment: str = "wcs"
+    reference: str = "nirspec"

@@ -1,7 +1,9 @@
 """Fusion4Pipeline: the order of the steps, nothing else."""
 
 import logging
+from pathlib import Path
 
+from jwst_fusion import datamodels
 from jwst_fusion.steps.base import BasePipeline
 from jwst_fusion.steps.coregister_step import CoregisterStep
 from jwst_fusion.steps.cross_calib_step import CrossCalibStep
@@ -19,7 +21,8 @@ class Fusion4Pipeline(ReportMixin, BasePipeline):
     Fuse NIRCam images and a NIRSpec IFU cube of one field: a stage 4 of the pipeline.
 
     The input is a level-3 association of one ``*_s3d.fits`` and a ``*_i2d.fits`` for each filter, or a
-    list of files or models. The product is a `jwst_fusion.datamodels.FusedCubeModel`, suffix ``fused``.
+    list of files or models; or the product of one of the steps (``*_coreg.fits``, ``*_xcal.fits``), after
+    which the run is resumed. The product is a `jwst_fusion.datamodels.FusedCubeModel`, suffix ``fused``.
     """
 
     class_alias = "calwebb_fusion4"
@@ -40,8 +43,8 @@ class Fusion4Pipeline(ReportMixin, BasePipeline):
 
         Parameters
         ----------
-        input_data : str, path-like, dict or list
-            Association, files or models.
+        input_data : str, path-like, dict, list or DataModel
+            Association, files or models; or the product of a step, after which the run is resumed.
 
         Returns
         -------
@@ -49,15 +52,16 @@ class Fusion4Pipeline(ReportMixin, BasePipeline):
             The fused cube.
         """
         log.info("Starting calwebb_fusion4")
-        with shared_optics((self.coregister, self.cross_calib, self.fusion)):
-            coregistered = self.coregister.run(input_data)
-            cross_calibrated = self.cross_calib.run(coregistered)
-            fused = self.fusion.run(cross_calibrated)
-        ran = [step for step in (self.coregister, self.cross_calib, self.fusion) if not step.skip]
+        steps = [self.coregister, self.cross_calib, self.fusion]
+        result, done = self._resume(input_data)
+        with shared_optics(steps):
+            for step in steps[done:]:
+                result = step.run(result)
+        ran = [step for step in steps[done:] if not step.skip]
         if ran and self.suffix == self.output_suffix:
             self.suffix = ran[-1].output_suffix
         log.info("Ending calwebb_fusion4")
-        return fused
+        return result
 
     def report_options(self):
         """
@@ -69,3 +73,17 @@ class Fusion4Pipeline(ReportMixin, BasePipeline):
             Whether to write the page, and the figures.
         """
         return self.fusion.report_options()
+
+    def _resume(self, input_data):
+        """Open the input if it is a step's product; tell how many of the steps it has behind it."""
+        if isinstance(input_data, str | Path) and Path(input_data).suffix in (".fits", ".asdf"):
+            model = self.open_model(str(input_data))
+        elif isinstance(input_data, datamodels.FusionModel):
+            model = input_data
+        else:
+            return input_data, 0
+        for done, product in ((2, datamodels.CrossCalibratedModel), (1, datamodels.CoregisteredModel)):
+            if isinstance(model, product):
+                log.info("Resuming after %s", "cross_calib" if done == 2 else "coregister")
+                return model, done
+        return input_data, 0

@@ -1,13 +1,17 @@
 """The only bridge between the files' data models and the observation that the numerics know."""
 
+from .associations import check_association, make_association, read_member, relative_to, select_members
 from .estimates import refuse_too_large
+from .factors import read_factors
 from .fused import fused_model
+from .information import describe
 from .inputs import Inputs, open_inputs
 from .observations import coregistered_model, cross_calibrated_model, observation
 from .offsets import write_offsets
 from .optics import attach_optics, attach_throughputs
 from .preflight import Finding, Preflight, examine
 from .products import cube_product, image_product
+from .provenance import input_records
 from .report import report_content, store_diagnosis
 
 __all__ = [
@@ -16,16 +20,24 @@ __all__ = [
     "Preflight",
     "attach_optics",
     "attach_throughputs",
+    "check_association",
     "coregistered_model",
     "cross_calibrated_model",
     "cube_product",
+    "describe",
     "examine",
     "fused_model",
     "image_product",
+    "input_records",
+    "make_association",
     "observation",
     "open_inputs",
+    "read_factors",
+    "read_member",
     "refuse_too_large",
+    "relative_to",
     "report_content",
+    "select_members",
     "store_diagnosis",
     "write_offsets",
 ]

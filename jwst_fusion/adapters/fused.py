@@ -5,6 +5,7 @@ from scipy.spatial import ConvexHull
 
 from jwst_fusion import datamodels
 from jwst_fusion.coregistration.grid import grid_wcs
+from jwst_fusion.crosscalib.factors import flux_scale
 
 __all__ = ["fused_model"]
 
@@ -12,7 +13,7 @@ DO_NOT_USE = 1
 NON_SCIENCE = 512
 
 
-def fused_model(observation, result, scores, source):
+def fused_model(observation, result, validation, source):
     """
     Put a fused cube into a model.
 
@@ -22,8 +23,8 @@ def fused_model(observation, result, scores, source):
         What was fused.
     result : FusionResult
         The fused cube.
-    scores : tuple of BandScore
-        How well each band is fitted.
+    validation : Validation
+        How well it agrees with its input.
     source : CrossCalibratedModel
         Source of the metadata.
 
@@ -44,8 +45,7 @@ def fused_model(observation, result, scores, source):
         weightmap=_coverage(observation, cells, inside, alive),
     )
     model.update(source)
-    if source.meta.fusion.preflight is not None:
-        model.meta.fusion.preflight = source.meta.fusion.preflight.instance
+    _carry_over(model, source)
     coefficients = np.where(inside, result.coefficients[(slice(None), *cells)], np.nan)
     model.coefficients = coefficients.astype(np.float32)
     errors = np.sqrt(np.diag(result.covariance))[:, np.newaxis, np.newaxis]
@@ -53,7 +53,7 @@ def fused_model(observation, result, scores, source):
     model.set_components(cube.wavelength, result.mean_spectrum, result.basis)
     datamodels.set_wavelengths(model, cube.wavelength)
     _set_coordinates(model, observation.grid, box, inside, cells)
-    _set_tables(model, observation, result, scores, box)
+    _set_tables(model, observation, result, validation)
     model.set_fusion(
         n_components=result.basis.shape[1],
         info_kept=result.info_kept,
@@ -67,10 +67,32 @@ def fused_model(observation, result, scores, source):
         uncertainty="posterior of the stationary blocks",
         iterations=result.iterations,
         converged=result.converged,
-        chi2_images=float(np.nanmean(result.image_chi2)),
-        chi2_cube=result.cube_chi2,
+        pedestals=[float(band.pedestal) for band in observation.bands],
+        **validation.summary(),
     )
+    if observation.reference == "nircam":
+        _rescale(model, flux_scale(observation))
     return model
+
+
+def _carry_over(model, source):
+    """Take over what has no keyword: inputs, checks, parameters of the steps before, and history."""
+    kept = source.meta.fusion.instance
+    names = ("inputs", "preflight", "parameters")
+    model.set_fusion(**{name: kept[name] for name in names if name in kept})
+    for entry in source.instance.get("history", {}).get("entries", []):
+        model.add_history_entry(entry["description"])
+
+
+def _rescale(model, factor):
+    """Bring a fused cube to another flux scale, by a factor for each channel."""
+    planes = factor.astype(np.float32)[:, np.newaxis, np.newaxis]
+    model.data *= planes
+    model.err *= planes
+    for table in (model.components, model.spectral):
+        for name in table.dtype.names:
+            if name not in ("wavelength", "relative_error", "psf_fwhm"):
+                table[name] *= factor
 
 
 def _scene(result, cells, inside, alive):
@@ -125,9 +147,9 @@ def _set_coordinates(model, grid, box, inside, cells):
     datamodels.assign_wcs(model)
 
 
-def _set_tables(model, observation, result, scores, box):
+def _set_tables(model, observation, result, validation):
     """Tables of the bands and of the wavelengths."""
-    bands = observation.bands
+    bands, scores = observation.bands, validation.scores
     model.set_table(
         "filters",
         filter=[band.filter for band in bands],
@@ -139,30 +161,21 @@ def _set_tables(model, observation, result, scores, box):
         offset_err=[band.offset_err for band in bands],
         psnr=[score.psnr for score in scores],
         ssim=[score.ssim for score in scores],
-        chi2=result.image_chi2,
+        chi2=[score.chi2 for score in scores],
         held_out=[band.held_out for band in bands],
     )
-    cube = observation.cube
-    seen = cube.data[(slice(None), *box)]
-    d = observation.grid.decimation_factor
-    weight = np.isfinite(seen)
-    count = weight.sum(axis=(1, 2))
-    cube_mean = np.where(weight, seen, 0).sum(axis=(1, 2), dtype=np.float64)
-    fused_mean = np.zeros(count.size)
-    n_wave, my, mx = seen.shape
-    on_spaxels = model.data.reshape(n_wave, my, d, mx, d).mean(axis=(2, 4))
-    fused_mean = np.where(weight & np.isfinite(on_spaxels), on_spaxels, 0).sum(axis=(1, 2), dtype=np.float64)
-    known = count > 0
-    cube_mean, fused_mean = (
-        np.divide(total, count, out=np.full(count.size, np.nan), where=known)
-        for total in (cube_mean, fused_mean)
-    )
+    if validation.unseen:
+        model.add_columns(
+            "filters",
+            psnr_unseen=[score.psnr for score in validation.unseen],
+            ssim_unseen=[score.ssim for score in validation.unseen],
+        )
     model.set_table(
         "spectral",
-        wavelength=cube.wavelength,
-        cube_mean=cube_mean,
-        fused_mean=fused_mean,
-        relative_error=(fused_mean - cube_mean) / cube_mean,
+        wavelength=observation.cube.wavelength,
+        cube_mean=validation.cube_mean,
+        fused_mean=validation.fused_mean,
+        relative_error=validation.relative_error,
         psf_fwhm=result.resolution,
     )
 

@@ -3,7 +3,7 @@
 import json
 import warnings
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stdatamodels.exceptions import NoTypeWarning
@@ -35,6 +35,8 @@ class Inputs:
         File name of the association.
     opened : tuple of DataModel
         Models of files that were opened, to be closed.
+    files : dict
+        Path of each opened model's file, by the model's identity (``id``).
     """
 
     cube: object
@@ -42,6 +44,7 @@ class Inputs:
     product: str
     association: str | None = None
     opened: tuple = ()
+    files: dict = field(default_factory=dict)
 
     def __enter__(self):
         """Enter the context."""
@@ -79,17 +82,18 @@ def open_inputs(source, make_path=str):
     product, association, members = list_members(source, make_path)
     for member in members:
         refuse_missing(member, association)
-    models, opened = [], []
+    models, opened, files = [], [], {}
     with ExitStack() as stack:
         for member in members:
             model = member if isinstance(member, JwstDataModel) else open_file(member)
             models.append(model)
             if model is not member:
                 opened.append(stack.enter_context(closing(model)))
+                files[id(model)] = Path(member)
         cube, images = sort_members(models, association or "the input")
         stack.pop_all()
     product = product or Path(cube.meta.filename or "fusion").stem.removesuffix("_s3d")
-    return Inputs(cube, tuple(images), product, association, tuple(opened))
+    return Inputs(cube, tuple(images), product, association, tuple(opened), files)
 
 
 def list_members(source, make_path=str):

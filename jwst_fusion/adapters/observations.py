@@ -86,7 +86,7 @@ def _set_celestial(info, wcs, origin):
             setattr(info, f"cd{i}_{j}", None)
 
 
-def cross_calibrated_model(observation, coregistered):
+def cross_calibrated_model(observation, coregistered, method):
     """
     Put a cross-calibrated observation into a model.
 
@@ -96,6 +96,8 @@ def cross_calibrated_model(observation, coregistered):
         Its bands have bandpass and scale.
     coregistered : CoregisteredModel
         The model that it came from.
+    method : str
+        How the scales were found.
 
     Returns
     -------
@@ -104,7 +106,15 @@ def cross_calibrated_model(observation, coregistered):
     """
     model = datamodels.CrossCalibratedModel(coregistered)
     model.bandpasses = np.stack([band.bandpass for band in observation.bands])
-    model.set_fusion(scale_method="ratio of means")
+    model.images = np.stack([band.data for band in observation.bands]).astype(np.float32)
+    model.image_errors = np.stack([band.error for band in observation.bands]).astype(np.float32)
+    model.set_fusion(
+        scale_method=method,
+        flux_reference=observation.reference,
+        ifu_excess_x=observation.cube.excess_blur[0],
+        ifu_excess_y=observation.cube.excess_blur[1],
+        ifu_excess_wavefront=observation.cube.excess_wavefront,
+    )
     _set_filters(model, observation.bands)
     return model
 
@@ -127,6 +137,8 @@ def _set_filters(model, bands):
         offset_err=[band.offset_err for band in bands],
         scale=[band.scale for band in bands],
         scale_err=[band.scale_err for band in bands],
+        pedestal=[band.pedestal for band in bands],
+        pedestal_err=[band.pedestal_err for band in bands],
         covered=[band.covered_fraction for band in bands],
         held_out=[band.held_out for band in bands],
     )
@@ -172,34 +184,53 @@ def observation(model):
         position_angle_v3=float(fusion.pa_v3_cube),
         position_angle_aperture=float(fusion.pa_aperture_cube),
         excess_blur=(float(fusion.ifu_excess_x), float(fusion.ifu_excess_y)),
+        excess_wavefront=float(fusion.ifu_excess_wavefront or 0.0),
     )
     bandpasses = model.bandpasses if isinstance(model, datamodels.CrossCalibratedModel) else None
-    bands = []
-    for f, row in enumerate(np.asarray(model.filters)):
-        bands.append(
-            BandImage(
-                filter=_text(row["filter"]),
-                module=_text(row["module"]),
-                detector=_text(row["detector"]),
-                date=_text(row["date"]),
-                data=np.array(model.images[f], dtype=np.float64),
-                error=np.array(model.image_errors[f], dtype=np.float64),
-                pivot_wavelength=float(row["pivot"]),
-                position_angle_v3=float(row["pa_v3"]),
-                detector_pixel=float(row["detector_pixel"]),
-                image_pixel=float(row["image_pixel"]),
-                pixfrac=float(row["pixfrac"]),
-                offset_east=float(row["offset_east"]),
-                offset_north=float(row["offset_north"]),
-                offset_err=float(row["offset_err"]),
-                scale=float(row["scale"]),
-                scale_err=float(row["scale_err"]),
-                covered_fraction=float(row["covered"]),
-                held_out=bool(row["held_out"]),
-                bandpass=None if bandpasses is None else np.array(bandpasses[f], dtype=np.float64),
-            )
+    bands = [
+        _band(row, image, error, bandpass)
+        for row, image, error, bandpass in zip(
+            np.asarray(model.filters),
+            model.images,
+            model.image_errors,
+            [None] * len(model.images) if bandpasses is None else bandpasses,
+            strict=True,
         )
-    return Observation(grid=grid, cube=cube, bands=tuple(bands), alignment=fusion.alignment)
+    ]
+    return Observation(
+        grid=grid,
+        cube=cube,
+        bands=tuple(bands),
+        alignment=fusion.alignment,
+        reference=fusion.flux_reference or "nirspec",
+    )
+
+
+def _band(row, image, error, bandpass):
+    """Take one band out of its row of the table and its arrays."""
+    numbers = {
+        "pivot_wavelength": "pivot",
+        "position_angle_v3": "pa_v3",
+        "covered_fraction": "covered",
+        **{
+            name: name
+            for name in (
+                "detector_pixel", "image_pixel", "pixfrac", "offset_east", "offset_north", "offset_err",
+                "scale", "scale_err", "pedestal", "pedestal_err",
+            )
+        },
+    }  # fmt: skip
+    return BandImage(
+        filter=_text(row["filter"]),
+        module=_text(row["module"]),
+        detector=_text(row["detector"]),
+        date=_text(row["date"]),
+        data=np.array(image, dtype=np.float64),
+        error=np.array(error, dtype=np.float64),
+        held_out=bool(row["held_out"]),
+        bandpass=None if bandpass is None else np.array(bandpass, dtype=np.float64),
+        **{attribute: float(row[column]) for attribute, column in numbers.items()},
+    )
 
 
 def _text(value):

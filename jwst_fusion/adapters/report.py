@@ -15,6 +15,9 @@ __all__ = ["report_content", "store_diagnosis"]
 #: Bits of the fused cube's DQ and their names, as the report shows them; see also the JWST pipeline's.
 NON_SCIENCE = 512
 
+#: Entries of ``meta.fusion`` that are no settings.
+NO_SETTINGS = ("preflight", "inputs", "parameters")
+
 #: Keywords of the provenance, by their words.
 PROVENANCE = (
     ("Observed", "meta.observation.date"),
@@ -83,7 +86,7 @@ def report_content(model, *, name=None):
         pixel_area=float(model.meta.photometry.pixelarea_steradians or np.nan),
         bands=tuple(_band(row) for row in np.asarray(model.filters)) if model.hasattr("filters") else (),
         spectral=_columns(model.spectral) if model.hasattr("spectral") else {},
-        settings={name: value for name, value in fusion.items() if name != "preflight"},
+        settings={name: value for name, value in fusion.items() if name not in NO_SETTINGS},
         provenance=_provenance(model),
         flags=_flags(dq, inside),
         preflight=tuple(fusion.get("preflight", ())),

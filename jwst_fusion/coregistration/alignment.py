@@ -13,7 +13,7 @@ from .fit import fit_band
 from .grid import enlarge
 from .resampling import reduce_image, resample_image
 
-__all__ = ["Offset", "find_target", "measure_offset"]
+__all__ = ["Offset", "find_target", "measure_offset", "spaxel_centres", "spaxel_template"]
 
 #: Share of the overlap at no offset that a trial offset has to keep.
 MIN_OVERLAP = 0.6
@@ -94,11 +94,11 @@ def measure_offset(synthetic, image, bandpass, cube, grid, *, first_guess=(0.0, 
     unknown = Offset(*first_guess, float("nan"), 0.0)
     if not np.isfinite(seen).any():
         return unknown
-    template = _template(seen, image, bandpass, cube, grid)
+    template = spaxel_template(seen, image, bandpass, cube, grid)
     start, correlation = _correlate(synthetic, template[0], d, extra)
     if start is None or correlation < MIN_CORRELATION:
         return replace(unknown, correlation=correlation)
-    rows, columns = _centres(synthetic, d, extra)
+    rows, columns = spaxel_centres(synthetic, d, extra)
     lost = (~np.isfinite(template[0])).astype(float)
     inside = map_coordinates(lost, (rows + start[1], columns + start[0]), order=1, cval=1.0) < 1e-6
     use = np.isfinite(synthetic) & inside
@@ -109,7 +109,7 @@ def measure_offset(synthetic, image, bandpass, cube, grid, *, first_guess=(0.0, 
     if np.abs(fit.excess).max() > LINEAR_EXCESS:
         excess = fit.excess
         blunter = replace(cube, excess_blur=tuple(np.add(cube.excess_blur, excess)))
-        template = _template(seen, image, bandpass, blunter, grid)
+        template = spaxel_template(seen, image, bandpass, blunter, grid)
         fit = fit_band(synthetic[use], rows[use], columns[use], template, fit.shift, d)
     correlation = _agreement(fit, synthetic[use], rows[use], columns[use], template[0])
     if correlation < MIN_CORRELATION:
@@ -126,9 +126,9 @@ def measure_offset(synthetic, image, bandpass, cube, grid, *, first_guess=(0.0, 
     )
 
 
-def _template(seen, image, bandpass, cube, grid):
-    """Image at the IFU's resolution with its derivatives by blur, spaxel centres on cells, (3, ny, nx)."""
-    template = match_to_ifu(seen, image, bandpass, cube, grid, widths=True)
+def spaxel_template(seen, image, bandpass, cube, grid, *, scatter=False):
+    """Image at the IFU's resolution with its derivatives by blur, spaxel centres on cells, (n, ny, nx)."""
+    template = match_to_ifu(seen, image, bandpass, cube, grid, widths=True, scatter=scatter)
     if grid.decimation_factor % 2 == 0:
         template = np.stack([_sample_at_half_cell(plane) for plane in template])
     return template
@@ -142,7 +142,7 @@ def _sample_at_half_cell(blurred):
     return np.where(lost > 1e-6, np.nan, values)
 
 
-def _centres(synthetic, d, extra):
+def spaxel_centres(synthetic, d, extra):
     """Cell coordinates (rows, columns) of the spaxels on the enlarged grid."""
     rows, columns = np.indices(synthetic.shape)
     first = extra * d + (d - 1) // 2
@@ -174,7 +174,7 @@ def _correlate(synthetic, blurred, d, extra):
     reach = extra * d
     size = [next_fast_len(n + 2 * reach, real=True) for n in blurred.shape]
     known = np.isfinite(synthetic)
-    rows, columns = (at[known] for at in _centres(synthetic, d, extra))
+    rows, columns = (at[known] for at in spaxel_centres(synthetic, d, extra))
     values = _without_plane(synthetic[known], rows, columns)
     mask, spread = np.zeros(size), np.zeros(size)
     mask[rows, columns], spread[rows, columns] = 1.0, values

@@ -13,8 +13,9 @@ __all__ = ["BandFit", "fit_band"]
 #: Residual, in units of the typical one, from which a spaxel counts less and less.
 ROBUST_SCALE = 2.0
 
-#: Largest departure of the blur's variance from the optical model's [arcsec^2].
-MAX_EXCESS = 0.005
+#: Largest departure from the optical model of the blur's two variances [arcsec^2] and of the wavefront's
+#: [rad^2].
+MAX_EXCESS = (0.005, 0.005, 0.5)
 
 #: Least share of a block's residual that the fit is taken to have left.
 MIN_LEFT = 0.01
@@ -34,10 +35,13 @@ class BandFit:
         Where the image has the sky of the cube, along x and y [cells].
     scale, pedestal : float
         Cube over image, and what the cube has on top [MJy/sr].
-    excess : ndarray, shape (2,)
-        Variance of the IFU's blur beyond the optical model's, along the aperture's x and y [arcsec^2].
-    covariance : ndarray, shape (6, 6)
-        Of (x, y, scale, pedestal, excess x, excess y).
+    excess : ndarray, shape (n - 4,)
+        Variance of the IFU's blur beyond the optical model's, along the aperture's x and y [arcsec^2],
+        and, if the template has its derivative, of the wavefront [rad^2].
+    covariance : ndarray, shape (n, n)
+        Of (x, y, scale, pedestal, *excess), the one of `covariances` with the larger errors of x and y.
+    covariances : tuple of ndarray, shape (n, n)
+        For independent residuals, and for residuals that share blocks of sky.
     """
 
     shift: np.ndarray
@@ -45,9 +49,10 @@ class BandFit:
     pedestal: float
     excess: np.ndarray
     covariance: np.ndarray
+    covariances: tuple
 
 
-def fit_band(values, rows, columns, template, start, decimation_factor):
+def fit_band(values, rows, columns, template, start, decimation_factor, *, pedestal=True):
     """
     Fit an image and its derivatives to the cube's synthetic photometry, robustly.
 
@@ -60,12 +65,14 @@ def fit_band(values, rows, columns, template, start, decimation_factor):
         Synthetic photometry [MJy/sr].
     rows, columns : ndarray, shape (n,)
         Cell coordinates of the spaxels in the template.
-    template : ndarray, shape (3, ny, nx)
-        The image at the IFU's resolution, and its derivatives with respect to the blur's variance.
+    template : ndarray, shape (n, ny, nx)
+        The image at the IFU's resolution, and its derivatives as `match_to_ifu` gives them.
     start : ndarray, shape (2,)
         First guess of the shift (x, y) [cells].
     decimation_factor : int
         Cells per spaxel along an axis.
+    pedestal : bool, optional
+        Whether the cube may have a constant on top of the image; zero if not.
 
     Returns
     -------
@@ -73,40 +80,57 @@ def fit_band(values, rows, columns, template, start, decimation_factor):
         The fit.
     """
     splines = [spline_filter(fill_nearest(plane), mode="mirror") for plane in template]
-    unit = MAX_EXCESS
+    unit = np.array(MAX_EXCESS[: len(template) - 1])
 
     def sample(shift):
         at = rows + shift[1], columns + shift[0]
         return [map_coordinates(spline, at, mode="mirror", prefilter=False) for spline in splines]
 
     def model(p):
-        image, along, across = sample(p[:2])
-        return p[2] * (image + unit * (p[4] * along + p[5] * across)) + p[3]
+        image, *slopes = sample(p[:2])
+        return p[2] * (image + sum(map(np.multiply, unit * p[4:], slopes))) + p[3]
 
     first = sample(start)[0]
-    slope, level = np.polyfit(first, values, 1)
+    if pedestal:
+        slope, level = np.polyfit(first, values, 1)
+    else:
+        slope, level = float(first @ values / (first @ first)), 0.0
     residual = values - slope * first - level
     scatter = 1.4826 * np.median(np.abs(residual)) or np.abs(residual).max() or 1.0
-    bound = [np.inf] * 4 + [1.0] * 2
+    shape = unit.size
+    best = np.array([*start, slope, level, *np.zeros(shape)])
+    free = np.array([True] * 3 + [pedestal] + [True] * shape)
+
+    def complete(p):
+        best[free] = p
+        return best
+
+    bound = np.array([np.inf] * 4 + [1.0] * shape)[free]
     fit = least_squares(
-        lambda p: (model(p) - values) / scatter,
-        [*start, slope, level, 0.0, 0.0],
-        bounds=([-b for b in bound], bound),
-        x_scale=[1.0, 1.0, max(abs(slope), 1e-3), max(abs(level), scatter), 0.1, 0.1],
+        lambda p: (model(complete(p)) - values) / scatter,
+        best[free],
+        bounds=(-bound, bound),
+        x_scale=np.array([1.0, 1.0, max(abs(slope), 1e-3), max(abs(level), scatter), *[0.1] * shape])[free],
         diff_step=1e-3,
         loss="soft_l1",
         f_scale=ROBUST_SCALE,
     )
-    residual = (model(fit.x) - values) / scatter
-    jacobian = _jacobian(model, fit.x, scatter, abs(level) + scatter)
-    covariance = _covariance(jacobian, residual, rows, columns, BLOCK * decimation_factor)
-    units = np.array([1.0, 1.0, 1.0, 1.0, unit, unit])
-    return BandFit(fit.x[:2], fit.x[2], fit.x[3], fit.x[4:] * unit, covariance * np.outer(units, units))
+    best = complete(fit.x).copy()
+    residual = (model(best) - values) / scatter
+    jacobian = _jacobian(model, best, scatter, abs(level) + scatter) * free
+    units = np.array([1.0, 1.0, 1.0, 1.0, *unit])
+    covariances = tuple(
+        covariance * np.outer(units, units)
+        for covariance in _covariances(jacobian, residual, rows, columns, BLOCK * decimation_factor)
+    )
+    covariance = max(covariances, key=lambda matrix: matrix[0, 0] + matrix[1, 1])
+    return BandFit(best[:2], best[2], best[3], best[4:] * unit, covariance, covariances)
 
 
 def _jacobian(model, parameters, scatter, brightness):
-    """Differentiate the model over the scatter, (n, 6), by central differences."""
-    steps = [1e-2, 1e-2, 1e-3 * max(abs(parameters[2]), 1e-3), 1e-3 * brightness, 1e-2, 1e-2]
+    """Differentiate the model over the scatter, (n_data, n), by central differences."""
+    steps = np.full(len(parameters), 1e-2)
+    steps[2:4] = 1e-3 * max(abs(parameters[2]), 1e-3), 1e-3 * brightness
     columns = []
     for i, step in enumerate(steps):
         change = np.zeros(len(parameters))
@@ -115,14 +139,14 @@ def _jacobian(model, parameters, scatter, brightness):
     return np.stack(columns, axis=1)
 
 
-def _covariance(jacobian, residual, rows, columns, side):
+def _covariances(jacobian, residual, rows, columns, side):
     """
-    Covariance of the parameters, (6, 6).
+    Two covariances of the parameters, each (n, n), of which the larger holds.
 
-    The larger of two: that for independent residuals of one variance, and the sandwich estimator for
-    residuals that share blocks of sky and differ in size between them, made larger by what the fit has
-    taken from each block (Bell and McCaffrey 2002). The first falls short where a wrong PSF leaves
-    patterns, the second where few blocks fix a parameter.
+    That for independent residuals of one variance, and the sandwich estimator for residuals that share
+    blocks of sky and differ in size between them, made larger by what the fit has taken from each block
+    (Bell and McCaffrey 2002). The first falls short where a wrong PSF leaves patterns, the second where
+    few blocks fix a parameter.
     """
     root = (1 + (residual / ROBUST_SCALE) ** 2) ** -0.25
     design, rest = jacobian * root[:, np.newaxis], residual * root
@@ -138,4 +162,4 @@ def _covariance(jacobian, residual, rows, columns, side):
         scores.append((axes * factor) @ (axes.T @ rest[block == label]) @ own)
     scores = np.array(scores)
     clustered = inverse @ (scores.T @ scores) @ inverse
-    return max(plain, clustered, key=lambda matrix: matrix[0, 0] + matrix[1, 1])
+    return plain, clustered

@@ -1,21 +1,80 @@
-"""The flux scale of each NIRCam image against the cube."""
+"""Both instruments onto one flux scale: which bands are used, and with what factor."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from jwst_fusion.exceptions import InputError
+from jwst_fusion.exceptions import InputError, ParameterError
 from jwst_fusion.optics import throughput
-from jwst_fusion.optics.matching import match_to_ifu
-from jwst_fusion.optics.photometry import synthetic_photometry
 
-__all__ = ["cross_calibrate"]
+from .scale import BandScale, fit_scales, ratio_of_means
+
+__all__ = ["CrossCalibrationSettings", "cross_calibrate", "flux_scale", "given_factors", "hold_out"]
 
 log = logging.getLogger(__name__)
 
+#: Factors between the instruments that their calibrations allow.
+FACTORS = 0.5, 2.0
 
-def cross_calibrate(observation):
+#: Largest relative error of a factor.
+MAX_ERROR = 0.1
+
+#: Least share of a bandpass within the cube's data.
+MIN_COVERED = 0.95
+
+#: Distance of pivot wavelengths over which a trend of the factors is told from their scatter [um].
+TREND_REACH = 0.1
+
+#: What the zero points of the bands differ by among themselves.
+ZERO_POINTS = 0.01
+
+
+@dataclass(frozen=True)
+class CrossCalibrationSettings:
+    """
+    Settings of the cross-calibration.
+
+    Attributes
+    ----------
+    method : {'fit', 'ratio'}
+        ``fit``: joint fit of scale, pedestal and the IFU's PSF; ``ratio``: the paper's ratio of means.
+    pedestal : {'auto', 'fit', 'none'}
+        Whether an image may have a constant on top of the cube: where it is significant, always, never.
+    band_policy : {'drop', 'keep', 'fail'}
+        What becomes of a band whose factor or coverage can not be right.
+    reference : {'nirspec', 'nircam'}
+        Whose flux scale the fused cube carries.
+    factors : dict of BandScale
+        Scales to use in place of those measured, by filter.
+    held_out : tuple of str
+        Filters that are kept from the fusion and predicted by it.
+    """
+
+    method: str = "fit"
+    pedestal: str = "auto"
+    band_policy: str = "drop"
+    reference: str = "nirspec"
+    factors: dict = field(default_factory=dict)
+    held_out: tuple = ()
+
+    def __post_init__(self):
+        """Refuse values that can not be used."""
+        for name, known in (
+            ("method", ("fit", "ratio")),
+            ("pedestal", ("auto", "fit", "none")),
+            ("band_policy", ("drop", "keep", "fail")),
+            ("reference", ("nirspec", "nircam")),
+        ):
+            if getattr(self, name) not in known:
+                raise ParameterError(f"{name} = {getattr(self, name)!r} is unknown: use {', '.join(known)}")
+        for name, factor in self.factors.items():
+            if not (np.isfinite(factor.scale) and factor.scale > 0 and np.isfinite(factor.pedestal)):
+                raise ParameterError(f"factor of {name} is {factor.scale}: a positive number is needed")
+
+
+def cross_calibrate(observation, settings=None):
     """
     Give each band its bandpass and its scale (paper, Eqs. B.3 and B.4).
 
@@ -23,57 +82,213 @@ def cross_calibrate(observation):
     ----------
     observation : Observation
         Cube and images on one grid.
+    settings : CrossCalibrationSettings, optional
+        Settings.
 
     Returns
     -------
     Observation
-        The same, its bands with bandpass, scale and its error.
+        The same, its bands with bandpass, scale and its error, a pedestal taken out of their data, and
+        the cube with what its PSF has over the model. Bands that can not be right are left out.
 
     Raises
     ------
     InputError
-        A band has no common spaxel with the cube, or a mean that is not positive.
+        A band has no common spaxel with the cube, can not be compared with it, or no band is left.
+    ParameterError
+        A factor, or a filter to hold out, is given for a band that is not there.
     """
+    settings = settings or CrossCalibrationSettings()
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _cross_calibrate(observation, settings)
+
+
+def _cross_calibrate(observation, settings):
+    """Cross-calibrate on one thread: the same input gives the same bits."""
+    _check_names(settings.factors, observation, "factors")
     usable = np.isfinite(observation.cube.noise)
     bands = []
     for band in observation.bands:
         bandpass, covered = throughput.bandpass(
             band.filter, band.module, observation.cube.wavelength, usable=usable, curve=band.throughput
         )
-        scale, error = _ratio_of_means(observation, band, bandpass)
-        log.info(
-            "%s: scale %.4f +- %.4f, %.1f %% of the bandpass covered",
-            band.filter,
-            scale,
-            error,
-            100 * covered,
-        )
-        bands.append(replace(band, bandpass=bandpass, covered_fraction=covered, scale=scale, scale_err=error))
-    return replace(observation, bands=tuple(bands))
-
-
-def _ratio_of_means(observation, band, bandpass):
-    """
-    Mean of the image over mean of the synthetic photometry, at the IFU's resolution, and its error.
-
-    Comparing at one resolution leaves no difference at the edge of the common footprint.
-    """
-    cube, grid = observation.cube, observation.grid
-    synthetic = synthetic_photometry(cube.data, bandpass)
-    blurred = match_to_ifu(band.data, band, bandpass, cube, grid)
-    d = grid.decimation_factor
-    middle = [slice((d - 1) // 2, None, d), slice(d // 2, None, d)]
-    image = np.mean([blurred[rows, columns] for rows in middle for columns in middle], axis=0)
-    common = np.isfinite(synthetic) & np.isfinite(image) & cube.footprint
-    if not common.any():
-        raise InputError(f"{band.filter}: no spaxel of the field is known to the image and to the cube")
-    x, y = synthetic[common], image[common]
-    if x.mean() <= 0 or y.mean() <= 0:
+        bands.append(replace(band, bandpass=bandpass, covered_fraction=covered))
+    observation = replace(observation, bands=tuple(bands))
+    measured, shape = _measure(observation, settings)
+    kept = [_calibrated(band, measured[band.filter]) for band in bands if _is_right(band, measured, settings)]
+    if not kept:
         raise InputError(
-            f"{band.filter}: mean brightness of the field is {y.mean():.3g} MJy/sr in the image and "
-            f"{x.mean():.3g} in the cube: no ratio can be taken; "
-            "use data whose background has not been subtracted"
+            "no band can be used: none has a credible factor and enough of its bandpass; see the warnings, "
+            "or set band_policy to keep"
         )
-    scale = y.mean() / x.mean()
-    residual = y - scale * x
-    return float(scale), float(residual.std() / (np.sqrt(x.size) * x.mean()))
+    cube = observation.cube
+    cube = replace(
+        cube,
+        excess_blur=tuple(round(float(v), 9) for v in np.add(cube.excess_blur, shape[:2])),
+        excess_wavefront=round(float(shape[2]), 6),
+    )
+    observation = replace(observation, cube=cube, bands=tuple(kept), reference=settings.reference)
+    return hold_out(observation, settings.held_out)
+
+
+def _measure(observation, settings):
+    """Scale of each band by filter: given, fitted, or the ratio of means; and the IFU's excess blur."""
+    given = settings.factors
+    rest = tuple(band for band in observation.bands if band.filter not in given)
+    if settings.method == "ratio":
+        scales, shape = [ratio_of_means(observation, band) for band in rest], np.zeros(3)
+    else:
+        scales, shape = fit_scales(replace(observation, bands=rest), pedestal=settings.pedestal)
+    return {**given, **{band.filter: scale for band, scale in zip(rest, scales, strict=True)}}, shape
+
+
+def _is_right(band, measured, settings):
+    """Tell whether a band is to be used; warn if something is wrong with it."""
+    scale = measured[band.filter]
+    log.info(
+        "%s: scale %.4f +- %.4f%s, pedestal %.4g +- %.2g MJy/sr, %.1f %% of the bandpass covered",
+        band.filter,
+        scale.scale,
+        scale.error,
+        " (given)" if band.filter in settings.factors else "",
+        scale.pedestal,
+        scale.pedestal_error,
+        100 * band.covered_fraction,
+    )
+    wrong = []
+    if not FACTORS[0] <= scale.scale <= FACTORS[1]:
+        wrong.append(f"its scale {scale.scale:.3g} is outside {FACTORS[0]:g} to {FACTORS[1]:g}")
+    if scale.error > MAX_ERROR * scale.scale:
+        wrong.append(f"its scale is uncertain by {100 * scale.error / scale.scale:.0f} %")
+    if band.covered_fraction < MIN_COVERED:
+        wrong.append(
+            f"{100 * band.covered_fraction:.0f} % of its bandpass lie in the cube's data, "
+            f"{100 * MIN_COVERED:.0f} % needed"
+        )
+    if not wrong:
+        return True
+    found = " and ".join(wrong)
+    if settings.band_policy == "fail":
+        raise InputError(f"{band.filter}: {found}; leave the image out, or set band_policy to drop or keep")
+    dropped = settings.band_policy == "drop"
+    log.warning(
+        "%s %s: %s%s",
+        band.filter,
+        "left out" if dropped else "kept",
+        found,
+        "; set band_policy to keep to use it" if dropped else "",
+    )
+    return not dropped
+
+
+def _calibrated(band, scale):
+    """Give a band its scale, and take the pedestal out of its data."""
+    return replace(
+        band,
+        data=band.data - scale.pedestal if scale.pedestal else band.data,
+        scale=scale.scale,
+        scale_err=scale.error,
+        pedestal=scale.pedestal,
+        pedestal_err=scale.pedestal_error,
+    )
+
+
+def hold_out(observation, names):
+    """
+    Keep bands from the fit, to be compared with what it predicts.
+
+    Parameters
+    ----------
+    observation : Observation
+        Cross-calibrated cube and images.
+    names : sequence of str
+        Filters; those that are held out already stay so.
+
+    Returns
+    -------
+    Observation
+        The same, these bands marked.
+
+    Raises
+    ------
+    ParameterError
+        A filter is not among the bands, or none would be left to be fused.
+    """
+    wanted = {name.strip().upper() for name in names}
+    _check_names(wanted, observation, "held_out_filters")
+    bands = tuple(
+        replace(band, held_out=band.held_out or band.filter in wanted) for band in observation.bands
+    )
+    if all(band.held_out for band in bands):
+        raise ParameterError(
+            f"held_out_filters: {', '.join(band.filter for band in bands)} are all bands there are: leave at "
+            "least one to be fused"
+        )
+    return replace(observation, bands=bands)
+
+
+def _check_names(names, observation, parameter):
+    """Refuse filters that are not among the bands."""
+    there = [band.filter for band in observation.bands]
+    unknown = sorted(set(names) - set(there))
+    if unknown:
+        raise ParameterError(
+            f"{parameter}: {', '.join(unknown)} not among the bands of this observation: {', '.join(there)}"
+        )
+
+
+def flux_scale(observation):
+    """
+    Interpolate the bands' scales to the cube's channels.
+
+    Each band of NIRCam has a zero point of its own; what they have in common is a constant, or with bands
+    far enough apart a linear trend with wavelength.
+
+    Parameters
+    ----------
+    observation : Observation
+        Cross-calibrated cube and images.
+
+    Returns
+    -------
+    ndarray, shape (n_wave,)
+        NIRCam's flux scale over the cube's; constant outside the bands' pivot wavelengths.
+    """
+    pivots = np.array([band.pivot_wavelength for band in observation.bands])
+    scales = np.array([band.scale for band in observation.bands])
+    errors = np.nan_to_num([band.scale_err for band in observation.bands])
+    degree = 1 if np.ptp(pivots) > TREND_REACH else 0
+    line = np.polyfit(pivots, scales, degree, w=1 / np.hypot(errors, ZERO_POINTS * scales))
+    return np.polyval(line, np.clip(observation.cube.wavelength, pivots.min(), pivots.max()))
+
+
+def given_factors(entries):
+    """
+    Read factors that the user gives.
+
+    Parameters
+    ----------
+    entries : sequence of str
+        ``FILTER:SCALE`` each.
+
+    Returns
+    -------
+    dict of BandScale
+        By filter.
+
+    Raises
+    ------
+    ParameterError
+        An entry is not of this form.
+    """
+    factors = {}
+    for entry in entries:
+        name, _, value = str(entry).partition(":")
+        try:
+            factors[name.strip().upper()] = BandScale(float(value), 0.0)
+        except ValueError:
+            raise ParameterError(
+                f"factors: {entry!r} can not be read: give FILTER:SCALE, such as F182M:1.14, or the name of "
+                "a table with the columns filter and scale"
+            ) from None
+    return factors

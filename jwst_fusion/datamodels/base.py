@@ -116,6 +116,26 @@ class FusionModel(IFUCubeModel):
                 table[column] = np.nan
         setattr(self, name, table)
 
+    def add_columns(self, name, **columns):
+        """
+        Add columns that are not in the schema to the end of a table.
+
+        Parameters
+        ----------
+        name : str
+            Attribute of the table, such as ``filters``.
+        **columns : array_like
+            Values by the name of the column.
+        """
+        table = np.asarray(getattr(self, name))
+        dtype = table.dtype.descr + [(column, np.float64) for column in columns]
+        longer = np.zeros(table.shape, dtype=dtype)
+        for column in table.dtype.names:
+            longer[column] = table[column]
+        for column, values in columns.items():
+            longer[column] = values
+        setattr(self, name, longer)
+
     def set_fusion(self, **values):
         """
         Set entries of ``meta.fusion``; leave out what is None or not finite.

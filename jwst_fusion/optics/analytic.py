@@ -180,6 +180,28 @@ def telescope_otf(
     return result
 
 
+def wavefront_change(wavelength, frequencies, wavefront=SHORT_WAVEFRONT):
+    """
+    Relative change of an OTF with the variance of the wavefront.
+
+    Parameters
+    ----------
+    wavelength : float
+        Wavelength [um].
+    frequencies : tuple of ndarray
+        Frequencies (east, north) [cycles/arcsec].
+    wavefront : Wavefront, optional
+        Of which the correlation length is taken.
+
+    Returns
+    -------
+    ndarray
+        ``exp(-|D| / L) - 1`` [rad^-2] for baselines D and correlation length L: none of the flux is lost.
+    """
+    baseline = _BASELINE * wavelength * np.hypot(*frequencies)
+    return np.expm1(-baseline / wavefront.correlation_length)
+
+
 def nircam_otf(
     wavelength,
     frequency_east,

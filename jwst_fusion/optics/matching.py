@@ -4,6 +4,8 @@ import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import distance_transform_edt
 
+from .analytic import wavefront_change
+from .frequencies import grid_frequencies
 from .transfer import aperture_frequencies, band_transfers
 
 __all__ = ["fill_nearest", "match_to_ifu"]
@@ -18,7 +20,7 @@ FLOOR = 0.02
 MIN_KNOWN = 0.98
 
 
-def match_to_ifu(image, band, bandpass, cube, grid, *, widths=False):
+def match_to_ifu(image, band, bandpass, cube, grid, *, widths=False, scatter=False):
     """
     Blur a NIRCam image to the resolution of the IFU.
 
@@ -37,10 +39,13 @@ def match_to_ifu(image, band, bandpass, cube, grid, *, widths=False):
     widths : bool, optional
         Give also the derivatives with respect to the variance of the blur [arcsec^-2] along the
         aperture's x and y axis.
+    scatter : bool, optional
+        Give also the derivative with respect to the variance of the IFU's wavefront [rad^2], which moves
+        light from the core of its PSF into the halo.
 
     Returns
     -------
-    ndarray, shape (ny, nx), or (3, ny, nx) with ``widths``
+    ndarray, shape (ny, nx), or (n, ny, nx) with derivatives, in the order of the parameters
         The image integrated over a spaxel about each cell's centre; NaN where more than 2 % of it comes
         from unknown cells.
     """
@@ -54,13 +59,14 @@ def match_to_ifu(image, band, bandpass, cube, grid, *, widths=False):
     known = rfft2(np.pad(np.isfinite(image).astype(float), pads)) * kernel
     trusted = irfft2(known, s=size)[inside] >= MIN_KNOWN
     blurred = np.where(trusted, irfft2(spectrum, s=size)[inside], np.nan)
-    if not widths:
+    changes = []
+    if widths:
+        changes += [-2 * np.pi**2 * axis**2 for axis in aperture_frequencies(cube, grid, tuple(size))]
+    if scatter:
+        changes.append(wavefront_change(bandpass @ cube.wavelength, grid_frequencies(size, grid.jacobian)))
+    if not changes:
         return blurred
-    slopes = [
-        irfft2(-2 * np.pi**2 * axis**2 * spectrum, s=size)[inside]
-        for axis in aperture_frequencies(cube, grid, tuple(size))
-    ]
-    return np.stack([blurred, *slopes])
+    return np.stack([blurred, *(irfft2(change * spectrum, s=size)[inside] for change in changes)])
 
 
 def fill_nearest(image):

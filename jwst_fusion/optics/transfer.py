@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .analytic import IFUOptics, nircam_otf, nirspec_otf
+from .analytic import IFUOptics, nircam_otf, nirspec_otf, wavefront_change
 from .frequencies import grid_frequencies
 from .nodes import interpolation_matrix, nodes
 from .throughput import channel
@@ -169,7 +169,7 @@ def _nircam(wavelength, frequencies, band):
 def _nirspec(wavelength, frequencies, cube, grid):
     """OTF of the IFU, spaxel included, at wavelengths."""
     east, north = grid.jacobian[:, 1]
-    return nirspec_otf(
+    result = nirspec_otf(
         wavelength,
         *frequencies,
         position_angle_v3=cube.position_angle_v3,
@@ -178,3 +178,7 @@ def _nirspec(wavelength, frequencies, cube, grid):
         spaxel_position_angle=float(np.degrees(np.arctan2(east, north))),
         parameters=replace(cube.optics or IFUOptics(), excess=cube.excess_blur),
     )
+    if cube.excess_wavefront:
+        for length, plane in zip(np.atleast_1d(wavelength), result, strict=True):
+            plane *= np.exp(cube.excess_wavefront / length**2 * wavefront_change(length, frequencies))
+    return result

@@ -22,10 +22,13 @@ class BandScore:
         Peak signal-to-noise ratio [dB].
     ssim : float
         Structural similarity.
+    chi2 : float
+        Mean squared difference over the image's typical variance.
     """
 
     psnr: float
     ssim: float
+    chi2: float
 
 
 def psnr(reference, image):
@@ -127,5 +130,8 @@ def band_scores(observation, predicted_images):
     scores = []
     for band, predicted in zip(observation.bands, predicted_images, strict=True):
         image = np.where(inside, band.data / band.scale, np.nan)
-        scores.append(BandScore(psnr(image, predicted), ssim(image, predicted)))
+        known = np.isfinite(image) & (band.error > 0)
+        sigma = np.median(band.error[known]) / abs(band.scale) if known.any() else np.nan
+        chi2 = float(np.mean(((image - predicted)[known] / sigma) ** 2)) if known.any() else np.nan
+        scores.append(BandScore(psnr(image, predicted), ssim(image, predicted), chi2))
     return tuple(scores)

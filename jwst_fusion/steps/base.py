@@ -8,6 +8,7 @@ files, know the official products only, and end any error in a traceback.
 import inspect
 import logging
 import re
+import textwrap
 from copy import deepcopy
 from pathlib import Path
 
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 #: A warning of this package among the records of a run.
 WARNING = re.compile(r".* - jwst_fusion[\w.]* - WARNING - (?P<message>.*)")
+#: Characters in a HISTORY card.
+HISTORY_WIDTH = 72
 
 SUFFIXES = re.compile(r"^(?P<root>.+)(?P<separator>[_-])(coreg|xcal|fused|asn)$")
 
@@ -176,6 +179,8 @@ class FusionStepMixin:
         if isinstance(result, datamodels.FusionModel):
             result.meta.fusion.version = jwst_fusion.__version__
             self._record_warnings(result)
+            if not self.skip:
+                self._record_provenance(result)
         for reference_type, name in reference_files_used:
             entry = getattr(result.meta.ref_file, reference_type, None)
             if entry is not None:
@@ -197,6 +202,27 @@ class FusionStepMixin:
             if text and text["message"] not in told:
                 told.append(text["message"])
         result.set_fusion(n_warnings=len(told), warnings=" | ".join(told) or None)
+
+    def _record_provenance(self, result):
+        """Write a step's parameters into its product, and what a FITS header can hold of it as HISTORY."""
+        if isinstance(self, Pipeline):
+            return
+        generic = Step().get_pars()
+        parameters = {
+            name: "None" if value is None else value
+            for name, value in self.get_pars().items()
+            if name not in generic
+        }
+        recorded = dict(result.meta.fusion.instance.get("parameters", {}))
+        result.set_fusion(parameters={**recorded, self.class_alias: parameters})
+        listed = ", ".join(f"{name}={value}" for name, value in parameters.items() if value != "None")
+        lines = [f"jwst_fusion {jwst_fusion.__version__} {self.class_alias}: {listed or 'defaults'}"]
+        if not recorded:
+            inputs = result.meta.fusion.instance.get("inputs", [])
+            lines[:0] = ["Input " + ", ".join(f"{k} {v}" for k, v in entry.items()) for entry in inputs]
+        for line in lines:
+            for part in textwrap.wrap(line.encode("ascii", "replace").decode(), HISTORY_WIDTH):
+                result.add_history_entry(part)
 
     def default_suffix(self):
         """

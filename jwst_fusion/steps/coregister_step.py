@@ -117,6 +117,7 @@ class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
             asn_name=inputs.association,
             cube_file=inputs.cube.meta.filename,
             image_files=", ".join(image.meta.filename or "" for image in inputs.images),
+            inputs=adapters.input_records(inputs),
         )
         self.record_source(result, source)
         result.meta.asn.table_name = inputs.association

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from jwst_fusion import adapters, datamodels
-from jwst_fusion.crosscalib.factors import cross_calibrate
+from jwst_fusion.crosscalib.factors import CrossCalibrationSettings, cross_calibrate
 
 from .base import BaseStep
 from .optics import OpticsMixin, ThroughputMixin
@@ -15,6 +15,9 @@ class CrossCalibStep(ThroughputMixin, OpticsMixin, BaseStep):
     """
     Measure the flux scale of each NIRCam image against the cube (paper, Eqs. B.3 and B.4).
 
+    The image, blurred to the IFU's resolution, is fitted to the cube seen through the band, over all good
+    spaxels: scale, pedestal, and what the IFU's PSF has over its model.
+
     The input is a ``*_coreg.fits`` or its model, the product a
     `jwst_fusion.datamodels.CrossCalibratedModel`, suffix ``xcal``.
     """
@@ -23,7 +26,13 @@ class CrossCalibStep(ThroughputMixin, OpticsMixin, BaseStep):
     output_suffix = "xcal"
 
     spec = """
-    """
+        method = option('fit', 'ratio', default='fit')  # Joint fit of scale, pedestal and PSF, or the ratio of means
+        pedestal = option('auto', 'fit', 'none', default='auto')  # Constant on top of an image: where significant, always, never
+        band_policy = option('drop', 'keep', 'fail', default='drop')  # What becomes of a band whose factor or coverage can not be right
+        factors = force_list(default=None)  # FILTER:SCALE each, or a table with the columns filter and scale; None: measured
+        reference = option('nirspec', 'nircam', default='nirspec')  # Whose flux scale the fused cube carries
+        held_out_filters = force_list(default=None)  # Filters kept from the fusion and predicted by it
+    """  # noqa: E501
 
     def process(self, input_data):
         """
@@ -40,10 +49,17 @@ class CrossCalibStep(ThroughputMixin, OpticsMixin, BaseStep):
             The same with bandpasses and scales.
         """
         model = self.open_product(input_data, datamodels.CoregisteredModel, "coregister")
+        given = {name: getattr(self, name) for name in ("method", "pedestal", "band_policy", "reference")}
+        # null in a parameter file is not checked by stpipe: it stands for the default
+        settings = CrossCalibrationSettings(
+            factors=adapters.read_factors(self.factors, self.make_input_path),
+            held_out=tuple(self.held_out_filters or ()),
+            **{name: value for name, value in given.items() if value is not None},
+        )
         observation, source = self.seen_through(adapters.observation(model), model)
         bands = adapters.attach_throughputs(observation.bands, self.throughputs_of(model))
-        observation = cross_calibrate(replace(observation, bands=tuple(bands)))
-        result = adapters.cross_calibrated_model(observation, model)
+        observation = cross_calibrate(replace(observation, bands=tuple(bands)), settings)
+        result = adapters.cross_calibrated_model(observation, model, settings.method)
         self.record_source(result, source)
         result.meta.cal_step.cross_calib = "COMPLETE"
         return result

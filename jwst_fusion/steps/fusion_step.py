@@ -3,9 +3,10 @@
 import logging
 
 from jwst_fusion import adapters, datamodels
+from jwst_fusion.crosscalib.factors import hold_out
 from jwst_fusion.inversion.fuse import FusionSettings, fuse
 from jwst_fusion.quality.diagnosis import diagnose
-from jwst_fusion.quality.metrics import band_scores
+from jwst_fusion.quality.validation import validate
 
 from .base import BaseStep
 from .optics import OpticsMixin
@@ -37,6 +38,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         max_iterations = integer(min=1, default=200)  # Largest number of iterations of a solution
         save_report = boolean(default=True)  # Write a page to explore the fused cube and judge the fusion beside it
         save_figures = boolean(default=False)  # Write the page's main figures as PNG files beside it
+        held_out_filters = force_list(default=None)  # Filters kept from the fit and predicted by it; each: all, one after another
     """  # noqa: E501
 
     @property
@@ -67,18 +69,21 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
             "rtol": self.rtol,
             "max_iterations": self.max_iterations,
         }
+        held_out = [name.strip() for name in self.held_out_filters or ()]
+        given["leave_each_out"] = held_out == ["each"]
         # null in a parameter file is not checked by stpipe: it stands for the default
         settings = FusionSettings(**{name: value for name, value in given.items() if value is not None})
         model = self.open_product(input_data, datamodels.CrossCalibratedModel, "cross_calib")
         observation, source = self.seen_through(adapters.observation(model), model)
+        if not settings.leave_each_out:
+            observation = hold_out(observation, held_out)
         adapters.refuse_too_large(observation, self.most_components, self.memory_allowed)
         fused = fuse(observation, settings)
-        scores = band_scores(observation, fused.predicted_images)
-        for band, score in zip(observation.bands, scores, strict=True):
-            log.info("%s: PSNR %.2f dB, SSIM %.4f", band.filter, score.psnr, score.ssim)
-        result = adapters.fused_model(observation, fused, scores, model)
+        validation = validate(observation, fused)
+        result = adapters.fused_model(observation, fused, validation, model)
         self.record_source(result, source)
         self._diagnose(result, observation, fused)
+        log.info("%s", validation.table())
         result.meta.cal_step.fusion = "COMPLETE"
         return result
 

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from jwst_fusion.coregistration.coregister import CoregistrationSettings, coregister
-from jwst_fusion.crosscalib.factors import cross_calibrate
-from jwst_fusion.exceptions import InputError
+from jwst_fusion.crosscalib.factors import (
+    CrossCalibrationSettings,
+    cross_calibrate,
+    flux_scale,
+    given_factors,
+    hold_out,
+)
+from jwst_fusion.exceptions import InputError, ParameterError
 from jwst_fusion.optics.throughput import bandpass
 
 from ..sky import rich_sky
@@ -86,7 +92,9 @@ def test_bandpasses_are_those_of_the_module(matched):
 def test_all_else_is_kept(matched):
     observation, _ = matched
     result = cross_calibrate(observation)
-    assert result.cube is observation.cube
+    kept = replace(result.cube, excess_blur=observation.cube.excess_blur, excess_wavefront=0.0)
+    for name, value in vars(observation.cube).items():
+        assert getattr(kept, name) is value or getattr(kept, name) == value, name
     assert result.grid is observation.grid
     for before, after in zip(observation.bands, result.bands, strict=True):
         assert after.data is before.data
@@ -109,26 +117,154 @@ def test_the_stated_error_is_the_scatter(matched):
 
 def test_scale_follows_the_image_and_the_cube(matched):
     observation, true = matched
-    assert scales(with_bands(observation, lambda image: 3 * image)) == pytest.approx(
-        np.multiply(3, true), rel=1e-3
+    assert scales(with_bands(observation, lambda image: 1.5 * image)) == pytest.approx(
+        np.multiply(1.5, true), rel=1e-3
     )
-    cube = replace(observation.cube, data=2 * observation.cube.data)
-    assert scales(replace(observation, cube=cube)) == pytest.approx(np.divide(true, 2), rel=1e-3)
+    cube = replace(observation.cube, data=1.5 * observation.cube.data)
+    assert scales(replace(observation, cube=cube)) == pytest.approx(np.divide(true, 1.5), rel=1e-3)
 
 
-@pytest.mark.parametrize("which", ["image", "cube"])
-@pytest.mark.parametrize("level", [0.0, -1.0])
-def test_a_mean_that_is_not_positive(matched, which, level):
+@pytest.mark.parametrize("level", [-0.3, 0.25])
+def test_a_pedestal_is_found_and_taken_out(matched, level):
+    observation, true = matched
+    pedestals = [level * np.nanmean(band.data) for band in observation.bands]
+    added = with_bands(observation, lambda image: image + level * np.nanmean(image))
+    result = cross_calibrate(added)
+    assert [band.scale for band in result.bands] == pytest.approx(true, rel=5e-3)
+    for band, before, pedestal in zip(result.bands, observation.bands, pedestals, strict=True):
+        assert band.pedestal == pytest.approx(pedestal, rel=0.05)
+        assert 0 < band.pedestal_err < 0.1 * abs(pedestal)
+        np.testing.assert_allclose(band.data, before.data, atol=0.05 * abs(pedestal))
+    # The ratio of means takes the pedestal for flux.
+    ratio = cross_calibrate(added, CrossCalibrationSettings(method="ratio"))
+    assert [band.scale for band in ratio.bands] == pytest.approx(np.multiply(1 + level, true), rel=0.03)
+
+
+def test_no_pedestal_where_none_is_allowed_or_significant(matched):
+    observation, true = matched
+    for choice in ("auto", "none"):
+        bands = cross_calibrate(observation, CrossCalibrationSettings(pedestal=choice)).bands
+        assert [band.pedestal for band in bands] == [0.0] * len(true)
+    fitted = cross_calibrate(observation, CrossCalibrationSettings(pedestal="fit")).bands
+    assert all(0 < abs(band.pedestal) < 0.02 * np.nanmean(band.data) for band in fitted)
+
+
+def test_the_ratio_of_means_is_that_of_the_paper(matched):
+    observation, true = matched
+    result = cross_calibrate(observation, CrossCalibrationSettings(method="ratio"))
+    assert [band.scale for band in result.bands] == pytest.approx(true, rel=2e-3)
+    assert all(0 < band.scale_err < 0.01 for band in result.bands)
+
+
+@pytest.mark.parametrize("method", ["fit", "ratio"])
+def test_light_in_a_lost_channel_is_counted_as_error(matched, method):
     observation, _ = matched
-    if which == "image":
-        spoiled = with_bands(observation, lambda image: level * np.ones_like(image))
+    settings = CrossCalibrationSettings(method=method, band_policy="keep")
+    whole = cross_calibrate(observation, settings).bands[0]
+    lost = np.flatnonzero(whole.bandpass)[whole.bandpass[whole.bandpass > 0].size // 2]
+    noise = observation.cube.noise.copy()
+    noise[lost] = np.nan
+    data = observation.cube.data.copy()
+    data[lost] = np.nan
+    data[lost + 1] *= 3  # the flank of a line
+    with_line = replace(observation, cube=replace(observation.cube, data=data, noise=noise))
+    error = cross_calibrate(with_line, settings).bands[0].scale_err
+    assert error > 5 * whole.scale_err
+
+
+@pytest.mark.parametrize("policy", ["drop", "keep", "fail"])
+def test_a_factor_that_can_not_be_right(matched, policy, caplog):
+    observation, true = matched
+    bands = (replace(observation.bands[0], data=4 * observation.bands[0].data), *observation.bands[1:])
+    spoiled = replace(observation, bands=bands)
+    settings = CrossCalibrationSettings(band_policy=policy)
+    name = bands[0].filter
+    if policy == "fail" or (policy == "drop" and len(bands) == 1):
+        with pytest.raises(InputError, match="band_policy"):
+            cross_calibrate(spoiled, settings)
+        return
+    result = cross_calibrate(spoiled, settings)
+    assert (name in [band.filter for band in result.bands]) == (policy == "keep")
+    assert f"{name} {'kept' if policy == 'keep' else 'left out'}: its scale" in caplog.text
+
+
+def test_a_band_that_the_cube_does_not_cover(matched, caplog):
+    observation, _ = matched
+    settings = CrossCalibrationSettings()
+    first = cross_calibrate(observation, settings).bands[0]
+    noise = observation.cube.noise.copy()
+    noise[np.flatnonzero(first.bandpass > 0.3 * first.bandpass.max())[:4]] = np.nan
+    sparse = replace(observation, cube=replace(observation.cube, noise=noise))
+    if len(observation.bands) > 1:
+        assert first.filter not in [band.filter for band in cross_calibrate(sparse, settings).bands]
     else:
-        cube = observation.cube
-        spoiled = replace(
-            observation, cube=replace(cube, data=np.where(np.isfinite(cube.data), level, np.nan))
-        )
+        with pytest.raises(InputError, match="no band can be used"):
+            cross_calibrate(sparse, settings)
+    assert "of its bandpass lie in the cube's data" in caplog.text
+
+
+def test_given_factors_are_used(matched):
+    observation, true = matched
+    name = observation.bands[0].filter
+    given = given_factors([f"{name}: 1.2"])
+    result = cross_calibrate(observation, CrossCalibrationSettings(factors=given))
+    assert [band.scale for band in result.bands] == pytest.approx([1.2, *true[1:]], rel=1e-3)
+    assert result.bands[0].scale_err == 0
+    for wrong in ({"F480M": given[name]}, {name: replace(given[name], scale=-1.0)}):
+        with pytest.raises(ParameterError, match="F480M not among|positive"):
+            cross_calibrate(observation, CrossCalibrationSettings(factors=wrong))
+    with pytest.raises(ParameterError, match="F182M:1.14"):
+        given_factors([f"{name}=1.2"])
+
+
+def test_bands_are_held_out(matched):
+    observation, _ = matched
+    names = [band.filter for band in observation.bands]
+    if len(names) == 1:
+        with pytest.raises(ParameterError, match="at least one"):
+            hold_out(observation, names)
+        return
+    result = cross_calibrate(observation, CrossCalibrationSettings(held_out=(names[1].lower(),)))
+    assert [band.held_out for band in result.bands] == [False, True]
+    with pytest.raises(ParameterError, match="F480M not among"):
+        hold_out(observation, ["F480M"])
+    with pytest.raises(ParameterError, match="at least one"):
+        hold_out(result, names[:1])
+
+
+def test_the_flux_scale_of_nircam(matched):
+    observation, true = matched
+    scale = flux_scale(cross_calibrate(observation))
+    if len(true) == 1:
+        np.testing.assert_allclose(scale, true[0], rtol=1e-3)
+    else:
+        pivots = [band.pivot_wavelength for band in observation.bands]
+        np.testing.assert_allclose(np.interp(pivots, observation.cube.wavelength, scale), true, rtol=2e-3)
+        assert scale.max() < 1.001 * max(true)
+        assert scale.min() > 0.999 * min(true)
+
+
+@pytest.mark.parametrize("name", ["method", "pedestal", "band_policy", "reference"])
+def test_unknown_settings(name):
+    with pytest.raises(ParameterError, match=f"{name} = 'nonsense' is unknown"):
+        CrossCalibrationSettings(**{name: "nonsense"})
+
+
+@pytest.mark.parametrize("level", [0.0, -1.0])
+def test_an_image_without_light(matched, level):
+    observation, _ = matched
+    spoiled = with_bands(observation, lambda image: level * np.ones_like(image))
     with pytest.raises(InputError, match=r"F\d+M: mean brightness .* background has not been subtracted"):
         cross_calibrate(spoiled)
+
+
+@pytest.mark.parametrize("level", [0.0, -1.0])
+def test_a_cube_without_light(matched, level):
+    observation, _ = matched
+    cube = observation.cube
+    dark = replace(cube, data=np.where(np.isfinite(cube.data), level, np.nan))
+    with pytest.raises(InputError, match=r"F\d+M: the image is not brighter where the cube is|no band can"):
+        cross_calibrate(replace(observation, cube=dark))
 
 
 def test_no_common_spaxel(matched):

@@ -1,0 +1,239 @@
+"""Associations made from files, and checked with or without them."""
+
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from astropy.io import fits
+
+from jwst_fusion.coregistration.ranges import filter_sets
+from jwst_fusion.exceptions import InputError
+from jwst_fusion.optics import throughput
+
+__all__ = ["Member", "check_association", "make_association", "read_member", "relative_to", "select_members"]
+
+#: Names of stage-3 products in the archive (JWST pipeline documentation, stage 3 file names).
+PRODUCT_NAME = re.compile(
+    r"jw\d{5}-[oca]\d{3,4}_[ts]\d{3,5}_(?P<instrument>nircam|nirspec)_(?P<elements>[a-z0-9-]+)_"
+    r"(?P<suffix>i2d|s3d)\.fits"
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """
+    What a file is, from its header or its name.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
+    kind : {'cube', 'image'}
+        NIRSpec IFU cube or NIRCam image.
+    elements : tuple of str
+        Grating and blocking filter of a cube, effective filter of an image.
+    from_name : bool
+        Whether only its name was read.
+    """
+
+    path: Path
+    kind: str
+    elements: tuple
+    from_name: bool = False
+
+
+def read_member(path):
+    """
+    Tell what a file is from its header, or from its name if there is no file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    Member
+        What it is.
+
+    Raises
+    ------
+    InputError
+        It is neither a NIRSpec IFU cube nor a NIRCam image, or can not be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return _from_name(path)
+    try:
+        with fits.open(path) as hdulist:
+            header, n_axes = hdulist[0].header, hdulist["SCI"].header["NAXIS"]
+    except (OSError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path.name}: can not be read as a JWST product ({reason})") from error
+    instrument, exposure = (str(header.get(k, "")).upper() for k in ("INSTRUME", "EXP_TYPE"))
+    if (instrument, exposure, n_axes) == ("NIRSPEC", "NRS_IFU", 3):
+        return Member(path, "cube", (str(header.get("GRATING")), str(header.get("FILTER"))))
+    if (instrument, exposure, n_axes) == ("NIRCAM", "NRC_IMAGE", 2):
+        try:
+            band = throughput.effective_filter(header.get("FILTER"), header.get("PUPIL"))
+        except InputError as error:
+            raise InputError(f"{path.name}: {error}") from error
+        return Member(path, "image", (band,))
+    raise InputError(
+        f"{path.name}: {instrument or 'unknown instrument'}, EXP_TYPE {exposure or 'unknown'}, {n_axes}D: "
+        "no NIRSpec IFU cube (*_s3d.fits) and no NIRCam image (*_i2d.fits)"
+    )
+
+
+def _from_name(path):
+    """Tell what a file would be from its name."""
+    match = PRODUCT_NAME.fullmatch(path.name)
+    if not match:
+        raise InputError(
+            f"{path}: no such file, and not the name of a stage-3 product of the archive, such as "
+            "jw01288-o001_t011_nircam_clear-f182m_i2d.fits"
+        )
+    elements = [element.upper() for element in match["elements"].split("-")]
+    if (match["instrument"], match["suffix"]) == ("nirspec", "s3d") and len(elements) >= 2:
+        return Member(path, "cube", tuple(elements[:2]), from_name=True)
+    known = [element for element in elements if element in throughput.filter_names()]
+    if (match["instrument"], match["suffix"]) == ("nircam", "i2d") and known:
+        narrow = [element for element in known if element in throughput.PUPIL_FILTERS]
+        return Member(path, "image", ((narrow or known)[0],), from_name=True)
+    raise InputError(f"{path.name}: no cube of the NIRSpec IFU and no image in a NIRCam filter by its name")
+
+
+def select_members(members):
+    """
+    Choose the cube and the images that can be fused with it.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The files.
+
+    Returns
+    -------
+    chosen : list of Member
+        The images in ascending order of their filters' wavelengths, and the cube.
+    left_out : list of tuple
+        Member and reason [str] of each that is not used.
+
+    Raises
+    ------
+    InputError
+        Not exactly one cube, two images in one filter, or no image that goes with the cube.
+    """
+    cubes = [member for member in members if member.kind == "cube"]
+    images = [member for member in members if member.kind == "image"]
+    if len(cubes) != 1:
+        names = ", ".join(member.path.name for member in cubes) or "none"
+        raise InputError(
+            f"{len(cubes)} NIRSpec IFU cubes among {len(members)} files ({names}), exactly 1 needed"
+        )
+    grating = "/".join(cubes[0].elements)
+    sets = filter_sets(*cubes[0].elements)
+    if not sets:
+        raise InputError(f"{cubes[0].path.name}: no NIRCam filter goes with a cube in {grating}")
+    best = max(sets, key=lambda names: sum(image.elements[0] in names for image in images))
+    chosen, left_out = [], []
+    for image in sorted(images, key=lambda m: throughput.pivot_wavelength(m.elements[0], "MULTIPLE")):
+        name = image.elements[0]
+        if name in [other.elements[0] for other in chosen]:
+            raise InputError(f"{image.path.name}: a second image in {name}; keep one image for each filter")
+        if name in best:
+            chosen.append(image)
+        elif any(name in names for names in sets):
+            left_out.append((image, f"{name} goes with {grating}, but in a fusion of its own"))
+        else:
+            left_out.append((image, f"{name} does not lie in the wavelengths of {grating}"))
+    if not chosen:
+        raise InputError(
+            f"{cubes[0].path.name}: none of the images goes with {grating}, which takes "
+            f"{', '.join(name for names in sets for name in names)}"
+        )
+    return [*chosen, cubes[0]], left_out
+
+
+def make_association(members, product_name):
+    """
+    Make a level-3 association.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The files, as they are to be named in it.
+    product_name : str
+        Name of the product.
+
+    Returns
+    -------
+    str
+        The association in JSON.
+    """
+    from jwst.associations.asn_from_list import asn_from_list
+    from jwst.associations.lib.rules_level3_base import DMS_Level3_Base
+
+    names = [str(member.path) for member in members]
+    return asn_from_list(names, rule=DMS_Level3_Base, product_name=product_name).dump()[1]
+
+
+def relative_to(members, folder):
+    """
+    Name members as they are seen from a folder.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The files.
+    folder : path-like
+        Where the association will be.
+
+    Returns
+    -------
+    list of Member
+        The same with paths relative to the folder.
+    """
+    return [
+        replace(member, path=Path(os.path.relpath(member.path.resolve(), Path(folder).resolve())))
+        for member in members
+    ]
+
+
+def check_association(path):
+    """
+    Check an association without reading data, its members by their names where the files are not there.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Association.
+
+    Returns
+    -------
+    product : str
+        Name of the product.
+    chosen : list of Member
+        Members that will be fused.
+    left_out : list of tuple
+        Member and reason [str] of each that is not used.
+
+    Raises
+    ------
+    InputError
+        It can not be used.
+    """
+    path = Path(path)
+    try:
+        product = json.loads(path.read_text(encoding="utf-8"))["products"][0]
+        names = [member["expname"] for member in product["members"]]
+        title = product["name"]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the path of an association (*_asn.json)") from None
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path.name}: not an association ({reason}); make one with associate") from error
+    members = [read_member(path.parent / name) for name in names]
+    return title, *select_members(members)

@@ -1,0 +1,56 @@
+"""A table of factors that the user gives."""
+
+from pathlib import Path
+
+from astropy.table import Table
+
+from jwst_fusion.crosscalib.factors import given_factors
+from jwst_fusion.crosscalib.scale import BandScale
+from jwst_fusion.exceptions import ParameterError
+
+__all__ = ["read_factors"]
+
+
+def read_factors(entries, make_path=str):
+    """
+    Read the factors that override those measured.
+
+    Parameters
+    ----------
+    entries : sequence of str or None
+        ``FILTER:SCALE`` each, or the name of one table (ECSV, CSV or whatever astropy reads) with the
+        columns ``filter`` and ``scale`` and, if wanted, ``scale_err`` and ``pedestal`` [MJy/sr].
+    make_path : callable, optional
+        Gives the path of a file from its name.
+
+    Returns
+    -------
+    dict of BandScale
+        By filter.
+
+    Raises
+    ------
+    ParameterError
+        The table or an entry can not be read.
+    """
+    entries = [str(entry).strip() for entry in entries or () if str(entry).strip() not in ("", "None")]
+    if len(entries) != 1 or not Path(make_path(entries[0])).is_file():
+        return given_factors(entries)
+    path = Path(make_path(entries[0]))
+    try:
+        table = Table.read(path, format="ascii.ecsv" if path.suffix == ".ecsv" else "ascii.csv")
+        names = table.colnames
+        return {
+            str(row["filter"]).strip().upper(): BandScale(
+                scale=float(row["scale"]),
+                error=float(row["scale_err"]) if "scale_err" in names else 0.0,
+                pedestal=float(row["pedestal"]) if "pedestal" in names else 0.0,
+            )
+            for row in table
+        }
+    except (KeyError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ParameterError(
+            f"{path.name}: can not be read as a table of factors ({reason}); give ECSV or CSV with the "
+            "columns filter and scale"
+        ) from error

@@ -1,0 +1,128 @@
+"""A product in words."""
+
+import numpy as np
+
+__all__ = ["describe"]
+
+#: Entries of ``meta.fusion`` that have sections of their own.
+ELSEWHERE = ("inputs", "parameters", "model_type", "version")
+
+
+def describe(model, *, log=False):
+    """
+    Describe a product of jwst_fusion.
+
+    Parameters
+    ----------
+    model : FusionModel
+        The product.
+    log : bool, optional
+        Give the log of the runs that made it too.
+
+    Returns
+    -------
+    list of tuple
+        Title [str] and lines [list of str] of each section.
+    """
+    sections = [
+        (type(model).__name__, _identity(model)),
+        ("Steps", _steps(model)),
+        ("Inputs", _inputs(model)),
+        ("Parameters", _parameters(model)),
+        ("Results", _results(model)),
+    ]
+    if model.hasattr("filters"):
+        sections.append(("Bands", _table(model.filters)))
+    if log and model.hasattr("cal_logs"):
+        for name, records in model.cal_logs.instance.items():
+            sections.append((f"Log of {name}", [str(record) for record in records]))
+    return [(title, lines or ["not recorded"]) for title, lines in sections]
+
+
+def _identity(model):
+    """File, target, size and versions."""
+    meta = model.meta
+    n_wave, ny, nx = model.data.shape
+    lines = [
+        f"file        {meta.filename}, made {meta.date}",
+        f"target      {meta.target.catalog_name or meta.target.proposer_name or 'unknown'}, program "
+        f"{meta.observation.program_number or 'unknown'}",
+        f"instrument  {meta.instrument.name} {meta.instrument.grating}/{meta.instrument.filter}",
+        f"size        {n_wave} wavelengths, {ny} x {nx} cells",
+    ]
+    wavelength = np.ravel(model.wavetable["wavelength"]) if model.hasattr("wavetable") else []
+    if len(wavelength):
+        lines.append(f"wavelengths {wavelength[0]:.4f} to {wavelength[-1]:.4f} um")
+    area = meta.photometry.pixelarea_arcsecsq
+    if area:
+        lines.append(f"cell        {area**0.5:.4f} arcsec")
+    lines.append(
+        f"versions    jwst_fusion {meta.fusion.version}, jwst {meta.calibration_software_version}, reference "
+        f"files {meta.ref_file.crds.context_used or 'unknown'}"
+    )
+    return lines
+
+
+def _steps(model):
+    """State of each of the package's steps."""
+    names = ("coregister", "cross_calib", "fusion")
+    return [f"{name:12} {getattr(model.meta.cal_step, name, None) or 'not run'}" for name in names]
+
+
+def _inputs(model):
+    """Files that the product was made of."""
+    lines = []
+    association = model.meta.fusion.asn_name
+    if association:
+        lines.append(f"association {association}")
+    for entry in model.meta.fusion.instance.get("inputs", []):
+        versions = ", ".join(
+            f"{label} {entry[name]}"
+            for label, name in (("jwst", "cal_ver"), ("context", "crds_ctx"))
+            if name in entry
+        )
+        lines.append(f"{entry.get('file')} ({versions or 'versions unknown'})")
+        lines.append(f"  sha256 {entry.get('sha256')}")
+    return lines
+
+
+def _parameters(model):
+    """Parameters of each step."""
+    return [
+        f"{step}.{name} = {value}"
+        for step, values in model.meta.fusion.instance.get("parameters", {}).items()
+        for name, value in values.items()
+    ]
+
+
+def _results(model):
+    """All else that ``meta.fusion`` holds, in the words of the schema."""
+    known = model._schema["properties"]["meta"]["properties"]["fusion"]["properties"]
+    lines = []
+    for name, schema in known.items():
+        value = model.meta.fusion.instance.get(name)
+        if name in ELSEWHERE or value is None or isinstance(value, dict):
+            continue
+        text = ", ".join(f"{v:.6g}" for v in value) if isinstance(value, list) else value
+        text = f"{value:.6g}" if isinstance(value, float) else text
+        lines.append(f"{schema['title']}: {text}")
+    return lines
+
+
+def _table(table):
+    """Write a table in lines, numbers to five digits."""
+    rows = [list(table.dtype.names)]
+    for row in np.asarray(table):
+        rows.append(
+            [
+                value.decode("ascii").strip() if isinstance(value, bytes) else _short(value)
+                for value in row.tolist()
+            ]
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+
+
+def _short(value):
+    """Write a number in five digits, anything else as it is."""
+    return f"{value:.5g}" if isinstance(value, float) else str(value).strip()

@@ -1,0 +1,87 @@
+"""``jwst-fusion associate``: an association of the files of one fusion, made or checked."""
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands):
+    """
+    Describe the subcommand.
+
+    Parameters
+    ----------
+    commands : argparse._SubParsersAction
+        Where to add it.
+    """
+    parser = commands.add_parser(
+        "associate",
+        help="make the association of a fusion from files, or check one",
+        description="Sort files into one NIRSpec IFU cube and the NIRCam images that go with it, and write "
+        "their association. With --check, check associations and parameter files; products of the archive "
+        "that are not there are judged by their names.",
+    )
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="*_i2d.fits and *_s3d.fits, or what to check"
+    )
+    parser.add_argument("-n", "--name", help="name of the product; by default the cube's")
+    parser.add_argument("-o", "--output", metavar="FILE", help="association; by default NAME_asn.json")
+    parser.add_argument(
+        "--check", action="store_true", help="check associations (.json) and parameters (.asdf)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments):
+    """
+    Make or check associations, and print what was found.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        What the user typed.
+    """
+    for path in arguments.files if arguments.check else ():
+        _check(path)
+    if not arguments.check:
+        _make(arguments)
+
+
+def _make(arguments):
+    """Write an association beside the cube."""
+    from pathlib import Path
+
+    from jwst_fusion import adapters
+    from jwst_fusion.exceptions import InputError
+
+    for path in arguments.files:
+        if not Path(path).is_file():
+            raise InputError(f"{path}: no such file")
+    members = [adapters.read_member(path) for path in arguments.files]
+    chosen, left_out = adapters.select_members(members)
+    name = arguments.name or chosen[-1].path.stem.removesuffix("_s3d")
+    output = Path(arguments.output or f"{name}_asn.json")
+    output.write_text(adapters.make_association(adapters.relative_to(chosen, output.parent), name))
+    _tell(chosen, left_out)
+    print(output)
+
+
+def _check(path):
+    """Check one association or parameter file."""
+    from jwst_fusion import adapters
+
+    if str(path).endswith(".asdf"):
+        from jwst_fusion.steps.parameters import check_parameters
+
+        print(f"{path}: parameters of {check_parameters(path)}")
+        return
+    product, chosen, left_out = adapters.check_association(path)
+    print(f"{path}: product {product}")
+    _tell(chosen, left_out)
+
+
+def _tell(chosen, left_out):
+    """Print the members."""
+    for member in chosen:
+        missing = " (judged by its name: not here)" if member.from_name else ""
+        print(f"  {member.kind:5}  {'/'.join(member.elements):12}  {member.path.name}{missing}")
+    for member, reason in left_out:
+        print(f"  left out: {member.path.name}: {reason}")
