@@ -1,4 +1,4 @@
-# Targets: demo (simulate, fuse, compare with the truth), test, test-long, lint, bench, clean.
+# Targets: demo (simulate, fuse, compare with the truth), test, test-long, test-interop, lint, bench, clean.
 # All work in .venv, which is made on the first run.
 
 PYTHON ?= python3
@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n auto
 
-.PHONY: demo test test-long bench lint clean
+.PHONY: demo test test-long test-interop bench lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -21,6 +21,10 @@ test: lint
 test-long: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m long
 
+# Tools that need an environment of their own open a fused cube: jdaviz, q3dfit, spectral-cube.
+test-interop: $(VENV)/.installed-test .venv-interop/.installed
+	$(BIN)/python -m pytest tests/pipeline/test_interop.py
+
 # Style, and (rules D) a docstring in numpydoc's form on every public name.
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -30,7 +34,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python examples/benchmark.py
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-interop demo build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.created:
@@ -47,3 +51,8 @@ $(VENV)/.installed: $(VENV)/.created setup.cfg pyproject.toml
 $(VENV)/.installed-test: $(VENV)/.created setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@ $(VENV)/.installed
+
+.venv-interop/.installed:
+	$(PYTHON) -m venv .venv-interop
+	.venv-interop/bin/python -m pip install --quiet --disable-pip-version-check jdaviz q3dfit spectral-cube
+	@touch $@

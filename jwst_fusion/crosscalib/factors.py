@@ -4,12 +4,13 @@ import logging
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.ndimage import binary_closing
 from threadpoolctl import threadpool_limits
 
 from jwst_fusion.exceptions import InputError, ParameterError
 from jwst_fusion.optics import throughput
 
-from .scale import BandScale, fit_scales, ratio_of_means
+from .scale import BESIDE, BandScale, fit_scales, ratio_of_means
 
 __all__ = ["CrossCalibrationSettings", "cross_calibrate", "flux_scale", "given_factors", "hold_out"]
 
@@ -21,7 +22,7 @@ FACTORS = 0.5, 2.0
 #: Largest relative error of a factor.
 MAX_ERROR = 0.1
 
-#: Least share of a bandpass within the cube's data.
+#: Least share of a bandpass within the cube's data, isolated lost channels counted as seen.
 MIN_COVERED = 0.95
 
 #: Distance of pivot wavelengths over which a trend of the factors is told from their scatter [um].
@@ -115,7 +116,14 @@ def _cross_calibrate(observation, settings):
         bands.append(replace(band, bandpass=bandpass, covered_fraction=covered))
     observation = replace(observation, bands=tuple(bands))
     measured, shape = _measure(observation, settings)
-    kept = [_calibrated(band, measured[band.filter]) for band in bands if _is_right(band, measured, settings)]
+    bridged = _bridge(usable)
+    kept = []
+    for band in bands:
+        _, reached = throughput.bandpass(
+            band.filter, band.module, observation.cube.wavelength, usable=bridged
+        )
+        if _is_right(band, measured, reached, settings):
+            kept.append(_calibrated(band, measured[band.filter]))
     if not kept:
         raise InputError(
             "no band can be used: none has a credible factor and enough of its bandpass; see the warnings, "
@@ -142,7 +150,13 @@ def _measure(observation, settings):
     return {**given, **{band.filter: scale for band, scale in zip(rest, scales, strict=True)}}, shape
 
 
-def _is_right(band, measured, settings):
+def _bridge(usable):
+    """Count lost channels as seen if channels within `BESIDE` of them on both sides are."""
+    padded = np.pad(usable, 2 * BESIDE)
+    return binary_closing(padded, np.ones(2 * BESIDE))[2 * BESIDE : -2 * BESIDE]
+
+
+def _is_right(band, measured, reached, settings):
     """Tell whether a band is to be used; warn if something is wrong with it."""
     scale = measured[band.filter]
     log.info(
@@ -160,10 +174,9 @@ def _is_right(band, measured, settings):
         wrong.append(f"its scale {scale.scale:.3g} is outside {FACTORS[0]:g} to {FACTORS[1]:g}")
     if scale.error > MAX_ERROR * scale.scale:
         wrong.append(f"its scale is uncertain by {100 * scale.error / scale.scale:.0f} %")
-    if band.covered_fraction < MIN_COVERED:
+    if reached < MIN_COVERED:
         wrong.append(
-            f"{100 * band.covered_fraction:.0f} % of its bandpass lie in the cube's data, "
-            f"{100 * MIN_COVERED:.0f} % needed"
+            f"{100 * reached:.0f} % of its bandpass lie in the cube's data, {100 * MIN_COVERED:.0f} % needed"
         )
     if not wrong:
         return True

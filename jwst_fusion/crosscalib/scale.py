@@ -139,6 +139,7 @@ def _compare(observation, band):
         known[:] = False
     if not known.any():
         raise InputError(f"{band.filter}: no spaxel of the field is known to the image and to the cube")
+    _refuse_dark(band, synthetic[known], template[0][rows[known], columns[known]], np.max)
     return _Comparison(
         band=band,
         values=synthetic[known],
@@ -149,6 +150,16 @@ def _compare(observation, band):
         wavelength=float(band.bandpass @ cube.wavelength),
         missed=missed_light(cube, band),
     )
+
+
+def _refuse_dark(band, synthetic, image, statistic):
+    """Refuse a band in which the cube or the image is not bright, by a statistic of its spaxels."""
+    if statistic(synthetic) <= 0 or statistic(image) <= 0:
+        raise InputError(
+            f"{band.filter}: mean brightness of the field is {image.mean():.3g} MJy/sr in the image and "
+            f"{synthetic.mean():.3g} in the cube: can not be compared; use data whose background has not "
+            "been subtracted"
+        )
 
 
 def missed_light(cube, band):
@@ -272,12 +283,7 @@ def ratio_of_means(observation, band):
     compared = _compare(observation, band)
     x = compared.values
     y = compared.template[0][compared.rows, compared.columns]
-    if x.mean() <= 0 or y.mean() <= 0:
-        raise InputError(
-            f"{band.filter}: mean brightness of the field is {y.mean():.3g} MJy/sr in the image and "
-            f"{x.mean():.3g} in the cube: no ratio can be taken; "
-            "use data whose background has not been subtracted"
-        )
+    _refuse_dark(band, x, y, np.mean)
     scale = y.mean() / x.mean()
     scatter = (y - scale * x).std() / (np.sqrt(x.size) * x.mean())
     return BandScale(float(scale), float(np.hypot(scatter, scale * compared.missed / x.mean())))

@@ -203,6 +203,16 @@ def test_a_band_that_the_cube_does_not_cover(matched, caplog):
     assert "of its bandpass lie in the cube's data" in caplog.text
 
 
+def test_isolated_lost_channels_do_not_matter(matched):
+    observation, true = matched
+    noise, data = observation.cube.noise.copy(), observation.cube.data.copy()
+    noise[::8], data[::8] = np.nan, np.nan
+    sparse = replace(observation, cube=replace(observation.cube, noise=noise, data=data))
+    result = cross_calibrate(sparse)
+    assert [band.scale for band in result.bands] == pytest.approx(true, rel=0.02)
+    assert max(band.covered_fraction for band in result.bands) < 0.95
+
+
 def test_given_factors_are_used(matched):
     observation, true = matched
     name = observation.bands[0].filter
@@ -263,7 +273,7 @@ def test_a_cube_without_light(matched, level):
     observation, _ = matched
     cube = observation.cube
     dark = replace(cube, data=np.where(np.isfinite(cube.data), level, np.nan))
-    with pytest.raises(InputError, match=r"F\d+M: the image is not brighter where the cube is|no band can"):
+    with pytest.raises(InputError, match=r"F\d+M: mean brightness .* background has not been subtracted"):
         cross_calibrate(replace(observation, cube=dark))
 
 
