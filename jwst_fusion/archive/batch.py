@@ -1,0 +1,402 @@
+"""The coordinator of a batch: hands targets to Dask, puts products in place, keeps the state."""
+
+import logging
+import queue
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jwst_fusion.archive.manifest import read_manifest
+from jwst_fusion.archive.plan import commit, leftovers, make_plan
+from jwst_fusion.archive.state import STATES, StateFile, locked
+from jwst_fusion.archive.summary import write_summary
+from jwst_fusion.archive.worker import WORK, Job, fusion_command, is_own_unfinished, run_job
+from jwst_fusion.exceptions import InputError, ParameterError
+from jwst_fusion.limits import GIB, available_memory, available_threads
+
+__all__ = ["BatchSettings", "Outcome", "index_job", "plan_batch", "run_batch"]
+
+log = logging.getLogger(__name__)
+
+#: Targets that are handed over beyond those that run, so that no worker waits and a cluster can grow.
+WAITING = 50
+
+#: Time [s] for which a worker goes on with a target whose coordinator is gone, in case it comes back.
+GRACE = 30.0
+
+#: Longest time [s] that workers of this process take to stop.
+STOPPING = 10.0
+
+NOTHING_TO_DO = 64
+
+_RETRIED = ("crash", "hang", "memory")
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """
+    What the user asks for.
+
+    Attributes
+    ----------
+    output_dir : pathlib.Path
+        Folder of the outputs.
+    workers : int or None
+        Targets at the same time; by default as many as there are processors, each with 4 GiB of memory.
+    scheduler : str or None
+        Address of a running Dask scheduler, instead of workers of our own.
+    timeout : float
+        Longest time of a target [s].
+    memory : float or None
+        Most memory of a target [GiB]; by default its share of what is available.
+    threads : int or None
+        Threads of a target; by default its share of the processors.
+    retries : int
+        How often a target that crashed, hung or ran out of memory is tried again.
+    skip_existing, redo_failed, clobber, fail_fast, collect : bool
+        Leave products as they are even if stale; run again what failed; run everything again; stop at the
+        first failure; only take over what jobs of a queue have finished.
+    parameters : tuple of str
+        Parameters for all targets, such as ``steps.fusion.mu=2``.
+    parameter_file : str or None
+        Parameter file of stpipe, instead of the pipeline's name.
+    command : tuple of str or None
+        Command that fuses ``{association}`` into the folder ``{output}``, instead of ``strun``.
+    """
+
+    output_dir: Path
+    workers: int | None = None
+    scheduler: str | None = None
+    timeout: float = 3600.0
+    memory: float | None = None
+    threads: int | None = None
+    retries: int = 0
+    skip_existing: bool = False
+    redo_failed: bool = False
+    clobber: bool = False
+    fail_fast: bool = False
+    collect: bool = False
+    parameters: tuple = ()
+    parameter_file: str | None = None
+    command: tuple | None = None
+
+    def __post_init__(self):
+        for name, least in (("workers", 1), ("threads", 1), ("retries", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ParameterError(f"{name} = {value} can not be used: {least} or more can")
+        for name in ("timeout", "memory"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ParameterError(f"{name} = {value} can not be used: more than 0 can")
+
+    @property
+    def slots(self):
+        """Targets at the same time on this machine."""
+        by_memory = int(available_memory() // (4 * GIB))
+        return self.workers or max(min(available_threads(), by_memory), 1)
+
+
+@dataclass
+class Outcome:
+    """
+    How a batch went.
+
+    Attributes
+    ----------
+    counts : dict of int
+        Number of the manifest's targets in each state.
+    ran : int
+        Targets that were run, or taken over from an earlier run.
+    stopped : str
+        Why the batch ended early; empty if it did not.
+    """
+
+    counts: dict = field(default_factory=lambda: dict.fromkeys(STATES, 0))
+    ran: int = 0
+    stopped: str = ""
+
+    @property
+    def exit_status(self):
+        """Exit status: 0, 1 if some failed, 64 if there was nothing to do."""
+        if self.stopped or (self.ran and self.counts["FAILED"]):
+            return 1
+        return 0 if self.ran else NOTHING_TO_DO
+
+
+def plan_batch(manifest, settings):
+    """
+    Plan without running anything.
+
+    Parameters
+    ----------
+    manifest : str or path-like
+        The manifest.
+    settings : BatchSettings
+        What the user asks for.
+
+    Returns
+    -------
+    list of (Target, Plan)
+        What would be done with each target.
+    """
+    targets = read_manifest(manifest)
+    settings.output_dir.mkdir(parents=True, exist_ok=True)
+    with locked(settings.output_dir), StateFile(settings.output_dir) as state:
+        found = leftovers(settings.output_dir)
+        return [(target, make_plan(target, state, settings, found)) for target in targets]
+
+
+def run_batch(manifest, settings, report=None):
+    """
+    Run what is to be done of a manifest.
+
+    Parameters
+    ----------
+    manifest : str or path-like
+        The manifest.
+    settings : BatchSettings
+        What the user asks for.
+    report : callable, optional
+        Called with the `Outcome` so far, the number of targets and a line of text on each change.
+
+    Returns
+    -------
+    Outcome
+        How it went.
+
+    Raises
+    ------
+    InputError
+        If the manifest can not be read, another batch runs in the folder, or the scheduler is not there.
+    """
+    targets = read_manifest(manifest)
+    settings.output_dir.mkdir(parents=True, exist_ok=True)
+    with locked(settings.output_dir), StateFile(settings.output_dir) as state:
+        coordinator = _Coordinator(targets, state, settings, report or (lambda *_: None))
+        try:
+            coordinator.run()
+        finally:
+            coordinator.note_unfinished()
+            _wait_for_stopped(settings.output_dir)
+            leftovers(settings.output_dir)
+            write_summary(settings.output_dir, state.rows())
+        return coordinator.outcome
+
+
+class _Coordinator:
+    """Runs targets on Dask; its methods are called in one thread."""
+
+    def __init__(self, targets, state, settings, report):
+        self.targets, self.state, self.settings, self.report = targets, state, settings, report
+        self.outcome = Outcome()
+        self._events = queue.Queue()
+        self._running = {}
+        self._names = state.begin({target.name: str(target.association) for target in targets})
+        self._topic = f"jwst-fusion-{uuid.uuid4().hex[:12]}"
+
+    def run(self):
+        """Settle what needs no work, run the rest."""
+        found = leftovers(self.settings.output_dir)
+        plans = self._to_run(found)
+        first = next(plans, None)
+        if first is None:
+            return
+        with _cluster(self.settings) as (client, slots):
+            client.subscribe_topic(self._topic, lambda event: self._events.put(("started", event[1])))
+            try:
+                self._submit(client, slots, *first)
+                while self._running:
+                    while len(self._running) < slots + WAITING and not self.outcome.stopped:
+                        following = next(plans, None)
+                        if following is None:
+                            break
+                        self._submit(client, slots, *following)
+                        if not self._events.empty():
+                            break
+                    self._handle(client, slots, *self._events.get())
+            except BaseException:
+                client.cancel([future for future, *_ in self._running.values()])
+                raise
+
+    def _to_run(self, found):
+        """Give the targets that are to be run, settling the others on the way."""
+        for target in self.targets:
+            plan = make_plan(target, self.state, self.settings, found)
+            if plan.action == "run" and not self.settings.collect:
+                self.state.set(
+                    target.name, "PENDING", association=str(target.association), reason=plan.reason
+                )
+                self._names[target.name] = "PENDING"
+                yield target, plan
+                continue
+            if plan.action == "commit":
+                record = commit(target, plan, self.state, self.settings)
+                self.outcome.ran += 1
+                self._note(target.name, record["state"], record["reason"] or plan.reason)
+                continue
+            if plan.action == "set":
+                self.state.set(
+                    target.name, plan.state, reason=plan.reason, association=str(target.association)
+                )
+            self._note(target.name, plan.state, plan.reason)
+
+    def _submit(self, client, slots, target, plan, attempt=1):
+        """Hand a target to Dask."""
+        job = _job(target, plan, self.settings, slots=slots, attempt=attempt, topic=self._topic)
+        key = f"fusion-{target.name}-{plan.work_key[:16]}-{attempt}"
+        future = client.submit(run_job, job, key=key, pure=False)
+        self._running[key] = future, target, plan, attempt
+        future.add_done_callback(lambda each: self._events.put(("ended", each)))
+
+    def _handle(self, client, slots, kind, event):
+        """Take note of a start or an end."""
+        if kind == "started":
+            name = event["name"]
+            if self._names.get(name) == "PENDING":
+                self.state.set(name, "RUNNING", started=time.time(), work=event["work"], host=event["host"])
+                self._note(name, "RUNNING", f"on {event['host']}")
+            return
+        future, target, plan, attempt = self._running.pop(event.key)
+        if future.status == "cancelled" or future.status == "lost":
+            if not self.outcome.stopped:
+                self.outcome.stopped = "the scheduler gave targets up; run the same again to go on"
+            return
+        if future.status == "error":
+            result = self._failed_on_worker(target, plan, attempt, future.exception())
+        else:
+            result = future.result()
+        future.release()
+        if result["state"] == "PENDING":
+            return
+        if result["state"] == "FAILED" and result["kind"] in _RETRIED and attempt <= self.settings.retries:
+            self._note(target.name, "PENDING", f"{result['reason']}; tried again")
+            self.state.set(target.name, "PENDING", reason=result["reason"])
+            self._submit(client, slots, target, plan, attempt + 1)
+            return
+        if "work" in result:
+            commit(target, plan, self.state, self.settings, result)
+        self.outcome.ran += 1
+        self._note(target.name, result["state"], result["reason"] or f"{result['seconds']:.1f} s")
+        if result["state"] == "FAILED" and self.settings.fail_fast and not self.outcome.stopped:
+            self.outcome.stopped = f"{target.name} failed (--fail-fast)"
+            client.cancel([future for future, *_ in self._running.values()])
+
+    def _failed_on_worker(self, target, plan, attempt, error):
+        """Note a target that the worker itself could not run."""
+        reason = f"the worker could not run it: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        self.state.set(
+            target.name, "FAILED", kind="worker", reason=reason, attempts=attempt, work_key=plan.work_key,
+            finished=time.time(),
+        )  # fmt: skip
+        return {"state": "FAILED", "kind": "worker", "reason": reason}
+
+    def _note(self, name, state, text):
+        """Count a state, and report it."""
+        self._names[name] = state
+        counts = self.outcome.counts
+        for each in counts:
+            counts[each] = sum(now == each for now in self._names.values())
+        self.report(
+            self.outcome, len(self._names), f"{name}: {state}: {text}" if text else f"{name}: {state}"
+        )
+
+    def note_unfinished(self):
+        """Note as PENDING what was not finished."""
+        for _, target, *_ in self._running.values():
+            self.state.set(target.name, "PENDING", reason="not finished when the batch ended", work="")
+            self._names[target.name] = "PENDING"
+        counts = self.outcome.counts
+        for each in counts:
+            counts[each] = sum(now == each for now in self._names.values())
+
+
+def _job(target, plan, settings, *, slots, attempt=1, topic=""):
+    """Write down for a worker what it needs to know of a target."""
+    memory = settings.memory * GIB if settings.memory else 0.8 * available_memory() / slots
+    threads = settings.threads or max(available_threads() // slots, 1)
+    parameters = [_from_anywhere(each) for each in (*settings.parameters, *target.parameters)]
+    command = fusion_command(target.association, parameters, settings.parameter_file, memory)
+    if settings.command:
+        command = tuple(part.replace("{association}", str(target.association)) for part in settings.command)
+    return Job(
+        name=target.name,
+        work_key=plan.work_key,
+        command=command,
+        output_dir=str(settings.output_dir.absolute()),
+        timeout=settings.timeout,
+        memory=memory,
+        threads=threads,
+        attempt=attempt,
+        grace=GRACE if settings.scheduler else 0.0,
+        topic=topic,
+    )
+
+
+def _wait_for_stopped(output_dir):
+    """Wait until what this process's own workers were told to stop has stopped."""
+    end = time.monotonic() + STOPPING
+    while time.monotonic() < end and any(is_own_unfinished(work) for work in (output_dir / WORK).glob("*")):
+        time.sleep(0.05)
+
+
+def _from_anywhere(parameter):
+    """Make the path in a parameter absolute, if it is that of a file: workers have folders of their own."""
+    name, _, value = parameter.partition("=")
+    return f"{name}={Path(value).absolute()}" if value and Path(value).is_file() else parameter
+
+
+@contextmanager
+def _cluster(settings):
+    """Connect to a scheduler, or start one in this process: client, and number of slots."""
+    from distributed import Client, LocalCluster
+
+    if settings.scheduler:
+        try:
+            client = Client(settings.scheduler, timeout="20s", set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"no Dask scheduler at {settings.scheduler} ({reason}); start one") from None
+        with client:
+            yield client, max(sum(client.nthreads().values()), 1)
+        return
+    slots = settings.slots
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=slots, processes=False, dashboard_address=None, memory_limit=0
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client, slots
+
+
+def index_job(manifest, index, settings):
+    """
+    Run one target of a manifest without a coordinator, as a job of a queue.
+
+    Parameters
+    ----------
+    manifest : str or path-like
+        The manifest.
+    index : int
+        Number of the target in it, from 0.
+    settings : BatchSettings
+        What the user asks for.
+
+    Returns
+    -------
+    dict
+        The record of the target. A batch with ``collect`` puts its products in place.
+    """
+    targets = read_manifest(manifest)
+    if not 0 <= index < len(targets):
+        raise ParameterError(f"index {index}: the manifest has targets 0 to {len(targets) - 1}")
+    with StateFile(None) as state:
+        plan = make_plan(targets[index], state, settings, {})
+    if plan.action != "run":
+        done = plan.action == "commit"
+        return {"name": targets[index].name, "state": "DONE" if done else plan.state, "reason": plan.reason}
+    (settings.output_dir / WORK).mkdir(parents=True, exist_ok=True)
+    return run_job(_job(targets[index], plan, settings, slots=settings.slots))

@@ -1,0 +1,257 @@
+"""What is to be done with each target: the key of its work, and what became of it before."""
+
+import hashlib
+import json
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from astropy.io import fits
+
+from jwst_fusion.archive.download import checksum_of
+from jwst_fusion.archive.manifest import association_members
+from jwst_fusion.archive.worker import RECORD, WORK, is_alive
+from jwst_fusion.exceptions import InputError
+
+__all__ = ["Plan", "commit", "leftovers", "make_plan", "versions"]
+
+#: Packages whose version makes a product another one.
+PACKAGES = ("jwst_fusion", "jwst", "stpsf")
+
+#: What a record of a worker tells of a target; the rest is the coordinator's.
+_RECORDED = ("kind", "reason", "attempts", "started", "finished", "seconds", "cpu_seconds", "peak_bytes",
+             "output_bytes", "host", "verdict")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What is to be done with a target.
+
+    Attributes
+    ----------
+    action : {'run', 'commit', 'set', 'keep'}
+        Run it; take over what an earlier run finished; note a state; leave it as it is.
+    state, reason : str
+        The state that it has then (PENDING to run), and why.
+    work_key : str
+        Hash of its inputs' checksums, parameters and versions; empty if it has no inputs.
+    inputs : dict
+        Checksum, calibration software and CRDS context of each input, by name.
+    work : pathlib.Path or None
+        Folder of what an earlier run finished.
+    """
+
+    action: str
+    state: str
+    reason: str
+    work_key: str = ""
+    inputs: dict | None = None
+    work: Path | None = None
+
+
+def versions():
+    """
+    List the versions that the products depend on.
+
+    Returns
+    -------
+    dict of str
+        Version by package.
+    """
+    return {name: metadata.version(name) for name in PACKAGES}
+
+
+def make_plan(target, state, settings, found):
+    """
+    Decide what is to be done with a target.
+
+    Parameters
+    ----------
+    target : Target
+        The target.
+    state : StateFile
+        State of the batch.
+    settings : BatchSettings
+        What the user asks for.
+    found : dict of list of pathlib.Path
+        What earlier runs left, see `leftovers`.
+
+    Returns
+    -------
+    Plan
+        The decision.
+    """
+    row = state.row(target.name)
+    folder = settings.output_dir / target.name
+    there = (folder / RECORD).is_file()
+    if settings.skip_existing and not settings.clobber and there:
+        if row.get("state") == "DONE":
+            return Plan("keep", "DONE", "its product exists")
+        return Plan("set", "SKIPPED", "its product exists (--skip-existing)")
+    try:
+        inputs = _inputs(target, state)
+    except InputError as reason:
+        if there and row.get("state") == "DONE":
+            return Plan("keep", "DONE", "done before; its inputs are gone")
+        return Plan("set", "BLOCKED", str(reason))
+    key = _work_key(target, inputs, settings)
+    for work in found.get(target.name, []):
+        if _record(work / "out").get("work_key") == key:
+            return Plan("commit", "", "finished by an earlier run", key, inputs, work)
+    record = _record(folder)
+    same = row.get("work_key") == key
+    if settings.clobber:
+        return Plan("run", "PENDING", "to be done again (--clobber)", key, inputs)
+    if record.get("work_key") == key:
+        if same and row["state"] == "DONE":
+            return Plan("keep", "DONE", "done before", key, inputs)
+        return Plan("commit", "", "finished by an earlier run", key, inputs)
+    if same and row["state"] == "SKIPPED":
+        return Plan("keep", "SKIPPED", row["reason"], key, inputs)
+    if same and row["state"] == "FAILED" and not settings.redo_failed:
+        return Plan("keep", "FAILED", "failed before (--redo-failed runs it again)", key, inputs)
+    return Plan("run", "PENDING", _why(row, there, same, inputs), key, inputs)
+
+
+def _why(row, there, same, inputs):
+    """Tell why a target is to be run."""
+    if not row or not row["work_key"]:
+        return "new"
+    if same:
+        return {"FAILED": "failed before", "DONE": "its product is gone"}.get(row["state"], "not finished")
+    now = versions()
+    changed = [f"{name} {row['versions'].get(name)} -> {now[name]}" for name in now
+               if row["versions"].get(name) != now[name]]  # fmt: skip
+    names = sorted(inputs.keys() ^ row["inputs"].keys())
+    names += [name for name in inputs.keys() & row["inputs"].keys()
+              if inputs[name]["sha256"] != row["inputs"][name]["sha256"]]  # fmt: skip
+    changed += [f"input {name}" for name in names]
+    return f"{'stale' if there else 'changed'}: {', '.join(changed) or 'parameters'}"
+
+
+def _inputs(target, state):
+    """Checksum and origin of each member of a target; an InputError tells what is not there."""
+    product, members = association_members(target.association)
+    inputs = {}
+    for path in members:
+        try:
+            inputs[path.name] = {"sha256": state.checksum(path, checksum_of), **_origin(path)}
+        except OSError as error:
+            raise InputError(
+                f"input {path.name} of {product} is not there ({error.strerror}); fetch it, for example with "
+                "jwst-fusion match --download"
+            ) from None
+    return inputs
+
+
+def _origin(path):
+    """Calibration software and CRDS context in the header of a file; empty texts if there are none."""
+    try:
+        header = fits.getheader(path)
+    except (OSError, ValueError):
+        header = {}
+    return {"calibration": str(header.get("CAL_VER", "")), "context": str(header.get("CRDS_CTX", ""))}
+
+
+def _work_key(target, inputs, settings):
+    """Hash of all that makes the product what it is."""
+    product, _ = association_members(target.association)
+    files = {}
+    for text in (*target.parameters, *settings.parameters, f"={settings.parameter_file or ''}"):
+        path = Path(text.partition("=")[2])
+        if path.is_file():
+            files[text] = checksum_of(path)
+    content = {
+        "product": product,
+        "inputs": {name: entry["sha256"] for name, entry in sorted(inputs.items())},
+        "parameters": [*settings.parameters, *target.parameters],
+        "parameter_files": files,
+        "command": settings.command,
+        "versions": versions(),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _record(folder):
+    """Read the record in a folder of products; empty if there is none."""
+    try:
+        return json.loads((folder / RECORD).read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def leftovers(output_dir):
+    """
+    Look at what earlier runs left, and remove what was not finished.
+
+    Parameters
+    ----------
+    output_dir : pathlib.Path
+        Folder of the outputs.
+
+    Returns
+    -------
+    dict of list of pathlib.Path
+        Folders with finished work by name of the target.
+    """
+    found = defaultdict(list)
+    for work in sorted((output_dir / WORK).glob("*")):
+        record = _record(work / "out")
+        if record.get("state") in ("DONE", "FAILED", "SKIPPED"):
+            found[record["name"]].append(work)
+        elif not is_alive(work):
+            shutil.rmtree(work, ignore_errors=True)
+    return found
+
+
+def commit(target, plan, state, settings, result=None):
+    """
+    Put the products of a finished target in place, then note its state.
+
+    The products of a target are a folder that takes its name at once; each step may be the last before a
+    crash, and `make_plan` of the next run finds what remains to be done.
+
+    Parameters
+    ----------
+    target : Target
+        The target.
+    plan : Plan
+        Its plan.
+    state : StateFile
+        State of the batch.
+    settings : BatchSettings
+        What the user asks for.
+    result : dict, optional
+        What the worker says; of what an earlier run finished, its record is read.
+
+    Returns
+    -------
+    dict
+        The record of the target.
+    """
+    folder = settings.output_dir / target.name
+    work = Path(result["work"]) if result else plan.work
+    record = result or _record(work / "out" if work else folder)
+    logs = settings.output_dir / "logs"
+    logs.mkdir(exist_ok=True)
+    if work and (work / "log").is_file():
+        (work / "log").replace(logs / f"{target.name}.log")
+    if work and record["state"] == "DONE":
+        if folder.exists():
+            folder.rename(settings.output_dir / WORK / f"~{work.name}")
+        (work / "out").rename(folder)
+    columns = {name: record.get(name) for name in _RECORDED}
+    done = record["state"] == "DONE"
+    for name in ("product", "report", "thumbnail"):
+        columns[name] = f"{target.name}/{record[name]}" if done and record.get(name) else ""
+    state.set(
+        target.name, record["state"], association=str(target.association), work_key=plan.work_key,
+        inputs=plan.inputs, versions=versions(), log=f"logs/{target.name}.log", work="", **columns,
+    )  # fmt: skip
+    if work:
+        for old in (work, work.with_name(f"~{work.name}")):
+            shutil.rmtree(old, ignore_errors=True)
+    return record

@@ -1,0 +1,321 @@
+"""One target in a process of its own, with limits; runs on a worker of Dask, or in a job of a queue."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from jwst_fusion.archive.manifest import write_text
+from jwst_fusion.archive.thumbnail import describe_product
+from jwst_fusion.limits import GIB, format_size
+
+__all__ = ["Job", "RECORD", "WORK", "fusion_command", "is_alive", "is_own_unfinished", "run_job"]
+
+#: Folder, beside the outputs, in which targets are worked on, and the file that ends the work on one.
+WORK, RECORD, OWNER = ".work", "record.json", "owner.json"
+
+_INTERVAL = 0.2  # s between looks at the memory
+_SEARCH = 10  # looks between searches for children, and signs of life
+_SILENCE = 60  # s without a sign of life of another host after which it is dead
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_CRASHES = {
+    signal.SIGSEGV: "segmentation fault", signal.SIGBUS: "bus error", signal.SIGILL: "illegal instruction",
+    signal.SIGFPE: "arithmetic error", signal.SIGABRT: "abort",
+}  # fmt: skip
+_ERROR_LINE = re.compile(r"(?:^|\s)(?:ERROR|CRITICAL)\b\W*(.*)|^(\w*(?:Error|Exception)\b.*)")
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    What a worker needs to know of a target.
+
+    Attributes
+    ----------
+    name, work_key : str
+        Its name, and the key of what is to be done.
+    command : tuple of str
+        The command with its arguments; what it writes is to go to the folder that is put for ``{output}``.
+    output_dir : str
+        Folder of the outputs of the batch.
+    timeout : float
+        Longest time [s].
+    memory : float
+        Most memory [byte].
+    threads : int
+        Threads of numerical libraries.
+    attempt : int
+        Which try it is, from 1.
+    grace : float
+        Time [s] after which a run ends that the scheduler wants no more.
+    topic : str
+        Where the start is told; empty for nowhere.
+    """
+
+    name: str
+    work_key: str
+    command: tuple
+    output_dir: str
+    timeout: float
+    memory: float
+    threads: int
+    attempt: int = 1
+    grace: float = 0.0
+    topic: str = ""
+
+
+def run_job(job):
+    """
+    Run a target, and record how it ended.
+
+    Parameters
+    ----------
+    job : Job
+        The target.
+
+    Returns
+    -------
+    dict
+        Name, key, state, reason and figures, and the folder ``work`` with what was written: ``out`` with
+        the products and this record, and ``log``. Nothing outside of it was touched.
+    """
+    work = Path(job.output_dir) / WORK / f"{job.name}.{uuid.uuid4().hex[:12]}"
+    out = work / "out"
+    out.mkdir(parents=True)
+    write_text(work / OWNER, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+    _tell_start(job, work)
+    started = time.time()
+    usage, end = _supervise(job, work, out)
+    state, kind, reason = _judge(job, usage, end, work / "log", out)
+    record = {
+        "name": job.name, "work_key": job.work_key, "attempts": job.attempt, "state": state, "kind": kind,
+        "reason": reason, "started": started, "finished": time.time(), "host": socket.gethostname(), **usage,
+        "output_bytes": sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
+    }  # fmt: skip
+    if state == "DONE":
+        record.update(describe_product(out))
+    write_text(out / RECORD, json.dumps(record, indent=1), durable=True)
+    return {**record, "work": str(work)}
+
+
+def _tell_start(job, work):
+    """Tell the coordinator that the work begins."""
+    if job.topic:
+        from distributed import get_worker
+
+        get_worker().log_event(job.topic, {"name": job.name, "work": str(work), "host": socket.gethostname()})
+
+
+def _supervise(job, work, out):
+    """Run the command; figures, and its exit status or why it was killed."""
+    command = [part.replace("{output}", str(out)) for part in job.command]
+    environment = {**os.environ, **dict.fromkeys(_THREADS, str(job.threads)), "PYTHONFAULTHANDLER": "1"}
+    guard = [sys.executable, "-m", "jwst_fusion.archive.guard", str(os.getpid())]
+    begin, unwanted = time.monotonic(), None
+    usage = {"seconds": 0.0, "cpu_seconds": 0.0, "peak_bytes": 0}
+    with (work / "log").open("wb") as output:
+        process = subprocess.Popen(
+            [*guard, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            env=environment, start_new_session=True, cwd=work,
+        )  # fmt: skip
+    family, look, end = _Family(process.pid), 0, None
+    try:
+        while end is None:
+            try:
+                end = process.wait(_INTERVAL)
+            except subprocess.TimeoutExpired:
+                memory, usage["cpu_seconds"] = family.usage(search=look % _SEARCH == 0)
+                usage["peak_bytes"] = max(usage["peak_bytes"], memory)
+                elapsed = time.monotonic() - begin
+                if memory > job.memory:
+                    end = "memory"
+                elif elapsed > job.timeout:
+                    end = "hang"
+                else:
+                    unwanted = (unwanted or elapsed) if _is_cancelled() else None
+                    end = "stopped" if unwanted is not None and elapsed - unwanted >= job.grace else None
+                if look % _SEARCH == 0:
+                    os.utime(work / OWNER)
+            look += 1
+    finally:
+        family.kill()
+        process.wait()
+    usage["seconds"] = time.monotonic() - begin
+    return usage, end
+
+
+class _Family:
+    """A process and its descendants."""
+
+    def __init__(self, pid):
+        self._pid = pid
+        self._members = []
+        self._spent = {}
+
+    def usage(self, search):
+        """Sum of the memory that is their own [byte], and of their processor time [s]."""
+        if search or not self._members:
+            try:
+                head = psutil.Process(self._pid)
+                self._members = [head, *head.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                self._members = []
+        memory = 0
+        for member in self._members:
+            try:
+                with member.oneshot():
+                    info, times = member.memory_info(), member.cpu_times()
+            except psutil.Error:
+                continue
+            memory += info.rss - getattr(info, "shared", 0)
+            self._spent[member.pid] = times.user + times.system
+        return memory, sum(self._spent.values())
+
+    def kill(self):
+        """End what still lives of them: the session is theirs alone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._pid, signal.SIGKILL)
+        for member in self._members:
+            try:
+                member.kill()
+            except psutil.NoSuchProcess:
+                continue
+
+
+def _is_cancelled():
+    """Whether the scheduler has taken back the task that this thread runs."""
+    from distributed import get_worker
+
+    try:
+        worker = get_worker()
+        task = worker.state.tasks.get(worker.get_current_task())
+    except (ValueError, AttributeError, KeyError):
+        return False  # not on a worker of Dask
+    return task is not None and task.state == "cancelled"
+
+
+def _judge(job, usage, end, log_path, out):
+    """State, kind and reason of how a process ended."""
+    peak, allowed = format_size(usage["peak_bytes"]), format_size(job.memory)
+    if end == "memory":
+        reason = f"out of memory: {peak} taken, {allowed} allowed; raise --memory or fuse a smaller field"
+        return "FAILED", "memory", reason
+    if end == "hang":
+        return "FAILED", "hang", f"still running after {job.timeout:g} s (--timeout); killed"
+    if end == "stopped":
+        return "PENDING", "stopped", "stopped with the batch"
+    if end == 0:
+        if any(path.is_file() for path in out.iterdir()):
+            return "DONE", "", ""
+        return "FAILED", "error", "ended without an error and without a product"
+    if end < 0:
+        name = _CRASHES.get(-end)
+        if name:
+            return "FAILED", "crash", f"crashed: {name} (signal {-end}); the log tells where"
+        if end == -signal.SIGKILL:
+            reason = f"killed from outside (signal 9), most likely for lack of memory: {peak} taken"
+            return "FAILED", "memory", f"{reason}; use fewer --workers"
+        return "FAILED", "crash", f"killed from outside (signal {-end})"
+    line = _error_line(log_path)
+    if end == 64:
+        return "SKIPPED", "nothing", line
+    return "FAILED", "memory" if "MemoryError" in line else "error", f"{line} (exit status {end})"
+
+
+def _error_line(path):
+    """Find the line of a log that tells the error: the last error, else the last line."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - 65536, 0))
+        lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    for line in reversed(lines):
+        found = _ERROR_LINE.search(line)
+        if found and (found[1] or found[2]):
+            return (found[1] or found[2])[:500]
+    return lines[-1][:500] if lines else "no word in the log"
+
+
+def is_alive(work):
+    """
+    Tell whether the process that works in a folder may still live.
+
+    Parameters
+    ----------
+    work : pathlib.Path
+        A folder in `WORK`.
+
+    Returns
+    -------
+    bool
+        Whether it lives; one of another host does if it gave a sign in the last minute.
+    """
+    try:
+        owner = json.loads((work / OWNER).read_text())
+        if owner["host"] == socket.gethostname():
+            process = psutil.Process(owner["pid"])
+            return process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE
+        return time.time() - (work / OWNER).stat().st_mtime < _SILENCE
+    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        return False
+
+
+def is_own_unfinished(work):
+    """
+    Tell whether a thread of this process still works in a folder.
+
+    Parameters
+    ----------
+    work : pathlib.Path
+        A folder in `WORK`.
+
+    Returns
+    -------
+    bool
+        Whether one does.
+    """
+    try:
+        owner = json.loads((work / OWNER).read_text())
+    except (OSError, ValueError):
+        return False
+    mine = owner == {"host": socket.gethostname(), "pid": os.getpid()}
+    return mine and not (work / "out" / RECORD).exists()
+
+
+def fusion_command(association, parameters, parameter_file, memory):
+    """
+    Build the command that fuses an association.
+
+    Parameters
+    ----------
+    association : pathlib.Path
+        The association.
+    parameters : sequence of str
+        Such as ``steps.fusion.mu=2``.
+    parameter_file : str or None
+        Parameter file of stpipe that stands for the pipeline's name.
+    memory : float
+        Most memory [byte].
+
+    Returns
+    -------
+    tuple of str
+        The command, see `Job`.
+    """
+    script = Path(sys.executable).with_name("strun")
+    strun = str(script) if script.exists() else shutil.which("strun") or "strun"
+    limits = [f"--max_memory={memory / GIB:.3f}"]
+    return (
+        strun, parameter_file or "calwebb_fusion4", str(association), "--output_dir={output}", *limits,
+        *(f"--{parameter}" for parameter in parameters),
+    )  # fmt: skip

@@ -1,0 +1,271 @@
+"""``jwst-fusion batch``: fuse many targets, look at how it goes, try again."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+__all__ = ["add_parser", "run"]
+
+_VERBS = ("status", "logs", "retry")
+
+#: Options that jobs of a queue get too.
+_REPEATED = ("timeout", "parameter_file", "retries")
+
+
+def add_parser(commands):
+    """
+    Describe the subcommand.
+
+    Parameters
+    ----------
+    commands : argparse._SubParsersAction
+        Where to add it.
+    """
+    parser = commands.add_parser(
+        "batch",
+        help="fuse the targets of a manifest, each in a process of its own",
+        description="Fuse the targets of a manifest (of jwst-fusion match, or a table with a column "
+        "association), each in a process of its own with limits. What is done already is not done again, "
+        "and what is stale is: run the same command as often as you like. Exit status: 0, 1 if some failed, "
+        "64 if there was nothing to do. Also: batch status, batch logs NAME, batch retry [NAME ...].",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("what", metavar="MANIFEST", help="the manifest, or: status, logs, retry")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="targets of logs and retry")
+    parser.add_argument("--output-dir", type=Path, help="where the outputs go, if not beside the manifest")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="targets at the same time, if not one a processor"
+    )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="running Dask scheduler, such as tcp://host:8786"
+    )
+    parser.add_argument("--submit", metavar="QUEUE", help="write files for a queue instead: slurm, htcondor")
+    parser.add_argument("--timeout", type=float, default=3600.0, metavar="S", help="longest time of a target")
+    parser.add_argument(
+        "--memory", type=float, metavar="GIB", help="most memory of a target, if not its share"
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of a target, if not its share")
+    parser.add_argument(
+        "--retries", type=int, default=0, metavar="N", help="tries after crashes, hangs, lack of memory"
+    )
+    for option, text in (
+        ("--skip-existing", "leave products as they are, even if inputs, parameters or versions changed"),
+        ("--redo-failed", "run again what failed"),
+        ("--clobber", "run everything again"),
+        ("--fail-fast", "stop at the first failure"),
+        ("--dry-run", "tell what would be done, and do nothing"),
+        ("--collect", "only put in place what jobs of a queue have finished"),
+    ):
+        parser.add_argument(option, action="store_true", help=text)
+    parser.add_argument("--watch", type=float, nargs="?", const=10.0, metavar="S",
+                        help="look again every S seconds: for work to do, or for the status")  # fmt: skip
+    parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE",
+                        help="parameter of strun for all targets, such as steps.fusion.mu=2")  # fmt: skip
+    parser.add_argument("--parameter-file", metavar="FILE", help="parameter file of strun for all targets")
+    parser.add_argument("--index", type=int, metavar="N", help="run one target as a job of a queue")
+    parser.set_defaults(run=run)
+
+
+def run(arguments):
+    """
+    Run, or tell.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        What the user typed.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    if arguments.what in _VERBS:
+        folder = arguments.output_dir or Path(".")
+        return {"status": _status, "logs": _logs, "retry": _retry}[arguments.what](folder, arguments)
+    return _batch(arguments)
+
+
+def _batch(arguments):
+    """Run a manifest; exit status."""
+    import signal
+
+    from jwst_fusion.archive import batch
+    from jwst_fusion.exceptions import ParameterError
+
+    if arguments.names:
+        raise ParameterError(
+            f"batch: {arguments.names[0]} follows the manifest; names go with logs and retry"
+        )
+    settings = _settings(arguments)
+    if arguments.dry_run:
+        return _dry_run(batch.plan_batch(arguments.what, settings))
+    if arguments.submit:
+        return _submit(arguments, settings)
+    if arguments.index is not None:
+        record = batch.index_job(arguments.what, arguments.index, settings)
+        print(f"{record['name']}: {record['state']}: {record['reason']}")
+        return 1 if record["state"] == "FAILED" else 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    progress = _Progress()
+    try:
+        while True:
+            outcome = batch.run_batch(arguments.what, settings, progress)
+            progress.end(outcome, settings.output_dir)
+            if arguments.watch is None or outcome.stopped:
+                return outcome.exit_status
+            time.sleep(arguments.watch)
+    except KeyboardInterrupt:
+        print("\ninterrupted; run the same command to go on", file=sys.stderr)
+        return 130
+
+
+def _settings(arguments):
+    """Make the settings of what the user typed."""
+    from jwst_fusion.archive.batch import BatchSettings
+    from jwst_fusion.exceptions import ParameterError
+
+    for parameter in arguments.parameter:
+        if "=" not in parameter:
+            raise ParameterError(f"--parameter {parameter}: not of the form steps.fusion.mu=2")
+    if arguments.parameter_file and not Path(arguments.parameter_file).is_file():
+        raise ParameterError(f"--parameter-file {arguments.parameter_file}: no such file")
+    names = ("workers", "scheduler", "timeout", "memory", "threads", "retries", "skip_existing",
+             "redo_failed", "clobber", "fail_fast", "collect")  # fmt: skip
+    return BatchSettings(
+        output_dir=(arguments.output_dir or Path(arguments.what).parent).absolute(),
+        parameters=tuple(arguments.parameter),
+        parameter_file=str(Path(arguments.parameter_file).absolute()) if arguments.parameter_file else None,
+        **{name: getattr(arguments, name) for name in names},
+    )
+
+
+def _dry_run(plans):
+    """Print what would be done; exit status."""
+    for target, plan in plans:
+        word = {"run": "would run", "commit": "would take over"}.get(plan.action, plan.state)
+        print(f"{target.name}: {word}: {plan.reason}")
+    number = sum(plan.action in ("run", "commit") for _, plan in plans)
+    print(f"{number} of {len(plans)} targets would be run")
+    return 0 if number else 64
+
+
+def _submit(arguments, settings):
+    """Write the files for a queue; exit status."""
+    from jwst_fusion.archive.submit import write_jobs
+
+    options = [f"--parameter={each}" for each in arguments.parameter]
+    for name in _REPEATED:
+        value = getattr(settings, name)
+        if value:
+            options.append(f"--{name.replace('_', '-')}={value:g}" if name != "parameter_file" else
+                           f"--parameter-file={value}")  # fmt: skip
+    files, number = write_jobs(arguments.submit, arguments.what, settings, options)
+    if not number:
+        print("nothing to do")
+        return 64
+    start = f"condor_submit_dag {files[0]}" if arguments.submit == "htcondor" else str(files[0])
+    print(f"{number} targets in {', '.join(path.name for path in files)}; submit them with: {start}")
+    return 0
+
+
+class _Progress:
+    """Shows how a batch goes: a bar on a terminal, lines elsewhere."""
+
+    def __init__(self):
+        self._terminal = sys.stderr.isatty()
+        self._begin = time.monotonic()
+
+    def __call__(self, outcome, total, line):
+        """Show a change."""
+        counts = outcome.counts
+        settled = total - counts["PENDING"] - counts["RUNNING"]
+        if not self._terminal:
+            print(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+            return
+        if ": FAILED: " in line or ": BLOCKED: " in line:
+            print(f"\r\033[K{line}", file=sys.stderr)
+        width = 30
+        bar = "#" * (width * settled // max(total, 1))
+        elapsed = time.monotonic() - self._begin
+        words = ", ".join(f"{number} {state.lower()}" for state, number in counts.items() if number)
+        text = f"[{bar:<{width}}] {settled}/{total}: {words}, {elapsed:.0f} s"
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+    def end(self, outcome, folder):
+        """Show the end."""
+        if self._terminal:
+            print(file=sys.stderr)
+        words = ", ".join(f"{number} {state}" for state, number in outcome.counts.items() if number)
+        print(f"{words or 'no targets'}; {folder / 'summary.html'}")
+        if outcome.stopped:
+            print(f"stopped early: {outcome.stopped}")
+        elif not outcome.ran:
+            print("nothing to do")
+
+
+def _status(folder, arguments):
+    """Print the state of all targets, again and again if asked to; exit status."""
+    from jwst_fusion.archive.state import STATES, read_rows
+
+    while True:
+        rows = read_rows(folder)
+        counts = {state: sum(row["state"] == state for row in rows.values()) for state in STATES}
+        for row in sorted(rows.values(), key=lambda row: (STATES.index(row["state"]), row["name"])):
+            seconds = row["seconds"] if row["state"] != "RUNNING" else time.time() - row["started"]
+            spent = f"{seconds:.0f} s" if seconds else ""
+            print(f"{row['state']:<8} {spent:>7} {row['name']}  {row['reason'] or ''}".rstrip())
+        print(", ".join(f"{number} {state}" for state, number in counts.items() if number) or "no targets")
+        if arguments.watch is None or not (counts["PENDING"] or counts["RUNNING"]):
+            return 1 if counts["FAILED"] else 0
+        time.sleep(arguments.watch)
+        print()
+
+
+def _logs(folder, arguments):
+    """Print the logs of targets; those that failed if none is named; exit status."""
+    from jwst_fusion.archive.state import read_rows
+    from jwst_fusion.exceptions import InputError
+
+    rows = read_rows(folder)
+    names = arguments.names or [name for name, row in sorted(rows.items()) if row["state"] == "FAILED"]
+    for name in names:
+        row = _known(rows, name, folder)
+        path = (
+            Path(row["work"]) / "log"
+            if row["state"] == "RUNNING"
+            else folder / (row["log"] or f"logs/{name}.log")
+        )
+        if not path.is_file():
+            raise InputError(f"{name}: no log {path}; it was not run yet")
+        print(f"==> {name}: {row['state']} <==")
+        print(path.read_text(encoding="utf-8", errors="replace"), end="")
+    return 0
+
+
+def _retry(folder, arguments):
+    """Set targets back to PENDING, those that failed if none is named; exit status."""
+    from jwst_fusion.archive.state import StateFile, locked, read_rows
+    from jwst_fusion.archive.worker import RECORD
+
+    rows = read_rows(folder)
+    names = arguments.names or [name for name, row in sorted(rows.items()) if row["state"] == "FAILED"]
+    for name in names:
+        _known(rows, name, folder)
+    with locked(folder), StateFile(folder) as state:
+        for name in names:
+            (folder / name / RECORD).unlink(missing_ok=True)
+            state.set(name, "PENDING", reason="to be tried again", work_key="")
+            print(f"{name}: PENDING")
+    print(f"{len(names)} targets will be run by the next jwst-fusion batch")
+    return 0 if names else 64
+
+
+def _known(rows, name, folder):
+    """Columns of a target; an InputError if there is none of the name."""
+    from jwst_fusion.exceptions import InputError
+
+    if name not in rows:
+        raise InputError(f"{name}: no target of {folder}; jwst-fusion batch status lists them")
+    return rows[name]
