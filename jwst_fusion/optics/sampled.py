@@ -8,7 +8,7 @@ from scipy.ndimage import map_coordinates, spline_filter
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics.nodes import interpolation_matrix
 
-__all__ = ["FRAMES", "INCLUDES", "PsfImages", "SampledPsf", "check_psf", "transform"]
+__all__ = ["FRAMES", "INCLUDES", "PsfImages", "SampledPsf", "check_psf", "too_short", "transform"]
 
 FRAMES = ("v3", "aperture", "sky")
 """What the direction of a PSF's image is counted from."""
@@ -60,6 +60,11 @@ class PsfImages:
     name : str
         What to call them in messages.
     """
+
+    @property
+    def limits(self):
+        """Shortest and longest wavelength of the PSFs [um], tuple of float."""
+        raise NotImplementedError
 
     def samples(self, wavelength_min, wavelength_max):
         """
@@ -139,6 +144,11 @@ class SampledPsf(PsfImages):
     includes: str = "telescope"
     name: str = "PSF"
 
+    @property
+    def limits(self):
+        """Shortest and longest wavelength of the PSFs [um]; any for a single PSF."""
+        return (0.0, np.inf) if self.wavelength.size == 1 else tuple(self.wavelength[[0, -1]])
+
     def samples(self, wavelength_min, wavelength_max):
         """
         Give all PSFs, if they cover a range of wavelengths; a single one stands for any.
@@ -160,14 +170,33 @@ class SampledPsf(PsfImages):
         InputError
             The range is not covered.
         """
-        low, high = self.wavelength[[0, -1]]
-        outside = wavelength_min < low * (1 - SLACK) or wavelength_max > high * (1 + SLACK)
-        if self.wavelength.size > 1 and outside:
-            raise InputError(
-                f"{self.name}: PSFs from {low:.3f} to {high:.3f} um, {wavelength_min:.3f} to "
-                f"{wavelength_max:.3f} um needed; build a library for that range with jwst-fusion psf"
-            )
+        low, high = self.limits
+        if wavelength_min < low * (1 - SLACK) or wavelength_max > high * (1 + SLACK):
+            raise too_short(self, wavelength_min, wavelength_max)
         return self.wavelength, self.images
+
+
+def too_short(psf, wavelength_min, wavelength_max):
+    """
+    Make the error of PSFs that do not cover a range.
+
+    Parameters
+    ----------
+    psf : PsfImages
+        PSFs.
+    wavelength_min, wavelength_max : float
+        Range [um].
+
+    Returns
+    -------
+    InputError
+        The error, to be raised.
+    """
+    low, high = psf.limits
+    return InputError(
+        f"{psf.name}: PSFs from {low:.3f} to {high:.3f} um, {wavelength_min:.3f} to {wavelength_max:.3f} um "
+        "needed; build a library for that range with jwst-fusion psf"
+    )
 
 
 def _weights(wavelength, nodes):

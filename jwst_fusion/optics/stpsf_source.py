@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from jwst_fusion.exceptions import ParameterError
-from jwst_fusion.optics.nodes import fixed_nodes
+from jwst_fusion.optics.nodes import LIMITS, fixed_nodes
 from jwst_fusion.optics.sampled import PsfImages
+from jwst_fusion.optics.throughput import CHANNEL_SPLIT
 
 __all__ = ["StpsfPsf", "cache_folder", "data_version", "nircam_psf", "nirspec_psf"]
 
@@ -134,6 +135,12 @@ class StpsfPsf(PsfImages):
         """Side of a pixel of the images [arcsec]."""
         pixel, oversample = SAMPLING[self.channel]
         return pixel / oversample
+
+    @property
+    def limits(self):
+        """Shortest and longest wavelength that STPSF computes [um]."""
+        low, high = LIMITS
+        return {"short": (low, CHANNEL_SPLIT), "long": (CHANNEL_SPLIT, high), "IFU": LIMITS}[self.channel]
 
     @property
     def name(self):

@@ -7,6 +7,7 @@ import numpy as np
 from .analytic import IFUOptics, nircam_otf, nirspec_otf, wavefront_change
 from .frequencies import grid_frequencies
 from .nodes import interpolation_matrix, nodes
+from .sampled import too_short
 from .throughput import channel
 
 __all__ = ["TransferFunctions", "aperture_frequencies", "band_transfers", "transfer_functions"]
@@ -15,7 +16,10 @@ __all__ = ["TransferFunctions", "aperture_frequencies", "band_transfers", "trans
 NODES_PER_BAND = 6
 
 #: Weight of a node in a bandpass below which its OTF is not needed.
-NEGLIGIBLE = 1e-6
+NEGLIGIBLE = 1e-5
+
+#: Least share of a bandpass at wavelengths that its PSFs have.
+MIN_COVERED = 0.99
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +67,9 @@ def transfer_functions(observation, shape):
     alike = {}
     for band in observation.bands:
         alike.setdefault(_key(band), []).append(band)
-    computed = {key: _at_used_nodes(at, interpolation, frequencies, bands) for key, bands in alike.items()}
+    computed = {
+        key: _at_used_nodes(at, wavelength, interpolation, frequencies, bands) for key, bands in alike.items()
+    }
     return TransferFunctions(
         interpolation=interpolation,
         nirspec=_nirspec(at, frequencies, observation.cube, observation.grid),
@@ -77,7 +83,7 @@ def _key(band):
     return (*optics, band.position_angle_v3, band.detector_pixel, band.image_pixel, band.pixfrac)
 
 
-def _at_used_nodes(at, interpolation, frequencies, bands):
+def _at_used_nodes(at, wavelength, interpolation, frequencies, bands):
     """
     OTF of bands with the same optics at the nodes.
 
@@ -89,11 +95,19 @@ def _at_used_nodes(at, interpolation, frequencies, bands):
         return _nircam(at, frequencies, bands[0])
     used = np.zeros(at.size, dtype=bool)
     for band in bands:
+        _check_range(band, band.bandpass, wavelength)
         used |= band.bandpass @ np.abs(interpolation) > NEGLIGIBLE
     low, high = np.flatnonzero(used)[[0, -1]]
-    return _nircam(at[low : high + 1], frequencies, bands[0])[
-        np.clip(np.arange(at.size) - low, 0, high - low)
-    ]
+    part = _nircam(np.clip(at[low : high + 1], *optics.psf.limits), frequencies, bands[0])
+    return part[np.clip(np.arange(at.size) - low, 0, high - low)]
+
+
+def _check_range(band, bandpass, wavelength):
+    """Raise an InputError for PSFs that lack wavelengths that count in a band."""
+    low, high = band.optics.psf.limits
+    if bandpass[(wavelength >= low) & (wavelength <= high)].sum() < MIN_COVERED:
+        inside = wavelength[bandpass > 0]
+        raise too_short(band.optics.psf, inside[0], inside[-1])
 
 
 def band_transfers(band, bandpass, cube, grid, shape):
@@ -124,7 +138,11 @@ def band_transfers(band, bandpass, cube, grid, shape):
     at = nodes(wavelength[0], wavelength[-1], NODES_PER_BAND)
     share = weights @ interpolation_matrix(wavelength, at)
     frequencies = grid_frequencies(shape, grid.jacobian)
-    nircam = np.tensordot(share, _nircam(at, frequencies, band), axes=1)
+    seen = at
+    if band.optics is not None and band.optics.psf is not None:
+        _check_range(band, weights, wavelength)
+        seen = np.clip(at, *band.optics.psf.limits)
+    nircam = np.tensordot(share, _nircam(seen, frequencies, band), axes=1)
     nirspec = np.tensordot(share, _nirspec(at, frequencies, cube, grid), axes=1)
     return nircam, nirspec
 
