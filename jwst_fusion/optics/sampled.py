@@ -22,6 +22,9 @@ PADDING = 3
 
 SPLINE_ORDER = 5
 
+#: Points beyond the frequencies that are asked for, within which the spline's edges are forgotten.
+EDGE = 16
+
 #: Share of the energy that has to lie within the image.
 LEAST_ENERGY, MOST_ENERGY = 0.9, 1.005
 
@@ -30,6 +33,9 @@ OFF_CENTRE, OFF_CENTRE_PIXELS = 0.01, 0.2
 
 #: Largest pixel of an image without the detector's pixels, in units of wavelength / diameter.
 COARSEST = 0.9
+
+#: Half side of what is looked at about the peak [pixels].
+CORE = 40
 
 DIAMETER = 6.6
 """Diameter of the telescope's pupil [m]."""
@@ -235,16 +241,16 @@ def transform(image, pixel_scale, frequency_x, frequency_y):
     limit = 0.5 / pixel_scale
     step = 1 / (PADDING * side * pixel_scale)
     reach = min(np.hypot(frequency_x, frequency_y).max(), np.sqrt(2) * limit)
-    number = int(np.ceil(reach / step)) + SPLINE_ORDER
+    number = int(np.ceil(reach / step)) + EDGE
     position = (np.arange(side) - (side - 1) / 2) * pixel_scale
     axis = np.arange(-number, number + 1) * step
-    half = np.arange(-SPLINE_ORDER, number + 1) * step
+    half = np.arange(-EDGE, number + 1) * step
     rows = np.exp(-2j * np.pi * np.outer(axis, position))
     columns = np.exp(-2j * np.pi * np.outer(half, position))
     grid = rows @ (np.asarray(image, dtype=np.float64) @ columns.T)
     mirrored = frequency_x < 0
     sign = np.where(mirrored, -1.0, 1.0)
-    where = [sign * frequency_y / step + number, sign * frequency_x / step + SPLINE_ORDER]
+    where = [sign * frequency_y / step + number, sign * frequency_x / step + EDGE]
     parts = [
         map_coordinates(spline_filter(part, SPLINE_ORDER), where, order=SPLINE_ORDER, prefilter=False)
         for part in (grid.real, grid.imag)
@@ -316,14 +322,14 @@ def core_position(image):
     ndarray, shape (2,)
         Centroid (x, y) of the pixels about the peak above half of it, from the middle of the image [pixels].
     """
-    side = image.shape[0]
+    middle = (image.shape[0] - 1) / 2
     peak = np.unravel_index(np.argmax(image), image.shape)
-    level = 0.5 * image[peak]
-    weight = np.maximum(image - level, 0.0)
-    y, x = np.indices(image.shape)
-    near = int(np.sqrt((weight > 0).sum())) + 2
-    weight = np.where(np.maximum(np.abs(y - peak[0]), np.abs(x - peak[1])) <= near, weight, 0.0)
+    low = [max(p - CORE, 0) for p in peak]
+    window = np.asarray(image[low[0] : peak[0] + CORE + 1, low[1] : peak[1] + CORE + 1], dtype=np.float64)
+    weight = np.maximum(window - 0.5 * image[peak], 0.0)
     total = weight.sum()
     if total <= 0:
-        return np.array([peak[1], peak[0]]) - (side - 1) / 2
-    return np.array([(weight * x).sum(), (weight * y).sum()]) / total - (side - 1) / 2
+        return np.array([peak[1], peak[0]]) - middle
+    x = weight.sum(axis=0) @ np.arange(window.shape[1]) / total + low[1]
+    y = weight.sum(axis=1) @ np.arange(window.shape[0]) / total + low[0]
+    return np.array([x, y]) - middle

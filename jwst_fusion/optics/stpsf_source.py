@@ -151,7 +151,7 @@ class StpsfPsf(PsfImages):
     def key(self):
         """Digest of all that the images depend on, their wavelength apart."""
         stated = {k: v for k, v in asdict(self).items() if k not in ("folder", "progress")}
-        stated |= {"field": FIELD, "sampling": SAMPLING[self.channel]}
+        stated |= {"field": FIELD, "sampling": SAMPLING[self.channel], "format": 1}
         return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
 
     def samples(self, wavelength_min, wavelength_max):
@@ -213,7 +213,8 @@ class StpsfPsf(PsfImages):
 
     def _set_up(self):
         """Instrument of STPSF, set as the product's."""
-        import stpsf
+        with contextlib.redirect_stderr(io.StringIO()):  # pysiaf tells that it can not reach the network
+            import stpsf
 
         instrument = getattr(stpsf, self.instrument)()
         if self.channel == "IFU":
@@ -240,7 +241,6 @@ class StpsfPsf(PsfImages):
             oversample=SAMPLING[self.channel][1],
             fov_arcsec=FIELD,
             add_distortion=False,
-            normalize="exit_pupil",
         )
         return hdus["OVERSAMP"].data.astype(np.float32)
 
