@@ -26,7 +26,7 @@ TIMEOUT = 60  # s without a byte
 _ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256"}
 
 
-def download(files, folder, *, base_url=None):
+def download(files, folder, *, base_url=None, replaced=()):
     """
     Fetch files that are not there, or not as they should be.
 
@@ -38,6 +38,8 @@ def download(files, folder, *, base_url=None):
         Where to.
     base_url : str, optional
         Download service for ``mast:`` addresses, if not MAST's own.
+    replaced : set of str, optional
+        Names of files to fetch whatever is on the disk.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def download(files, folder, *, base_url=None):
     for file in files:
         path = folder / file.filename
         expected = file.checksum or known.get(file.filename, "")
-        if path.is_file():
+        if path.is_file() and file.filename not in replaced:
             fault = fault_of(path, file.size, expected)
             if not fault:
                 continue
@@ -61,7 +63,8 @@ def download(files, folder, *, base_url=None):
             known[file.filename] = _fetch(file, path, base_url)
         except InputError as error:
             problems[file.filename] = str(error)
-            path.unlink(missing_ok=True)
+            if file.filename not in replaced:
+                path.unlink(missing_ok=True)
             continue
         fetched.append(file.filename)
         write_text(folder / CHECKSUMS, "".join(f"{known[name]}  {name}\n" for name in sorted(known)))

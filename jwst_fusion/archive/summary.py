@@ -34,6 +34,7 @@ img { display: block; width: 96px; image-rendering: pixelated; background: #000;
 .DONE { border-color: #2a8a3e; } .FAILED { border-color: #c62828; }
 .BLOCKED { border-color: #d98200; } .RUNNING { border-color: #1668c1; }
 .name, .reason { overflow-wrap: anywhere; }
+.name { min-width: 14rem; }
 ul { list-style: none; display: flex; flex-wrap: wrap; gap: .5rem 1.2rem; padding: 0; }
 @media (max-width: 45rem) {
   thead { display: none; } tr { display: block; padding: .6rem 0; border-bottom: 1px solid #8886; }

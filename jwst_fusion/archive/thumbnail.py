@@ -14,8 +14,8 @@ log = logging.getLogger(__name__)
 SIZE = 96  # pixels
 CHANNELS = 32
 
-#: Keywords of the primary header in which a product may hold the verdict of its report.
-VERDICTS = ("FUSVERD", "VERDICT")
+#: Keyword of the primary header that holds the verdict of the report.
+VERDICT = "FUSVERD"
 
 
 def describe_product(folder):
@@ -43,7 +43,7 @@ def describe_product(folder):
         with fits.open(product, memmap=True) as hdus:
             header, cube = hdus[0].header, hdus["SCI"].data
             picture = np.asarray(cube[:: max(len(cube) // CHANNELS, 1)], dtype=np.float64)
-            found["verdict"] = next((str(header[key]) for key in VERDICTS if key in header), "")
+            found["verdict"] = str(header.get(VERDICT, ""))
         (folder / "thumbnail.png").write_bytes(_png(_stretch(picture)))
         found["thumbnail"] = "thumbnail.png"
     except (OSError, KeyError, TypeError, ValueError) as error:

@@ -34,7 +34,10 @@ _CRASHES = {
     signal.SIGSEGV: "segmentation fault", signal.SIGBUS: "bus error", signal.SIGILL: "illegal instruction",
     signal.SIGFPE: "arithmetic error", signal.SIGABRT: "abort",
 }  # fmt: skip
-_ERROR_LINE = re.compile(r"(?:^|\s)(?:ERROR|CRITICAL)\b\W*(.*)|^(\w*(?:Error|Exception)\b.*)")
+_ERROR_LINE = re.compile(
+    r"(?:- (?:ERROR|CRITICAL) - |^(?:ERROR|CRITICAL)(?! RUNNING STEP)\W+)(.+)"
+    r"|^((?:\w+\.)*\w*(?:Error|Exception)\b.*)"
+)
 
 
 @dataclass(frozen=True)
@@ -241,7 +244,7 @@ def _error_line(path):
         lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
     for line in reversed(lines):
         found = _ERROR_LINE.search(line)
-        if found and (found[1] or found[2]):
+        if found:
             return (found[1] or found[2])[:500]
     return lines[-1][:500] if lines else "no word in the log"
 

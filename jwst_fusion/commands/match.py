@@ -40,6 +40,11 @@ def add_parser(commands):
     parser.add_argument(
         "--max-gap-moving", type=float, default=2.0, metavar="DAYS", help="the same for moving targets"
     )
+    parser.add_argument(
+        "--stale", type=Path, nargs="?", const=Path(), metavar="DIR",
+        help="only what has no product, or an outdated one, among the outputs of a batch in DIR; DIR is the "
+        "output directory if not given",
+    )  # fmt: skip
     parser.add_argument("--download", action="store_true", help="fetch the products that are not there")
     parser.add_argument("--base-url", metavar="URL", help="download service, if not MAST's")
     parser.set_defaults(run=run)
@@ -92,10 +97,26 @@ def run(arguments):
     targets = manifest.write_associations(fusions, folder, arguments.data_dir or folder)
     if arguments.query:
         targets = _with_addresses(targets, rows)
-    status = _download(targets, arguments) if arguments.download else 0
+    replaced = ()
+    if arguments.stale is not None:
+        targets, replaced = _stale(targets, arguments.stale if arguments.stale.name else folder)
     manifest.write_manifest(targets, folder / "manifest.json")
+    if not targets:
+        print("nothing is stale")
+        return 64
+    status = _download(targets, arguments, replaced) if arguments.download else 0
     print(f"{len(targets)} associations, {folder / 'match.ecsv'}, {folder / 'manifest.json'}")
     return status
+
+
+def _stale(targets, folder):
+    """Targets that are to be fused, told with the reasons; files that the archive has made anew."""
+    from jwst_fusion.archive.stale import outdated
+
+    found, replaced = outdated(targets, folder)
+    for target, reason in found:
+        print(f"{target.name}: {reason}")
+    return [target for target, _ in found], replaced
 
 
 def _with_addresses(targets, rows):
@@ -108,13 +129,16 @@ def _with_addresses(targets, rows):
     return [replace(target, files=tuple(known[file.filename] for file in target.files)) for target in targets]
 
 
-def _download(targets, arguments):
+def _download(targets, arguments, replaced):
     """Fetch the files of all targets; exit status."""
     from jwst_fusion.archive.download import download
 
     files = {file.filename: file for target in targets for file in target.files}
     fetched, problems = download(
-        list(files.values()), arguments.data_dir or arguments.output_dir, base_url=arguments.base_url
+        list(files.values()),
+        arguments.data_dir or arguments.output_dir,
+        base_url=arguments.base_url,
+        replaced=replaced,
     )
     print(f"{len(fetched)} files fetched, {len(files) - len(fetched) - len(problems)} were there")
     for problem in problems.values():

@@ -55,8 +55,10 @@ class ReportMixin:
                 content = adapters.report_content(model, name=self._product_name(model, kwargs))
             if save_report:
                 from jwst_fusion.quality.report import report_page
+                from jwst_fusion.quality.verdict import judge, measure
 
                 page = report_page(content)
+                model.meta.fusion.verdict = judge(measure(content)).level
                 state = "COMPLETE"
         except Exception as error:  # noqa: BLE001 - whatever it is, the fused cube is worth more
             state = tell_failure("The report", error)

@@ -13,7 +13,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from jwst_fusion.archive import plan
+from jwst_fusion.archive import plan, worker
 from jwst_fusion.archive.batch import BatchSettings, index_job, plan_batch, run_batch
 from jwst_fusion.archive.state import StateFile, locked, read_rows
 from jwst_fusion.archive.thumbnail import describe_product
@@ -32,7 +32,7 @@ from .batches import (
 FATES = {
     "good": ("DONE", "", ""),
     "crash": ("FAILED", "crash", "crashed: segmentation fault (signal 11)"),
-    "hang": ("FAILED", "hang", "still running after 2 s"),
+    "hang": ("FAILED", "hang", "still running after 5 s"),
     "memory": ("FAILED", "memory", "out of memory: 0."),
     "bad": ("FAILED", "error", "bad_s3d.fits: BUNIT is Jy, MJy/sr needed (exit status 1)"),
     "partial": ("FAILED", "error", "ValueError: broken half way"),
@@ -49,7 +49,7 @@ def fates(tmp_path_factory):
     manifest = make_manifest(folder, FATES)
     (folder / "absent_s3d.fits").unlink()
     lines = []
-    settings = settings_for(folder, timeout=2.0, memory=0.2, workers=3)
+    settings = settings_for(folder, timeout=5.0, memory=0.2, workers=3)
     outcome = run_batch(manifest, settings, lambda outcome, total, line: lines.append(line))
     return folder, outcome, lines
 
@@ -432,3 +432,21 @@ def test_settings_are_checked():
     ):
         with pytest.raises(ParameterError, match=next(iter(wrong))):
             BatchSettings(output_dir=None, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        ("2026 - stpipe - ERROR - a_s3d.fits: dead\n---\nERROR RUNNING STEP\n    a_s3d.fits:\n    dead\n",
+         "a_s3d.fits: dead"),
+        ("Traceback (most recent call last):\n  File x\nValueError: no\n  (note)\n", "ValueError: no"),
+        ("numpy._core._exceptions._ArrayMemoryError: Unable to allocate 9 GiB\n",
+         "numpy._core._exceptions._ArrayMemoryError: Unable to allocate 9 GiB"),
+        ("sh: strun: not found\n", "sh: strun: not found"),
+        ("", "no word in the log"),
+    ],
+)  # fmt: skip
+def test_line_of_a_log_that_tells_the_error(tmp_path, log, line):
+    path = tmp_path / "log"
+    path.write_text(log)
+    assert worker._error_line(path) == line
