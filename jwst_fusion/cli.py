@@ -5,13 +5,13 @@ import sys
 import traceback
 
 from jwst_fusion import __version__
-from jwst_fusion.commands import associate, batch, check, info, match, psf, report, simulate
+from jwst_fusion.commands import associate, batch, check, info, match, parameters, psf, report, simulate
 from jwst_fusion.exceptions import FusionError
 
 __all__ = ["main"]
 
 #: Modules of the subcommands, in the order of the help. They import what is heavy when they run.
-COMMANDS = (simulate, associate, match, batch, check, psf, info, report)
+COMMANDS = (simulate, associate, match, check, batch, info, psf, report, parameters)
 
 
 def _build_parser():

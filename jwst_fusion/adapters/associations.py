@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -177,7 +178,9 @@ def make_association(members, product_name):
     from jwst.associations.lib.rules_level3_base import DMS_Level3_Base
 
     names = [str(member.path) for member in members]
-    return asn_from_list(names, rule=DMS_Level3_Base, product_name=product_name).dump()[1]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*contains path information")  # this package reads them
+        return asn_from_list(names, rule=DMS_Level3_Base, product_name=product_name).dump()[1]
 
 
 def relative_to(members, folder):
@@ -196,10 +199,7 @@ def relative_to(members, folder):
     list of Member
         The same with paths relative to the folder.
     """
-    return [
-        replace(member, path=Path(os.path.relpath(member.path.resolve(), Path(folder).resolve())))
-        for member in members
-    ]
+    return [replace(member, path=Path(os.path.relpath(member.path, folder))) for member in members]
 
 
 def check_association(path):

@@ -80,8 +80,8 @@ def _carry_over(model, source):
     kept = source.meta.fusion.instance
     names = ("inputs", "preflight", "parameters")
     model.set_fusion(**{name: kept[name] for name in names if name in kept})
-    for entry in source.instance.get("history", {}).get("entries", []):
-        model.add_history_entry(entry["description"])
+    for line in source.history_lines:
+        model.add_history(line)
 
 
 def _rescale(model, factor):

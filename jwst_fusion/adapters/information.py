@@ -5,7 +5,7 @@ import numpy as np
 __all__ = ["describe"]
 
 #: Entries of ``meta.fusion`` that have sections of their own.
-ELSEWHERE = ("inputs", "parameters", "model_type", "version")
+ELSEWHERE = ("inputs", "preflight", "parameters", "model_type", "version")
 
 
 def describe(model, *, log=False):
@@ -101,7 +101,7 @@ def _results(model):
     lines = []
     for name, schema in known.items():
         value = model.meta.fusion.instance.get(name)
-        if name in ELSEWHERE or value is None or isinstance(value, dict):
+        if name in ELSEWHERE or value is None:
             continue
         text = ", ".join(f"{v:.6g}" for v in value) if isinstance(value, list) else value
         text = f"{value:.6g}" if isinstance(value, float) else text

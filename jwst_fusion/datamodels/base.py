@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
+from asdf.tags.core import HistoryEntry
 from astropy.io import fits
 from stdatamodels import fits_support
 from stdatamodels.jwst.datamodels import IFUCubeModel
@@ -160,6 +161,23 @@ class FusionModel(IFUCubeModel):
             if isinstance(value, str):
                 value = value.encode("ascii", "replace").decode()
             setattr(self.meta.fusion, name, value)
+
+    def add_history(self, text):
+        """
+        Add a line to the history, also to that of a model which has been saved before.
+
+        Parameters
+        ----------
+        text : str
+            The line; FITS holds 72 characters.
+        """
+        entries = self._instance.setdefault("history", {}).setdefault("entries", [])
+        entries.append(HistoryEntry({"description": text}))
+
+    @property
+    def history_lines(self):
+        """Lines of the history, list of str."""
+        return [str(entry["description"]) for entry in self._instance.get("history", {}).get("entries", [])]
 
     def save(self, path, dir_path=None, *args, overwrite=True, **kwargs):
         """

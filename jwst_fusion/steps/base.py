@@ -222,7 +222,7 @@ class FusionStepMixin:
             lines[:0] = ["Input " + ", ".join(f"{k} {v}" for k, v in entry.items()) for entry in inputs]
         for line in lines:
             for part in textwrap.wrap(line.encode("ascii", "replace").decode(), HISTORY_WIDTH):
-                result.add_history_entry(part)
+                result.add_history(part)
 
     def default_suffix(self):
         """

@@ -1,12 +1,13 @@
 """Parameter files."""
 
+from importlib import resources
 from pathlib import Path
 
 from jwst.stpipe import Step
 
 from jwst_fusion.exceptions import FusionError, ParameterError
 
-__all__ = ["check_parameters"]
+__all__ = ["check_parameters", "packaged_parameters", "write_parameters"]
 
 
 def check_parameters(path):
@@ -38,3 +39,42 @@ def check_parameters(path):
         reason = " ".join(str(error).split())
         raise ParameterError(f"{Path(path).name}: not a usable parameter file ({reason})") from error
     return step.class_alias
+
+
+def packaged_parameters():
+    """
+    Name the parameter files that come with the package.
+
+    Returns
+    -------
+    dict
+        Path of each by its name.
+    """
+    folder = resources.files("jwst_fusion") / "data"
+    return {
+        path.name.removesuffix(".asdf"): Path(str(path))
+        for path in sorted(folder.iterdir(), key=lambda path: path.name)
+        if path.name.startswith("calwebb_fusion4") and path.name.endswith(".asdf")
+    }
+
+
+def write_parameters(name, path):
+    """
+    Write a packaged parameter file out, with the value of each parameter.
+
+    Parameters
+    ----------
+    name : str
+        A key of `packaged_parameters`.
+    path : str or path-like
+        File to write.
+
+    Raises
+    ------
+    ParameterError
+        There is no such file in the package.
+    """
+    packaged = packaged_parameters()
+    if name not in packaged:
+        raise ParameterError(f"parameters {name!r} are not packaged: there are {', '.join(packaged)}")
+    Step.from_config_file(str(packaged[name])).export_config(str(path))

@@ -1,0 +1,160 @@
+"""Associations made and checked by ``jwst-fusion associate``, and parameter files."""
+
+import json
+from pathlib import Path
+
+import asdf
+import pytest
+from astropy.io import fits
+
+from jwst_fusion import Fusion4Pipeline
+from jwst_fusion.adapters import open_inputs
+from jwst_fusion.cli import main
+from jwst_fusion.steps.parameters import packaged_parameters
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CUBE = "jw01288-c1005_t014_nirspec_g235h-f170lp_s3d.fits"
+IMAGE = "jw01288-o001_t011_nircam_{}_i2d.fits"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, data):
+    monkeypatch.chdir(tmp_path)
+    for path in (*data.images, data.cube):
+        (tmp_path / path.name).symlink_to(path)
+    return tmp_path
+
+
+def write(path, *members):
+    """An association of files that are not there."""
+    content = {"products": [{"name": "x", "members": [{"expname": name} for name in members]}]}
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def test_files_are_sorted_into_an_association(folder, data, capsys):
+    files = [path.name for path in (data.cube, *data.images[::-1])]
+    assert main(["associate", *files, "--name", "disk"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "disk_asn.json"
+    product = json.loads((folder / "disk_asn.json").read_text())["products"][0]
+    assert product["name"] == "disk"
+    assert [member["expname"] for member in product["members"]] == [
+        *(path.name for path in data.images), data.cube.name
+    ]  # fmt: skip
+    with open_inputs("disk_asn.json") as inputs:
+        assert inputs.product == "disk"
+        assert len(inputs.images) == 2
+
+
+def test_an_association_in_another_folder(folder, data):
+    (folder / "out").mkdir()
+    files = [path.name for path in (data.cube, *data.images)]
+    assert main(["associate", *files, "-o", "out/x_asn.json"]) == 0
+    with open_inputs("out/x_asn.json") as inputs:
+        assert inputs.product == data.cube.stem.removesuffix("_s3d")
+
+
+def test_images_that_do_not_go_with_the_cube_are_left_out(folder, data, capsys):
+    for name, keywords in (("long_i2d.fits", {"FILTER": "F444W"}), ("blue_i2d.fits", {"FILTER": "F115W"})):
+        with fits.open(data.images[0]) as hdus:
+            hdus[0].header.update(keywords)
+            hdus.writeto(name)
+    files = [data.cube.name, *(path.name for path in data.images), "long_i2d.fits", "blue_i2d.fits"]
+    assert main(["associate", *files, "--name", "disk"]) == 0
+    text = capsys.readouterr().out
+    assert "left out: long_i2d.fits: F444W does not lie in the wavelengths of G235H/F170LP" in text
+    assert "left out: blue_i2d.fits" in text
+    members = json.loads(Path("disk_asn.json").read_text())["products"][0]["members"]
+    assert len(members) == 3
+
+
+def test_what_can_not_be_associated(folder, data, capsys):
+    image = data.images[0].name
+    (folder / "text.fits").write_text("nothing")
+    (folder / "again_i2d.fits").symlink_to(data.images[0])
+    for files, words in (
+        ([image], "0 NIRSpec IFU cubes"),
+        ([data.cube.name], "none of the images"),
+        ([data.cube.name, image, "again_i2d.fits"], "a second image in F182M"),
+        ([data.cube.name, image, "text.fits"], "text.fits: can not be read"),
+        ([data.cube.name, "none_i2d.fits"], "none_i2d.fits: no such file"),
+    ):
+        assert main(["associate", *files]) == 1
+        assert words in capsys.readouterr().err
+    assert not list(folder.glob("*_asn.json"))
+
+
+def test_members_that_are_not_there_are_judged_by_their_names(folder, capsys):
+    names = [IMAGE.format(name) for name in ("clear-f187n", "f150w2-f162m", "clear-f210m-sub160p")]
+    assert main(["associate", "--check", write(folder / "x_asn.json", *names, CUBE)]) == 0
+    text = capsys.readouterr().out
+    assert "F187N" in text
+    assert "F210M" in text
+    assert "left out: " + names[1] in text
+    assert text.count("judged by its name") == 3
+
+
+def test_associations_that_fail_the_check(folder, capsys):
+    for members, words in (
+        ([IMAGE.format("clear-f182m")], "0 NIRSpec IFU cubes"),
+        ([IMAGE.format("clear-f182m"), "cube.fits"], "cube.fits: no such file, and not the name"),
+        ([IMAGE.format("clear-f999m"), CUBE], "no image in a NIRCam filter"),
+        ([IMAGE.format("clear-f444w"), CUBE], "none of the images goes with G235H/F170LP"),
+    ):
+        assert main(["associate", "--check", write(folder / "x_asn.json", *members)]) == 1
+        assert words in capsys.readouterr().err
+    (folder / "y_asn.json").write_text("[]")
+    assert main(["associate", "--check", "y_asn.json"]) == 1
+    assert "not an association" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["d203-506", "titan"])
+def test_the_examples_of_the_paper_pass_the_check(name, capsys):
+    place = EXAMPLES / name
+    assert main(["associate", "--check", str(place / f"{name}_asn.json"), str(place / f"{name}.asdf")]) == 0
+    text = capsys.readouterr().out
+    expected = {
+        "d203-506": ["F182M", "F187N", "F210M"],
+        "titan": ["F182M", "F187N", "F200W", "F210M", "F212N"],
+    }
+    bands = [line.split()[1] for line in text.splitlines() if line.strip().startswith("image")]
+    assert bands == expected[name]
+    assert "left out" not in text
+    readme = (place / "README.md").read_text()
+    members = json.loads((place / f"{name}_asn.json").read_text())["products"][0]["members"]
+    assert all(member["expname"] in readme for member in members)
+
+
+def test_parameter_files_that_fail_the_check(folder, capsys):
+    asdf.AsdfFile({"class": "jwst_fusion.FusionStep", "name": "fusion", "parameters": {"mew": 1}}).write_to(
+        "x.asdf"
+    )
+    (folder / "y.asdf").write_text("no")
+    for name, words in (
+        ("x.asdf", "mew"),
+        ("y.asdf", "not a usable parameter file"),
+        ("z.asdf", "no such file"),
+    ):
+        assert main(["associate", "--check", name]) == 1
+        assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["calwebb_fusion4", "calwebb_fusion4_syfu"])
+def test_packaged_parameters_are_written_out(name, folder, capsys):
+    assert name in packaged_parameters()
+    assert main(["parameters", name]) == 0
+    assert capsys.readouterr().out == f"{name}.asdf\n"
+    assert main(["associate", "--check", f"{name}.asdf"]) == 0
+    with asdf.open(f"{name}.asdf") as file:
+        steps = {step["name"]: step["parameters"] for step in file["steps"]}
+    assert steps["fusion"]["n_components"] == (3 if "syfu" in name else None)
+    assert steps["cross_calib"]["method"] == ("ratio" if "syfu" in name else "fit")
+    if "syfu" not in name:
+        defaults = Fusion4Pipeline().get_pars()["steps"]
+        for step, parameters in steps.items():
+            assert {k: parameters[k] for k in defaults[step]} == defaults[step]
+
+
+def test_parameters_that_are_not_packaged(folder, capsys):
+    assert main(["parameters", "nonsense"]) == 1
+    assert "calwebb_fusion4_syfu" in capsys.readouterr().err
