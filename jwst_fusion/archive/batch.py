@@ -14,7 +14,7 @@ from jwst_fusion.archive.state import STATES, StateFile, locked
 from jwst_fusion.archive.summary import write_summary
 from jwst_fusion.archive.worker import WORK, Job, fusion_command, is_own_unfinished, run_job
 from jwst_fusion.exceptions import InputError, ParameterError
-from jwst_fusion.limits import GIB, available_memory, available_threads
+from jwst_fusion.limits import DEFAULT_SHARE, GIB, available_memory, available_threads
 
 __all__ = ["BatchSettings", "Outcome", "index_job", "plan_batch", "run_batch"]
 
@@ -239,7 +239,7 @@ class _Coordinator:
                 continue
             if plan.action == "set":
                 self.state.set(
-                    target.name, plan.state, reason=plan.reason, association=str(target.association)
+                    target.name, plan.state, kind="", reason=plan.reason, association=str(target.association)
                 )
             self._note(target.name, plan.state, plan.reason)
 
@@ -256,7 +256,9 @@ class _Coordinator:
         if kind == "started":
             name = event["name"]
             if self._names.get(name) == "PENDING":
-                self.state.set(name, "RUNNING", started=time.time(), work=event["work"], host=event["host"])
+                self.state.set(
+                    name, "RUNNING", reason="", started=time.time(), work=event["work"], host=event["host"]
+                )
                 self._note(name, "RUNNING", f"on {event['host']}")
             return
         future, target, plan, attempt = self._running.pop(event.key)
@@ -315,10 +317,12 @@ class _Coordinator:
 
 def _job(target, plan, settings, *, slots, attempt=1, topic=""):
     """Write down for a worker what it needs to know of a target."""
-    memory = settings.memory * GIB if settings.memory else 0.8 * available_memory() / slots
-    threads = settings.threads or max(available_threads() // slots, 1)
+    memory, threads = settings.memory and settings.memory * GIB, settings.threads
+    if not settings.scheduler:
+        memory = memory or DEFAULT_SHARE * available_memory() / slots
+        threads = threads or max(available_threads() // slots, 1)
     parameters = [_from_anywhere(each) for each in (*settings.parameters, *target.parameters)]
-    command = fusion_command(target.association, parameters, settings.parameter_file, memory)
+    command = fusion_command(target.association, parameters, settings.parameter_file)
     if settings.command:
         command = tuple(part.replace("{association}", str(target.association)) for part in settings.command)
     return Job(

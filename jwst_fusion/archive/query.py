@@ -3,6 +3,8 @@
 import warnings
 from dataclasses import replace
 
+import numpy as np
+
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
 
 __all__ = ["observations", "query_files", "query_table"]
@@ -65,7 +67,7 @@ def query_table(criteria):
         values = [each.strip() for each in value.split(",")]
         chosen[key.strip()] = values if len(values) > 1 else values[0]
     chosen.setdefault("instrument_name", _INSTRUMENTS)
-    table = _ask(observations().query_criteria, obs_collection="JWST", calib_level=3, **chosen)
+    table = _ask(observations().query_criteria, obs_collection="JWST", calib_level=[3, 3], **chosen)
     if not len(table):
         raise NoOverlapError(f"MAST has no level-3 products for {' '.join(criteria)}; ask for more")
     return table
@@ -95,7 +97,7 @@ def query_files(table, files):
     for row in _ask(observations().get_product_list, rows):
         name = str(row["productFilename"])
         if name in wanted:
-            size = None if row["size"] is None else int(row["size"])
+            size = None if np.ma.is_masked(row["size"]) else int(row["size"])
             wanted[name] = replace(wanted[name], uri=str(row["dataURI"]), size=size)
     return wanted
 

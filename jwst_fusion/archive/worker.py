@@ -11,14 +11,14 @@ import subprocess
 import sys
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
 from jwst_fusion.archive.manifest import write_text
 from jwst_fusion.archive.thumbnail import describe_product
-from jwst_fusion.limits import GIB, format_size
+from jwst_fusion.limits import DEFAULT_SHARE, GIB, available_memory, available_threads, format_size
 
 __all__ = ["Job", "RECORD", "WORK", "fusion_command", "is_alive", "is_own_unfinished", "run_job"]
 
@@ -50,15 +50,16 @@ class Job:
     name, work_key : str
         Its name, and the key of what is to be done.
     command : tuple of str
-        The command with its arguments; what it writes is to go to the folder that is put for ``{output}``.
+        The command with its arguments; what it writes is to go to the folder that is put for ``{output}``,
+        and the memory that it may take [GiB] is put for ``{memory}``.
     output_dir : str
         Folder of the outputs of the batch.
     timeout : float
         Longest time [s].
-    memory : float
-        Most memory [byte].
-    threads : int
-        Threads of numerical libraries.
+    memory : float or None
+        Most memory [byte]; None for the worker's share.
+    threads : int or None
+        Threads of numerical libraries; None for the worker's share.
     attempt : int
         Which try it is, from 1.
     grace : float
@@ -72,8 +73,8 @@ class Job:
     command: tuple
     output_dir: str
     timeout: float
-    memory: float
-    threads: int
+    memory: float | None
+    threads: int | None
     attempt: int = 1
     grace: float = 0.0
     topic: str = ""
@@ -94,6 +95,7 @@ def run_job(job):
         Name, key, state, reason and figures, and the folder ``work`` with what was written: ``out`` with
         the products and this record, and ``log``. Nothing outside of it was touched.
     """
+    job = _with_shares(job)
     work = Path(job.output_dir) / WORK / f"{job.name}.{uuid.uuid4().hex[:12]}"
     out = work / "out"
     out.mkdir(parents=True)
@@ -113,6 +115,22 @@ def run_job(job):
     return {**record, "work": str(work)}
 
 
+def _with_shares(job):
+    """Put the worker's share of memory and processors where the job leaves them open."""
+    if job.memory is not None and job.threads is not None:
+        return job
+    from distributed import get_worker
+
+    worker = get_worker()
+    slots = worker.state.nthreads
+    total = worker.memory_manager.memory_limit or DEFAULT_SHARE * available_memory()
+    return replace(
+        job,
+        memory=job.memory or total / slots,
+        threads=job.threads or max(available_threads() // slots, 1),
+    )
+
+
 def _tell_start(job, work):
     """Tell the coordinator that the work begins."""
     if job.topic:
@@ -123,7 +141,10 @@ def _tell_start(job, work):
 
 def _supervise(job, work, out):
     """Run the command; figures, and its exit status or why it was killed."""
-    command = [part.replace("{output}", str(out)) for part in job.command]
+    values = {"{output}": str(out), "{memory}": f"{job.memory / GIB:.3f}"}
+    command = list(job.command)
+    for name, value in values.items():
+        command = [part.replace(name, value) for part in command]
     environment = {**os.environ, **dict.fromkeys(_THREADS, str(job.threads)), "PYTHONFAULTHANDLER": "1"}
     guard = [sys.executable, "-m", "jwst_fusion.archive.guard", str(os.getpid())]
     begin, unwanted = time.monotonic(), None
@@ -295,7 +316,7 @@ def is_own_unfinished(work):
     return mine and not (work / "out" / RECORD).exists()
 
 
-def fusion_command(association, parameters, parameter_file, memory):
+def fusion_command(association, parameters, parameter_file):
     """
     Build the command that fuses an association.
 
@@ -307,8 +328,6 @@ def fusion_command(association, parameters, parameter_file, memory):
         Such as ``steps.fusion.mu=2``.
     parameter_file : str or None
         Parameter file of stpipe that stands for the pipeline's name.
-    memory : float
-        Most memory [byte].
 
     Returns
     -------
@@ -317,8 +336,7 @@ def fusion_command(association, parameters, parameter_file, memory):
     """
     script = Path(sys.executable).with_name("strun")
     strun = str(script) if script.exists() else shutil.which("strun") or "strun"
-    limits = [f"--max_memory={memory / GIB:.3f}"]
     return (
-        strun, parameter_file or "calwebb_fusion4", str(association), "--output_dir={output}", *limits,
-        *(f"--{parameter}" for parameter in parameters),
+        strun, parameter_file or "calwebb_fusion4", str(association),
+        "--output_dir={output}", "--max_memory={memory}", *(f"--{parameter}" for parameter in parameters),
     )  # fmt: skip

@@ -107,18 +107,21 @@ def _batch(arguments):
         record = batch.index_job(arguments.what, arguments.index, settings)
         print(f"{record['name']}: {record['state']}: {record['reason']}")
         return 1 if record["state"] == "FAILED" else 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress = _Progress()
     try:
         while True:
             outcome = batch.run_batch(arguments.what, settings, progress)
-            progress.end(outcome, settings.output_dir)
+            if outcome.ran or arguments.watch is None:
+                progress.end(outcome, settings.output_dir)
             if arguments.watch is None or outcome.stopped:
                 return outcome.exit_status
             time.sleep(arguments.watch)
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command to go on", file=sys.stderr)
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _settings(arguments):

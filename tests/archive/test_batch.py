@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -38,7 +39,7 @@ FATES = {
     "partial": ("FAILED", "error", "ValueError: broken half way"),
     "empty": ("FAILED", "error", "without a product"),
     "nothing": ("SKIPPED", "nothing", "no usable data overlap"),
-    "absent": ("BLOCKED", None, "input absent_s3d.fits of absent is not there"),
+    "absent": ("BLOCKED", "", "input absent_s3d.fits of absent is not there"),
 }
 
 
@@ -336,7 +337,7 @@ def test_running_scheduler_with_a_worker_that_dies(tmp_path):
                 killed.append(line)
                 processes[1].kill()
 
-        outcome = run_batch(manifest, settings_for(tmp_path, scheduler=address), kill_one)
+        outcome = run_batch(manifest, settings_for(tmp_path, scheduler=address, memory=None), kill_one)
         assert killed
         assert (outcome.exit_status, outcome.counts["DONE"]) == (0, 8)
         assert_complete(tmp_path, names)
@@ -450,3 +451,23 @@ def test_line_of_a_log_that_tells_the_error(tmp_path, log, line):
     path = tmp_path / "log"
     path.write_text(log)
     assert worker._error_line(path) == line
+
+
+def test_interrupted_batch_stops_its_targets_and_goes_on(tmp_path):
+    names = [f"good_{index}" for index in range(4)]
+    make_manifest(tmp_path, names)
+    command = [sys.executable, "-m", "tests.archive.batches", str(tmp_path), "{}"]
+    environment = {**os.environ, "STANDIN_SECONDS": "1.0"}
+    process = subprocess.Popen(
+        command, cwd=STANDIN.parents[2], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    while not descendants_running(tmp_path) and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, shown = process.communicate(timeout=60)
+    assert "KeyboardInterrupt" in shown
+    assert descendants_of(tmp_path) == []
+    assert "RUNNING" not in {row["state"] for row in read_rows(tmp_path / "out").values()}
+    assert (tmp_path / "out" / "summary.html").is_file()
+    assert run_batch(tmp_path / "manifest.json", settings_for(tmp_path)).exit_status == 0
+    assert_complete(tmp_path, names)
