@@ -1,14 +1,19 @@
 """NIRCam images blurred to what the IFU would see."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.fft import irfft2, rfft2
 from scipy.ndimage import gaussian_filter
 
 from jwst_fusion.observation import BandImage, CubeData, FusionGrid
+from jwst_fusion.optics.analytic import IFUOptics, NIRCamOptics
 from jwst_fusion.optics.matching import fill_nearest, match_to_ifu
 from jwst_fusion.optics.throughput import bandpass
 from jwst_fusion.optics.transfer import band_transfers
+
+from .test_sampled import sampled, spots
 
 SETUPS = [
     ("F182M", (1.66, 2.0), 3, 0.0311),
@@ -51,6 +56,16 @@ def test_blurred_image_is_what_the_ifu_sees(arguments):
     before, after = (np.abs(image - blunt)[INNER].max() / blunt.std() for image in (sharp, matched))
     assert after < 0.02
     assert after < 0.1 * before
+
+
+def test_psfs_without_symmetry(arguments):
+    band, weights, cube, grid = arguments
+    band = replace(band, optics=NIRCamOptics(psf=sampled([spots()])))
+    cube = replace(cube, optics=IFUOptics(psf=sampled([spots()], frame="aperture")))
+    _, sharp, blunt = views((band, weights, cube, grid))
+    matched = match_to_ifu(sharp, band, weights, cube, grid)
+    before, after = (np.abs(image - blunt)[INNER].max() / blunt.std() for image in (sharp, matched))
+    assert after < 0.05 * before
 
 
 def test_a_constant_stays(arguments):

@@ -11,6 +11,8 @@ from jwst_fusion.optics.frequencies import grid_frequencies
 from jwst_fusion.optics.throughput import bandpass
 from jwst_fusion.optics.transfer import band_transfers, transfer_functions
 
+from .test_sampled import sampled, spots
+
 SHAPE = (60, 48)
 ANGLE = 33.0
 PA_V3, PA_APERTURE = 25.0, 163.97
@@ -135,3 +137,27 @@ def test_each_band_and_the_cube_have_their_own_optics():
     assert (given.nircam[1][20, :4, 3] > usual.nircam[1][20, :4, 3] + 0.01).all()
     np.testing.assert_array_equal(given.nircam[0], usual.nircam[0])
     assert (given.nirspec[20, :4, 3] < usual.nirspec[20, :4, 3] - 0.01).all()
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("instrument", ["nircam", "nirspec"])
+def test_a_point_source_shows_a_skewed_psf_at_its_angle_on_the_sky(instrument, mirrored):
+    """The fainter spot of the PSF is 35.5 deg clockwise of its y axis, 0.172 arcsec away, in any grid."""
+    observation = observe()
+    grid = observation.grid
+    if mirrored:
+        grid = FusionGrid(SHAPE, 3, grid.jacobian @ np.diag([-1, 1]))
+    bands = tuple(replace(b, optics=NIRCamOptics(psf=sampled([spots()]))) for b in observation.bands)
+    cube = replace(observation.cube, optics=IFUOptics(psf=sampled([spots()], frame="aperture"), element=0.02))
+    transfer = transfer_functions(Observation(grid, cube, bands), SHAPE)
+    otf = transfer.nircam[0][10] if instrument == "nircam" else transfer.nirspec[10]
+    source = np.zeros(SHAPE)
+    source[30, 24] = 1.0
+    image = np.fft.irfft2(np.fft.rfft2(source) * otf, s=SHAPE)
+    y, x = np.indices(SHAPE)
+    step = np.tensordot(grid.jacobian, np.stack([x - 24, y - 30]), axes=1)
+    mean = (step * image).sum(axis=(1, 2)) / image.sum()
+    found = np.degrees(np.arctan2(*mean))
+    turned = PA_V3 if instrument == "nircam" else PA_APERTURE
+    assert np.hypot(*mean) == pytest.approx(0.172 * 0.3 / 1.3, rel=0.05)
+    assert abs((found - (turned - 35.54) + 180) % 360 - 180) < 1.5

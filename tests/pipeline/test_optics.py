@@ -1,0 +1,107 @@
+"""PSFs and throughputs of a user's files, from the command line."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from jwst_fusion import CoregisterStep, CrossCalibStep, Fusion4Pipeline, FusionStep
+from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.optics.throughput import transmission
+from jwst_fusion.steps.optics import shared_optics
+
+from .commands import names, run_command, run_once
+from .conftest import NAME
+
+
+@pytest.fixture(scope="module")
+def library(shared):
+    """A library built by the command, and drawn."""
+    return run_once(
+        shared / "library", "jwst-fusion", "psf", "lib.asdf", "--filters", "F182M", "F210M", "--plot"
+    ).folder / "lib.asdf"  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def overridden(shared, data, library):
+    """The pipeline run with the library given to its last step, and a throughput."""
+    folder = shared / "throughput"
+    folder.mkdir(exist_ok=True)
+    curve = np.column_stack(transmission("F182M", "B"))
+    np.savetxt(folder / "F182M_throughput.txt", curve, header="Microns Throughput", comments="")
+    return run_once(
+        shared / "overridden", "strun", "calwebb_fusion4", f"{NAME}_asn.json",
+        "--steps.fusion.override_fusion_psf=lib.asdf", "--steps.fusion.save_report=false",
+        "--steps.cross_calib.override_fusion_throughput=F182M_throughput.txt",
+        inputs=[*data.inputs, library, folder / "F182M_throughput.txt"],
+    )  # fmt: skip
+
+
+def test_the_library_is_built_once_and_drawn(library):
+    assert names(library.parent) == ["lib.asdf", "lib.png"]
+    with open(library.with_suffix(".png"), "rb") as file:
+        assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+    before = library.stat().st_mtime_ns
+    again = run_command(library.parent, "jwst-fusion", "psf", "lib.asdf", "--filters", "F182M", "F210M")
+    assert again.status == 0, again.text
+    assert "lib.asdf has all of it" in again.stdout
+    assert library.stat().st_mtime_ns == before
+
+
+def test_all_steps_use_the_library_that_one_is_given(overridden):
+    assert overridden.text.count("PSFs: library (lib.asdf") == 3
+    assert "the IFU's blur as measured then is not used" not in overridden.text
+    assert overridden.text.count("Throughputs of F182M from F182M_throughput.txt") == 2
+
+
+def test_the_product_names_its_psfs(overridden, product):
+    with fits.open(overridden.folder / f"{NAME}_fused.fits") as found, fits.open(product) as usual:
+        header = found[0].header
+        assert header["FUSPSF"] == "library"
+        assert header["FUSPSFKY"].startswith("lib.asdf ")
+        assert header["R_FUSPSF"] == "lib.asdf"
+        assert usual[0].header["FUSPSF"] == "analytic"
+        assert "FUSSTPSF" not in usual[0].header
+
+
+def test_a_library_of_the_analytic_model_gives_what_the_model_gives(overridden, product):
+    with fits.open(overridden.folder / f"{NAME}_fused.fits") as found, fits.open(product) as usual:
+        difference = found["SCI"].data - usual["SCI"].data
+        assert np.nanmax(np.abs(difference)) < 5e-3 * np.nanmax(usual["SCI"].data)
+        for column in ("offset_east", "scale"):
+            np.testing.assert_allclose(
+                found["FILTERS"].data[column], usual["FILTERS"].data[column], atol=1e-3
+            )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--steps.fusion.psf_source=library"], "psf_source = library needs a file"),
+        (["--steps.fusion.psf_source=stpsf"], "STPSF_PATH is not set"),
+        (["--steps.fusion.override_fusion_psf=none.asdf"], "none.asdf is not a file"),
+        (["--steps.fusion.wavefront_rms=900"], "wavefront_rms = 900.0"),
+        (["--steps.fusion.ifu_blur=0.1", "--steps.coregister.ifu_blur=0.2"], "have to use the same"),
+        (["--steps.fusion.override_fusion_throughput=x.txt"], "override_fusion_throughput"),
+    ],
+)
+def test_what_can_not_be_used_is_told_in_one_line(data, tmp_path, options, words):
+    for path in data.inputs:
+        (tmp_path / path.name).symlink_to(path)
+    result = run_command(tmp_path, "strun", "calwebb_fusion4", f"{NAME}_asn.json", *options)
+    assert result.status != 0
+    assert words in result.text
+    assert "Traceback" not in result.text
+
+
+def test_steps_of_a_pipeline_share_what_one_is_given():
+    steps = CoregisterStep(), CrossCalibStep(), FusionStep()
+    steps[2].override_fusion_psf = "a.asdf"
+    steps[1].override_fusion_throughput = "t.txt"
+    with shared_optics(steps):
+        assert [step.override_fusion_psf for step in steps] == ["a.asdf"] * 3
+        assert steps[0].override_fusion_throughput == "t.txt"
+    assert [step.override_fusion_psf for step in steps] == [None, None, "a.asdf"]
+    steps[0].override_fusion_psf = "b.asdf"
+    with pytest.raises(ParameterError, match="override_fusion_psf = "), shared_optics(steps):
+        pass
+    assert Fusion4Pipeline().fusion.psf_source == "auto"
