@@ -1,10 +1,12 @@
 """Tests of the choice of images for a cube."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from jwst_fusion.coregistration.choice import choose_images
-from jwst_fusion.coregistration.ranges import SYMMETRIC_RANGES
+from jwst_fusion.coregistration.ranges import CUBE_RANGES, SYMMETRIC_RANGES, filter_sets
 from jwst_fusion.observation import CubeProduct, ImageProduct
 
 
@@ -78,3 +80,16 @@ def test_all_stay_if_none_lies_in_the_cube():
     images = [image("F444W"), image("F356W")]
     assert choose_images(G140H, images).kept == tuple(images)
     assert choose_images(G140H, images, wavelength_range=(9.0, 9.5)).kept == tuple(images)
+
+
+def test_the_table_in_the_documentation_is_right():
+    text = (Path(__file__).parents[2] / "docs" / "filters.rst").read_text()
+    rows = text.split("NIRCam filters\n")[1].split("\n=")[0].splitlines()[1:]
+    found = []
+    for row in rows:
+        if row[:1].strip():
+            found.append((row.split()[0], row.split()[3:]))
+        else:
+            found[-1][1].extend(row.split())
+    expected = [("/".join(key), list(names)) for key in CUBE_RANGES for names in filter_sets(*key)]
+    assert found == expected
