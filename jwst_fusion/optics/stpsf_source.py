@@ -9,6 +9,7 @@ import os
 import socket
 import warnings
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -268,7 +269,9 @@ def nircam_psf(channel, detector, module, date, **options):
     name = str(detector or "").upper().replace("LONG", "5")
     if name not in {f"NRC{m}{n}" for m in "AB" for n in (range(1, 5) if channel == "short" else [5])}:
         name = f"NRC{'B' if str(module).upper() == 'B' else 'A'}{1 if channel == 'short' else 5}"
-    return StpsfPsf("NIRCam", name, channel, **(_telescope(date) | options))
+    return StpsfPsf(
+        "NIRCam", name, channel, **(_telescope(str(date or ""), os.environ.get("STPSF_PATH")) | options)
+    )
 
 
 def nirspec_psf(grating, blocking_filter, detector, date, **options):
@@ -291,17 +294,24 @@ def nirspec_psf(grating, blocking_filter, detector, date, **options):
     """
     detector = "NRS2" if str(detector).upper() == "NRS2" else "NRS1"
     names = {"disperser": str(grating).upper(), "blocking_filter": str(blocking_filter).upper()}
-    return StpsfPsf("NIRSpec", detector, "IFU", **(names | _telescope(date) | options))
+    return StpsfPsf(
+        "NIRSpec",
+        detector,
+        "IFU",
+        **(names | _telescope(str(date or ""), os.environ.get("STPSF_PATH")) | options),
+    )
 
 
-def _telescope(date):
-    """Wavefronts that can be had for a date, and versions."""
-    version, folder = data_version(), Path(os.environ["STPSF_PATH"])
+@cache
+def _telescope(date, path):
+    """Wavefronts that can be had for a date, and versions; found, and told of, once in a process."""
+    version = data_version()
+    folder = Path(path)
     instrument_wavefront = (folder / "si_zernikes_isim_cv3.fits").is_file()
     if not instrument_wavefront:
         log.warning("STPSF_PATH has no wavefront errors of the instruments: they are left out")
     # the wavefront of a day was measured through an instrument, whose part has to be known
-    opd = _find_opd(str(date or "") if instrument_wavefront else "", folder)
+    opd = _find_opd(date if instrument_wavefront else "", folder)
     files = [*sorted(folder.glob("jwst_pupil_RevW_npix1024.fits*"))[:1]]
     files += [folder / DEFAULT_OPD] if opd == "default" else []
     files += [Path(opd)] if opd not in ("default", "none") else []
