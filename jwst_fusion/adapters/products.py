@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+from astropy import units as u
 from astropy.wcs import WCS
 
 from jwst_fusion.coregistration.grid import local_frame
@@ -149,7 +150,11 @@ def image_filter(model, name):
 def check_unit(model, name):
     """Refuse a model, by an InputError, whose data are not surface brightness in MJy/sr."""
     unit = model.meta.bunit_data
-    if unit is None or unit.replace(" ", "") != UNIT:
+    try:
+        usable = unit is not None and u.Unit(unit) == u.Unit(UNIT)
+    except ValueError:
+        usable = False
+    if not usable:
         raise InputError(
             f"{name}: BUNIT is {unit}, {UNIT} needed; use the pipeline's stage-3 product in surface "
             "brightness"
@@ -172,6 +177,9 @@ def celestial_wcs(model, name):
     info = model.meta.wcsinfo
     wcs = WCS(naxis=2)
     try:
+        for keyword in ("ctype1", "ctype2", "crpix1", "crpix2", "crval1", "crval2"):
+            if getattr(info, keyword) is None:
+                raise ValueError(f"there is no {keyword.upper()}")
         wcs.wcs.ctype = info.ctype1, info.ctype2
         wcs.wcs.crpix = info.crpix1, info.crpix2
         wcs.wcs.crval = info.crval1, info.crval2
@@ -179,7 +187,10 @@ def celestial_wcs(model, name):
             wcs.wcs.cd = [[info.cd1_1, info.cd1_2], [info.cd2_1, info.cd2_2]]
         else:
             wcs.wcs.cdelt = info.cdelt1, info.cdelt2
-            wcs.wcs.pc = [[info.pc1_1, info.pc1_2], [info.pc2_1, info.pc2_2]]
+            pc = ((info.pc1_1, info.pc1_2), (info.pc2_1, info.pc2_2))
+            wcs.wcs.pc = [
+                [float(i == j) if v is None else v for j, v in enumerate(row)] for i, row in enumerate(pc)
+            ]
         wcs.wcs.cunit = info.cunit1 or "deg", info.cunit2 or "deg"
         wcs.wcs.set()
         if not wcs.has_celestial:

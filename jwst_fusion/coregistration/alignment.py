@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from jwst_fusion.observation import FusionGrid
 from jwst_fusion.optics.matching import fill_nearest, match_to_ifu
 
 from .fit import fit_band
-from .grid import enlarge
+from .grid import enlarge, grid_wcs
 from .resampling import reduce_image, resample_image
 
 __all__ = ["Offset", "find_target", "measure_offset", "spaxel_centres", "spaxel_template"]
@@ -26,6 +26,12 @@ LINEAR_EXCESS = 3e-4
 
 #: Contrast over brightness that single precision can make.
 ROUNDING = 1e-6
+
+#: Largest number of steps along an axis in the search for a moving target.
+MAX_STEPS = 2048
+
+#: Blur of the IFU beyond a spaxel in that search, as a Gaussian's sigma [arcsec].
+IFU_BLUR = 0.06
 
 #: Fewest spaxels that a fit is made on.
 MIN_SPAXELS = 12
@@ -172,7 +178,7 @@ def _agreement(fit, values, rows, columns, blurred):
 def _correlate(synthetic, blurred, d, extra):
     """Best whole-cell shift (x, y) and its correlation, over all shifts that keep enough overlap."""
     reach = extra * d
-    size = [next_fast_len(n + 2 * reach, real=True) for n in blurred.shape]
+    size = [next_fast_len(n, real=True) for n in blurred.shape]
     known = np.isfinite(synthetic)
     rows, columns = (at[known] for at in spaxel_centres(synthetic, d, extra))
     values = _without_plane(synthetic[known], rows, columns)
@@ -206,12 +212,12 @@ def _correlate(synthetic, blurred, d, extra):
     return np.array([column - reach, row - reach], dtype=float), float(correlation[row, column])
 
 
-def find_target(synthetic, image, bandpass, cube, grid, start):
+def find_target(synthetic, image, grid, start):
     """
     Find a moving target anywhere in an image.
 
     Coordinates of a moving target in different exposures are unrelated. The whole image is compared
-    with the cube at the resolution of one spaxel.
+    with the cube at the resolution of one spaxel, or of a few in a large mosaic.
 
     Parameters
     ----------
@@ -219,10 +225,6 @@ def find_target(synthetic, image, bandpass, cube, grid, start):
         Synthetic photometry of the cube in the band [MJy/sr]; NaN where unknown.
     image : ImageProduct
         The image.
-    bandpass : ndarray, shape (n_wave,)
-        Weights of the cube's channels in the band.
-    cube : CubeData
-        The cube on the grid.
     grid : FusionGrid
         The cells.
     start : tuple of float
@@ -231,11 +233,38 @@ def find_target(synthetic, image, bandpass, cube, grid, start):
     Returns
     -------
     Offset
-        Offset to within a spaxel; the start with error NaN where the images do not correlate.
+        Offset to within a step of the search; the start with error NaN where the images do not correlate.
     """
-    d = grid.decimation_factor
-    coarse = FusionGrid(grid.spaxel_shape, 1, grid.jacobian * d, grid.centre, grid.origin, grid.field)
-    factor = int(coarse.cell_size / image.image_pixel)
-    reduced = reduce_image(image, factor) if factor > 1 else image
     reach = np.hypot(*image.data.shape) * image.image_pixel / 2
-    return measure_offset(synthetic, reduced, bandpass, cube, coarse, first_guess=start, capture=reach)
+    bins = max(int(np.ceil(2 * reach / (MAX_STEPS * grid.cell_size * grid.decimation_factor))), 1)
+    synthetic, coarse = _binned(synthetic, grid, bins)
+    step = coarse.cell_size
+    factor = int(step / image.image_pixel)
+    reduced = reduce_image(image, factor) if factor > 1 else image
+    extra = int(np.ceil(reach / step))
+    seen, _ = resample_image(reduced, enlarge(coarse, extra), start)
+    if not np.isfinite(seen).any():
+        return Offset(*start, float("nan"), 0.0)
+    blurred = gaussian_filter(fill_nearest(seen), IFU_BLUR / step)
+    blurred[~np.isfinite(seen)] = np.nan
+    shift, correlation = _correlate(synthetic, blurred, 1, extra)
+    if shift is None or correlation < MIN_CORRELATION:
+        return Offset(*start, float("nan"), correlation)
+    east, north = coarse.jacobian @ shift
+    return Offset(float(start[0] + east), float(start[1] + north), step, correlation)
+
+
+def _binned(synthetic, grid, bins):
+    """Means over bins x bins spaxels, and the grid that has one cell for each."""
+    d = grid.decimation_factor
+    shape = tuple(-(-n // bins) for n in synthetic.shape)
+    missing = [bins * n - known for n, known in zip(shape, synthetic.shape, strict=True)]
+    blocks = np.pad(synthetic, [(0, n) for n in missing], constant_values=np.nan)
+    blocks = blocks.reshape(shape[0], bins, shape[1], bins)
+    count = np.isfinite(blocks).sum(axis=(1, 3))
+    total = np.nansum(blocks, axis=(1, 3))
+    means = np.where(count > bins**2 // 2, total / np.maximum(count, 1), np.nan)
+    middle = [(n + extra * d - 1) / 2 for n, extra in zip(grid.shape, missing, strict=True)]
+    centre = tuple(float(v) for v in grid_wcs(grid).wcs_pix2world(middle[1], middle[0], 0))
+    field = tuple(slice(0, n) for n in shape)
+    return means, FusionGrid(shape, 1, grid.jacobian * d * bins, centre, field=field)

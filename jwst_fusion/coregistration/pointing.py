@@ -113,7 +113,7 @@ def solve_pointing(images, bands, cube, grid, *, alignment="auto", capture=2.0, 
         synthetic = synthetic_photometry(cube.data, bandpass)
         guess = (0.0, 0.0)
         if method == "cross_correlation":
-            found = find_target(synthetic, image, bandpass, cube, grid, _centring(image, grid))
+            found = find_target(synthetic, image, grid, _centring(image, grid))
             guess = found.east, found.north
         offset = measure_offset(synthetic, image, bandpass, cube, grid, first_guess=guess, capture=capture)
         log.info(

@@ -52,7 +52,7 @@ def open(init, **kwargs):  # noqa: A001
 
 def open_member(path):
     """
-    Open a file of the official pipeline, a NIRCam image without reading it.
+    Open a file of the official pipeline, a NIRCam image without reading it, a cube also without its errors.
 
     Parameters
     ----------
@@ -75,7 +75,18 @@ def open_member(path):
             lazy = lazy and hdulist["SCI"].header["NAXIS"] == 2
             if lazy:
                 return LazyImage(path)
+            if "ASDF" in hdulist and any(name not in hdulist for name in _planes(hdulist)):
+                bare = fits.HDUList([hdu.copy() for hdu in hdulist if hdu.name != "ASDF"])
+                model = jwst_models.IFUCubeModel(bare)
+                model.meta.filename = Path(path).name
+                return model
     return open(path)
+
+
+def _planes(hdulist):
+    """Names of the planes that a cube's ASDF extension refers to: without one it can not be read."""
+    is_cube = hdulist[0].header.get("DATAMODL") == "IFUCubeModel"
+    return ("ERR", "DQ", "WMAP") if is_cube else ()
 
 
 def open_headers(path):

@@ -1,11 +1,46 @@
 """A large image of which only a window is read."""
 
+import numpy as np
 from astropy.io import fits
 from stdatamodels.jwst.datamodels import ImageModel
 
 from jwst_fusion.datamodels.headers import is_structural
 
-__all__ = ["LazyImage"]
+__all__ = ["LazyImage", "Plane"]
+
+
+class Plane:
+    """
+    An image of a FITS file of which each window is read when it is asked for, and not kept.
+
+    Parameters
+    ----------
+    hdu : `astropy.io.fits.ImageHDU`
+        Of a file that is not mapped into memory: what has been read of a map counts as used memory.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the image.
+    dtype : numpy.dtype
+        Type of what a window gives.
+    ndim : int
+        Number of dimensions.
+    """
+
+    def __init__(self, hdu):
+        self._section = hdu.section
+        self.shape = hdu.shape
+        self.dtype = self._section.dtype
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, window):
+        """Read a window."""
+        return self._section[window]
+
+    def __array__(self, dtype=None, copy=None):
+        """Read all."""
+        return np.asarray(self._section[...], dtype=dtype)
 
 
 class LazyImage:
@@ -24,19 +59,16 @@ class LazyImage:
     ----------
     meta : ObjectNode
         Metadata of an ``ImageModel``.
-    data, err, wht : ndarray, shape (ny, nx), or None
+    data, err, wht : Plane, shape (ny, nx), or None
         Arrays on disk.
     """
 
     def __init__(self, path):
-        with fits.open(path, memmap=True) as hdulist:
-            headers = [hdu.header for hdu in hdulist if hdu.name in ("SCI", "ERR", "WHT")]
-        scaled = any(keyword in header for header in headers for keyword in ("BSCALE", "BZERO", "BLANK"))
-        self._file = fits.open(path, memmap=not scaled)
+        self._file = fits.open(path, memmap=False)
         try:
             names = [hdu.name for hdu in self._file]
-            arrays = {hdu: self._file[hdu].data if hdu in names else None for hdu in ("SCI", "ERR", "WHT")}
-            self.data, self.err, self.wht = arrays.values()
+            arrays = (Plane(self._file[name]) if name in names else None for name in ("SCI", "ERR", "WHT"))
+            self.data, self.err, self.wht = arrays
             bare = fits.ImageHDU(name="SCI")
             keep = [card for card in self._file["SCI"].header.cards if not is_structural(card.keyword)]
             bare.header.extend(keep, update=True)
@@ -64,6 +96,6 @@ class LazyImage:
         return getattr(self, name, None) is not None
 
     def close(self):
-        """Close the file. Arrays that are still referred to remain readable."""
+        """Close the file."""
         self._model.close()
         self._file.close()

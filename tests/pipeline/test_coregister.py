@@ -59,6 +59,41 @@ def test_cube_without_errors(work, reference):  # noqa: F811
     np.testing.assert_allclose(result.channels["noise"], reference.channels["noise"], rtol=0.3)
 
 
+@pytest.mark.parametrize("plane", ["ERR", "DQ", "WMAP"])
+def test_cube_without_a_plane(work, reference, plane):  # noqa: F811
+    changed(work, CUBE, lambda hdus: hdus.__delitem__(plane))
+    result = run()
+    assert (result.channels["noise"] > 0).any()
+    np.testing.assert_allclose(result.filters["offset_east"], reference.filters["offset_east"], atol=2e-3)
+
+
+def test_units_and_numbers_written_in_other_ways(work, reference):  # noqa: F811
+    def spelled(unit, kind):
+        def change(hdus):
+            hdus["SCI"].header["BUNIT"] = unit
+            hdus["SCI"].data = hdus["SCI"].data.astype(kind)
+
+        return change
+
+    changed(work, FIRST, spelled("MJy sr-1", ">f8"))
+    changed(work, SECOND, spelled("MJy / sr", "<f4"))
+    changed(work, CUBE, spelled("MJy sr-1", ">f8"))
+    np.testing.assert_array_equal(run().images, reference.images)
+
+
+def test_coordinates_without_a_matrix_are_upright(work, reference):  # noqa: F811
+    def bare(hdus):
+        header = hdus["SCI"].header
+        del hdus["ASDF"]
+        header["CDELT1"] *= header["PC1_1"]
+        header["CDELT2"] *= header["PC2_2"]
+        for keyword in ("PC1_1", "PC1_2", "PC2_1", "PC2_2"):
+            del header[keyword]
+
+    changed(work, CUBE, bare)
+    np.testing.assert_allclose(run().images, reference.images, rtol=1e-4)
+
+
 def test_wavelengths_in_a_table(work, reference):  # noqa: F811
     def tabular(hdus):
         header, n = hdus["SCI"].header, hdus["SCI"].data.shape[0]
@@ -89,6 +124,7 @@ def test_right_ascension_across_zero(work, right_ascension, reference):  # noqa:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
+        ({"CTYPE1": None}, ("no usable celestial WCS (there is no CTYPE1)", "use")),
         ({"CTYPE1": "LINEAR"}, ("no usable celestial WCS", "use")),
         ({"PC1_1": 0.0, "PC1_2": 0.0}, ("no usable celestial WCS", "use")),
         ({"CDELT1": 0.0}, ("no usable celestial WCS", "use")),
