@@ -75,7 +75,8 @@ def file_key(path):
     """
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return f"{Path(path).name} {digest[:12]}"
+    name = Path(path).name.encode("ascii", "replace").decode()  # what a FITS header can hold
+    return f"{name} {digest[:12]}"
 
 
 def write_library(path, entries):

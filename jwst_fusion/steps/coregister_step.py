@@ -105,9 +105,8 @@ class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
         cube = adapters.cube_product(inputs.cube)
         images = [adapters.image_product(image) for image in inputs.images]
         log.info("Read %s and %d images: %s", cube.name, len(images), ", ".join(i.filter for i in images))
-        source = self.psf_source_of(inputs.cube)
         images = adapters.attach_throughputs(images, self.throughputs_of(inputs.cube))
-        cube, images = adapters.attach_optics(cube, images, inputs.cube, source)
+        cube, images, source = self.attach_optics(cube, images, inputs.cube)
         coregistration = coregister(cube, images, settings)
         if self.offset_file:
             adapters.write_offsets(self.offset_file, inputs.cube, coregistration.observation.bands)

@@ -4,6 +4,7 @@ import logging
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
+from pathlib import Path
 
 from jwst_fusion import adapters
 from jwst_fusion.exceptions import ParameterError
@@ -36,19 +37,27 @@ class OpticsMixin:
         ifu_blur = float(min=0.0, default=None)  # Sigma of a Gaussian for the IFU's slices, pixels and spaxels [arcsec]; None: boxes
     """  # noqa: E501
 
-    def psf_source_of(self, model):
+    def attach_optics(self, cube, images, model):
         """
-        Choose the source of the PSFs, and tell.
+        Choose the source of the PSFs, tell, and give cube and images the optics that they were seen through.
 
         Parameters
         ----------
+        cube : CubeProduct or CubeData
+            The cube.
+        images : sequence of ImageProduct or BandImage
+            The images.
         model : DataModel
-            Input of the step.
+            Model of the cube, input of the step.
 
         Returns
         -------
-        PsfSource
-            The source.
+        cube : CubeProduct or CubeData
+            The cube with its optics.
+        images : list of ImageProduct or BandImage
+            The images with theirs.
+        source : PsfSource
+            The source; its key tells the cube's PSFs from others.
 
         Raises
         ------
@@ -62,8 +71,11 @@ class OpticsMixin:
             wavefront_rms=self.wavefront_rms,
             ifu_blur=self.ifu_blur,
         )
+        cube, images = adapters.attach_optics(cube, images, model, source)
+        if source.name == "stpsf":
+            source = replace(source, key=f"{source.key}, {cube.optics.psf.key}")
         log.info("PSFs: %s (%s)", source.name, source.key)
-        return source
+        return cube, images, source
 
     def seen_through(self, observation, model):
         """
@@ -88,8 +100,7 @@ class OpticsMixin:
         FusionError
             The source can not be used.
         """
-        source = self.psf_source_of(model)
-        cube, bands = adapters.attach_optics(observation.cube, observation.bands, model, source)
+        cube, bands, source = self.attach_optics(observation.cube, observation.bands, model)
         before = model.meta.fusion.psf_key
         if before is not None and before != source.key:
             log.warning(
@@ -147,7 +158,7 @@ class ThroughputMixin:
         if path == "N/A":
             return {}
         throughputs = read_throughputs(path)
-        log.info("Throughputs of %s from %s", ", ".join(throughputs), path)
+        log.info("Throughputs of %s from %s", ", ".join(throughputs), Path(path).name)
         return throughputs
 
 

@@ -1,0 +1,50 @@
+"""Every range of Table D.2, the M gratings and the PRISM end to end, and PSFs that are not as assumed."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+from jwst_fusion.quality.metrics import psnr
+from jwst_fusion.simulation import simulate
+from jwst_fusion.simulation.setups import SETUPS
+
+from .commands import run_command
+
+pytestmark = pytest.mark.long
+
+SMALL = {"fov": 0.9, "image_field": 2.4, "seed": 5}
+
+
+def fuse(folder, name, **options):
+    """Simulate and fuse a scene; the fused cube's file and its gain over bicubic upsampling [dB]."""
+    simulate("disk", folder, name=name, **SMALL, **options)
+    result = run_command(
+        folder, "strun", "calwebb_fusion4", f"{name}_asn.json", "--steps.fusion.save_report=false"
+    )
+    assert result.status == 0, result.text[-2000:]
+    path = Path(__file__).parents[2] / "examples" / "compare_with_truth.py"
+    specification = importlib.util.spec_from_file_location("compare_with_truth", path)
+    example = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(example)
+    fused, truth, upsampled = example.load(str(folder / name))[:3]
+    return folder / f"{name}_fused.fits", psnr(truth, fused) - psnr(truth, upsampled)
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_ranges(tmp_path, name):
+    setup = SETUPS[name]
+    fused, gain = fuse(tmp_path, "d", setup=name, n_wave=200 if setup.grating.endswith("H") else None)
+    assert gain > 5
+    with fits.open(fused) as hdus:
+        assert set(hdus["FILTERS"].data["filter"]) == set(setup.filters)
+        assert hdus[0].header["FUSDECIM"] == setup.decimation_factor
+        wavelength = hdus["SPECTRAL"].data["wavelength"]
+    assert wavelength[0] >= setup.fusion_range[0] - 0.03
+    assert wavelength[-1] <= setup.fusion_range[1] + 0.06
+
+
+def test_a_psf_ten_per_cent_wider_than_assumed_is_survived(tmp_path):
+    _, gain = fuse(tmp_path, "wide", n_wave=150, wavelength_range=(1.66, 2.3), psf_scale=1.1)
+    assert gain > 5
