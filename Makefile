@@ -1,4 +1,4 @@
-# Targets: demo (simulate, fuse, compare with the truth), test, test-long, test-interop, lint, bench, clean.
+# Targets: demo (simulate, fuse, compare with the truth), test, test-long, test-interop, browser, lint, bench, clean.
 # All work in .venv, which is made on the first run.
 
 PYTHON ?= python3
@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n auto
 
-.PHONY: demo test test-long test-interop bench lint clean
+.PHONY: demo test test-long test-interop browser bench lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 	$(BIN)/strun calwebb_fusion4 demo/disk_asn.json --output_dir=demo
 	$(BIN)/python examples/compare_with_truth.py demo/disk
 
-test: lint
+test: lint browser
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # Tests that take minutes each: fuzzing, faults, many seeds.
@@ -24,6 +24,14 @@ test-long: $(VENV)/.installed-test
 # Tools that need an environment of their own open a fused cube: jdaviz, q3dfit, spectral-cube.
 test-interop: $(VENV)/.installed-test .venv-interop/.installed
 	$(BIN)/python -m pytest tests/pipeline/test_interop.py
+
+# Chromium for the tests of the report, where it can be had; elsewhere they are skipped, and say so.
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing chromium" && \
+		  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+		    --no-install-recommends chromium chromium-driver; } >/dev/null 2>&1; } || \
+		echo "no chromium with its driver: tests of the report in a browser will be skipped"
 
 # Style, and (rules D) a docstring in numpydoc's form on every public name.
 lint: $(VENV)/.installed-test

@@ -1,0 +1,432 @@
+"""The report of a run, as files and in a real browser."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.wcs import WCS
+from PIL import Image
+
+from jwst_fusion import FusionStep, adapters, datamodels
+from jwst_fusion.cli import main
+from jwst_fusion.quality.explorer import PALETTES
+from jwst_fusion.quality.verdict import judge, measure
+
+from ..browser import load, open_browser, requests, resize, wait_for
+from .conftest import NAME, QUICK
+
+
+@pytest.fixture(scope="module")
+def page(product):
+    """The page that the run has written."""
+    return product.with_suffix(".html")
+
+
+@pytest.fixture(scope="module")
+def cross_calibrated(product):
+    """Product from which the fusion can be run again."""
+    return str(product.with_name(f"{NAME}_xcal.fits"))
+
+
+def test_report_is_written_beside_the_product(page, product, full):
+    text = page.read_text()
+    assert f"<h1>{product.name}</h1>" in text
+    assert len(text) < 8e6
+    assert fits.getheader(product)["FUSREPRT"] == "COMPLETE"
+    assert f"Saved report in products/{page.name}" in full.stderr
+    for key in ("preflight", "registration", "residuals", "optics", "throughputs", "subspace", "resolution"):
+        assert f'<section id="{key}"' in text
+
+
+def test_what_the_report_adds_to_the_product_is_small(product):
+    with datamodels.open(product) as model:
+        size = sum(np.asarray(value).nbytes for value in model.report.instance.values())
+        assert size < 0.05 * product.stat().st_size
+
+
+def test_fusion_of_the_test_scene_is_trusted(product):
+    with datamodels.open(product) as model:
+        content = adapters.report_content(model)
+    figures = measure(content)
+    assert figures.shift < 0.01
+    assert figures.correlation > 0.98
+    assert 0.8 < figures.cube_residual < 1.3
+    verdict = judge(figures)
+    assert verdict.level in ("green", "amber")
+
+
+def test_errors_in_the_page_are_those_of_the_product(product):
+    with datamodels.open(product) as model:
+        content = adapters.report_content(model)
+        rebuilt = np.tensordot(content.error_spectra, content.error_maps, axes=1)
+        ratio = rebuilt / model.err
+    assert np.nanmedian(np.abs(ratio - 1)) < 0.02
+
+
+def test_report_is_rebuilt_from_the_product_alone(page, product, tmp_path, capsys):
+    alone = tmp_path / product.name
+    alone.symlink_to(product)
+    assert main(["report", str(alone), "--figures"]) == 0
+    assert (tmp_path / page.name).read_text().count("<section") == page.read_text().count("<section")
+    written = sorted(path.name for path in tmp_path.iterdir() if not path.is_symlink())
+    assert f"{NAME}_fused_fused.png" in written
+    assert sorted(line.rpartition("/")[2] for line in capsys.readouterr().out.split()) == written
+
+
+def test_report_of_something_else_is_refused(cross_calibrated, tmp_path, capsys):
+    nonsense = tmp_path / "x_fused.fits"
+    nonsense.write_bytes(b"no FITS at all")
+    for path, words in (
+        (cross_calibrated, "not a fused cube"), (tmp_path / "none.fits", "no such file"),
+        (nonsense, "can not be read"),
+    ):  # fmt: skip
+        assert main(["report", str(path)]) == 1
+        assert words in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [nonsense.name]
+
+
+def run_again(cross_calibrated, folder, **options):
+    """Fuse again and save."""
+    options = {"output_dir": str(folder), "save_results": True, "configure_log": False, **QUICK, **options}
+    return FusionStep.call(cross_calibrated, **options)
+
+
+def test_report_and_figures_are_written_on_request(cross_calibrated, tmp_path):
+    model = run_again(cross_calibrated, tmp_path, save_report=False, save_figures=True)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert f"{NAME}_fused.html" not in names
+    assert {f"{NAME}_fused.fits", f"{NAME}_fused_fused.png", f"{NAME}_fused_bands.png"} <= names
+    assert model.meta.fusion.report == "SKIPPED"
+
+
+@pytest.mark.parametrize(
+    ("broken", "state"),
+    [
+        ("jwst_fusion.quality.report.report_page", "FAILED"),
+        ("jwst_fusion.steps.fusion_step.diagnose", "COMPLETE"),
+        ("jwst_fusion.steps.reporting.write_atomic", "COMPLETE"),
+    ],
+)
+def test_failing_report_does_not_fail_the_fusion(
+    cross_calibrated, tmp_path, monkeypatch, caplog, broken, state
+):
+    def fail(*args):
+        raise OSError("there is no space left for a report")
+
+    monkeypatch.setattr(broken, fail)
+    run_again(cross_calibrated, tmp_path)
+    assert fits.getheader(tmp_path / f"{NAME}_fused.fits")["FUSREPRT"] == state
+    assert "there is no space left for a report" in caplog.text
+    expected = {f"{NAME}_fused.fits"} | ({f"{NAME}_fused.html"} if "diagnose" in broken else set())
+    assert {path.name for path in tmp_path.iterdir()} == expected
+
+
+# in the browser
+
+
+@pytest.fixture(scope="module")
+def window(page, tmp_path_factory):
+    with open_browser(tmp_path_factory.mktemp("browser")) as window:
+        resize(window, 1280)
+        load(window, page)
+        yield window
+
+
+@pytest.fixture(scope="module")
+def cube(product):
+    with fits.open(product, memmap=False) as hdus:
+        yield {hdu.name: np.array(hdu.data) for hdu in hdus if hdu.name in ("SCI", "ERR")} | {
+            "header": hdus["SCI"].header
+        }
+
+
+def numbers(window, expression):
+    """Typed array of the page."""
+    text = window.execute_script(
+        f"const a = Float32Array.from({expression}); let s = '';"
+        "for (const b of new Uint8Array(a.buffer)) s += String.fromCharCode(b); return btoa(s);"
+    )
+    return np.frombuffer(base64.b64decode(text), dtype="<f4").astype(float)
+
+
+def set_channel(window, channel):
+    window.execute_script(
+        "const s = document.getElementById('wavelength'); s.value = arguments[0];"
+        "s.dispatchEvent(new Event('input'));", channel,
+    )  # fmt: skip
+
+
+def position(window, figure, row, column):
+    """Place of a cell's centre in a figure, in pixels from the middle of its element."""
+    return window.execute_script(
+        """const [name, row, column] = arguments, r = window.fusionReport;
+        const data = JSON.parse(document.getElementById('report-data').textContent);
+        const plot = Bokeh.index.get_one(r.model(name)), [ny, nx] = data.shape, cell = data.frame.cell;
+        const x = plot.frame.x_scale.compute((column + 0.5 - nx / 2) * cell);
+        const y = plot.frame.y_scale.compute((row + 0.5 - ny / 2) * cell);
+        const box = document.getElementById(name).getBoundingClientRect();
+        const canvas = plot.canvas_view.el.getBoundingClientRect();
+        document.getElementById(name).scrollIntoView({block: 'center'});
+        return [canvas.left + x - box.left - box.width / 2, canvas.top + y - box.top - box.height / 2];""",
+        figure, row, column,
+    )  # fmt: skip
+
+
+def pointer(window, figure, *cells):
+    """Click a cell, or drag from one to another."""
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.by import By
+
+    element = window.find_element(By.ID, figure)
+    places = [position(window, figure, *cell) for cell in cells]
+    chain = ActionChains(window, duration=50).move_to_element_with_offset(element, *places[0])
+    if len(places) == 1:
+        chain.click()
+    else:
+        chain.click_and_hold().move_to_element_with_offset(element, *places[1]).release()
+    chain.perform()
+
+
+def test_page_loads_in_silence(window):
+    severe = [entry for entry in window.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    assert severe == []
+    asked = requests(window)
+    assert asked
+    assert all(address.startswith(("file://", "data:", "blob:")) for address in asked)
+    assert len([address for address in asked if address.startswith("file://")]) == 1
+
+
+def test_slider_shows_the_slice_of_the_product(window, cube):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    sci, err = cube["SCI"], cube["ERR"]
+    for channel in (20, 70):
+        set_channel(window, channel)
+        shown = numbers(window, "window.fusionReport.view.fused").reshape(sci.shape[1:])
+        known = np.isfinite(sci[channel])
+        np.testing.assert_array_equal(np.isfinite(shown), known)
+        off = np.abs(shown - sci[channel])[known] / err[channel][known]
+        assert off.max() < 0.1  # steps of a sixteenth of the error of each coefficient
+    before = window.find_element(By.ID, "fused").screenshot_as_png
+    window.find_element(By.ID, "wavelength").send_keys(Keys.ARROW_RIGHT)
+    assert window.execute_script("return window.fusionReport.state.channel") == 71
+    set_channel(window, 5)
+    wait_for(window, "return document.getElementById('wavelength-text').textContent !== ''")
+    assert window.find_element(By.ID, "fused").screenshot_as_png != before
+
+
+def test_colours_are_those_of_the_values(window, cube):
+    set_channel(window, 40)
+    values = cube["SCI"][40].ravel()
+    known = np.isfinite(values)
+    low, high = np.quantile(values[known], (0.005, 0.995), method="nearest")
+    index = np.round(255 * np.clip((values[known] - low) / (high - low), 0, 1)).astype(int)
+    table = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in PALETTES["inferno"]])
+    pixels = window.execute_script(
+        "return Array.from(window.fusionReport.model('fused-source').data.image[0])"
+    )
+    pixels = np.array(pixels, dtype=np.uint32)
+    assert (pixels[~known] == 0).all()
+    colours = np.stack([(pixels[known] >> shift) & 255 for shift in (0, 8, 16)], axis=1)
+    near = [(colours == table[np.clip(index + step, 0, 255)]).all(axis=1) for step in (-1, 0, 1)]
+    assert np.any(near, axis=0).all()  # quantised, a value may take the next colour
+    assert near[1].mean() > 0.9
+
+
+def test_click_shows_the_spectrum_of_the_cell(window, cube, data):
+    sci, err = cube["SCI"], cube["ERR"]
+    rows, columns = np.nonzero(np.isfinite(sci).any(axis=0))
+    cell = int(rows[len(rows) // 3]), int(columns[len(rows) // 3])
+    pointer(window, "fused", cell)
+    assert window.execute_script("return window.fusionReport.state.cell") == list(cell)
+    spectrum, error = sci[:, *cell], err[:, *cell]
+    shown = numbers(window, "window.fusionReport.view.spectrum.value")
+    drawn = numbers(window, "window.fusionReport.model('spectrum-source').data.value")
+    band = numbers(window, "window.fusionReport.view.spectrum.error")
+    known = np.isfinite(spectrum)
+    np.testing.assert_array_equal(np.isfinite(shown), known)
+    np.testing.assert_array_equal(shown, drawn)
+    assert (np.abs(shown - spectrum)[known] < 0.1 * error[known]).all()
+    np.testing.assert_allclose(band[known], error[known], rtol=0.1)
+    title = window.execute_script("return document.getElementById('spectrum-title').textContent")
+    assert f"Cell x {cell[1]}, y {cell[0]}" in title
+
+
+def test_spectrum_of_nirspec_is_that_of_the_spaxel(window, cube, data):
+    row, column = window.execute_script("return window.fusionReport.state.cell")
+    shown = numbers(window, "window.fusionReport.view.spectrum.nirspec")
+    with fits.open(data.cube) as hdus:
+        header, source = cube["header"], hdus["SCI"]
+        place = WCS(header).celestial.wcs_pix2world(column // 3 * 3 + 1, row // 3 * 3 + 1, 0)
+        x, y = (round(float(value)) for value in WCS(source.header).celestial.wcs_world2pix(*place, 0))
+        first = round((header["CRVAL3"] - source.header["CRVAL3"]) / source.header["CDELT3"])
+        own = source.data[first : first + shown.size, y, x].astype(float)
+        noise = hdus["ERR"].data[first : first + shown.size, y, x]
+    known = np.isfinite(shown) & np.isfinite(own)
+    assert known.mean() > 0.9
+    assert np.median(np.abs(shown - own)[known] / noise[known]) < 0.1
+
+
+def test_pointer_tells_the_sky(window, cube):
+    wcs = WCS(cube["header"]).celestial
+    ny, nx = cube["SCI"].shape[1:]
+    for column, row in ((0, 0), (nx - 1, 3), (nx / 2, ny)):
+        told = window.execute_script(
+            "return window.fusionReport.sky(arguments[0], arguments[1])", column, row
+        )
+        expected = SkyCoord(*wcs.wcs_pix2world(column, row, 0), unit="deg")
+        assert SkyCoord(*told, unit="deg").separation(expected).arcsec < 1e-4
+    words = window.execute_script("return document.getElementById('at-chosen').textContent")
+    row, column = window.execute_script("return window.fusionReport.state.cell")
+    shown = SkyCoord(words, unit=("hourangle", "deg"))
+    expected = SkyCoord(*wcs.wcs_pix2world(column, row, 0), unit="deg")
+    assert shown.separation(expected).arcsec < 2e-3
+
+
+def test_drag_sums_over_an_aperture(window, cube):
+    sci, header = cube["SCI"], cube["header"]
+    middle = [n // 2 for n in sci.shape[1:]]
+    pointer(window, "fused", (middle[0] - 4, middle[1] - 3), (middle[0] + 4, middle[1] + 3))
+    left, right, bottom, top = window.execute_script("return window.fusionReport.state.aperture")
+    assert 5 <= right - left <= 7
+    assert 7 <= top - bottom <= 9
+    shown = numbers(window, "window.fusionReport.view.spectrum.value")
+    total = np.nansum(sci[:, bottom : top + 1, left : right + 1], axis=(1, 2)) * header["PIXAR_SR"] * 1e9
+    known = np.isfinite(shown)
+    assert known.any()
+    np.testing.assert_allclose(shown[known], total[known], rtol=1e-3)
+
+
+def test_keys_move_the_cell_and_the_wavelength(window):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    panel = window.find_element(By.ID, "panel-fused")
+    panel.send_keys(Keys.ESCAPE)
+    state = "return window.fusionReport.state"
+    assert window.execute_script(state)["aperture"] is None
+    set_channel(window, 30)
+    row, column = window.execute_script(state)["cell"]
+    panel.send_keys(Keys.ARROW_UP, Keys.ARROW_UP, Keys.ARROW_LEFT, "+", Keys.PAGE_UP, "-")
+    after = window.execute_script(state)
+    assert after["cell"] == [row + 2, column - 1]
+    assert after["channel"] == 40
+    panel.send_keys("n")
+    line = window.execute_script(state)["channel"]
+    assert line > 40
+    panel.send_keys(" ")
+    wait_for(window, f"return window.fusionReport.state.channel !== {line}")
+    panel.send_keys(" ")
+    assert window.execute_script(state)["playing"] is False
+
+
+def choose(window, element, value):
+    window.execute_script(
+        "const s = document.getElementById(arguments[0]); s.value = arguments[1];"
+        "s.dispatchEvent(new Event('change'));", element, value,
+    )  # fmt: skip
+
+
+def test_line_less_continuum_and_bands(window, cube, product):
+    sci = cube["SCI"]
+    set_channel(window, 50)
+    choose(window, "mode", "line")
+    shown = numbers(window, "window.fusionReport.view.fused").reshape(sci.shape[1:])
+    sides = [*range(40, 44), *range(57, 61)]
+    expected = sci[47:54].mean(axis=0) - sci[sides].mean(axis=0)
+    known = np.isfinite(expected)
+    assert np.abs(shown - expected)[known].max() < 0.1 * np.nanmedian(cube["ERR"][50])
+    choose(window, "mode", "band")
+    choose(window, "band", "1")
+    shown = numbers(window, "window.fusionReport.view.fused").reshape(sci.shape[1:])
+    with datamodels.open(product) as model:
+        bandpass = np.asarray(model.report.instance["bandpasses"])[1]
+    expected = np.tensordot(bandpass, np.nan_to_num(sci), axes=1)
+    assert np.abs(shown - expected)[known].max() < 0.1 * np.nanmedian(cube["ERR"][50])
+    for quantity in ("error", "ratio", "value"):
+        choose(window, "quantity", quantity)
+    for stretch in ("sqrt", "log", "asinh", "linear"):
+        choose(window, "stretch", stretch)
+    choose(window, "mode", "channel")
+    assert [entry for entry in window.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_files_of_a_spectrum_and_of_a_view(window, cube):
+    text = window.execute_script("return window.fusionReport.spectrumTable()")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert lines[0] == "wavelength_um,fused,fused_error,nirspec"
+    table = np.array([[float(cell) for cell in line.split(",")] for line in lines[1:]])
+    row, column = window.execute_script("return window.fusionReport.state.cell")
+    spectrum = cube["SCI"][:, row, column]
+    known = np.isfinite(spectrum)
+    np.testing.assert_allclose(table[known, 1], spectrum[known], rtol=1e-2)
+    address = window.execute_script("return window.fusionReport.picture().toDataURL('image/png')")
+    picture = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+    assert min(picture.size) > 300
+    low, high = picture.convert("L").getextrema()
+    assert high - low > 100
+
+
+def contrast(window, element):
+    """Contrast of an element's text with the page (WCAG 2.2, 1.4.3)."""
+
+    def luminance(text):
+        channels = np.array([float(part) for part in text[text.index("(") + 1 : -1].split(",")[:3]]) / 255
+        linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return linear @ (0.2126, 0.7152, 0.0722)
+
+    colours = window.execute_script(
+        "const e = document.querySelector(arguments[0]);"
+        "return [getComputedStyle(e).color, getComputedStyle(document.body).backgroundColor]", element,
+    )  # fmt: skip
+    light, dark = sorted((luminance(colour) for colour in colours), reverse=True)
+    return (light + 0.05) / (dark + 0.05), colours[1]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_page_is_readable(window, width, dark):
+    resize(window, width, dark=dark)
+    wait_for(window, f"return window.innerWidth === {width}")
+    assert window.execute_script("return document.documentElement.scrollWidth") <= width
+    papers = set()
+    for element in ("h1", ".soft", "nav a", ".verdict strong", "td", "output"):
+        ratio, paper = contrast(window, element)
+        papers.add(paper)
+        assert ratio >= 4.5, element
+    (paper,) = papers
+    assert (max(json.loads(f"[{paper[4:-1]}]")) < 60) is dark
+    columns = window.execute_script(
+        "return getComputedStyle(document.querySelector('.panels')).gridTemplateColumns.split(' ').length"
+    )
+    assert columns == (3 if width > 900 else 1)
+    labels = window.execute_script(
+        "const axis = window.fusionReport.model('spectrum-axis'); return axis.axis_label_text_color"
+    )
+    assert (labels == "#e6edf3") is dark
+    resize(window, 1280)
+
+
+def test_every_image_has_words(window):
+    bare = window.execute_script(
+        """return [...document.querySelectorAll('img, canvas, [role=img]')].filter(
+            (e) => !(e.getAttribute('alt') || e.getAttribute('aria-label'))).length"""
+    )
+    assert bare == 0
+    told = window.execute_script("return document.getElementById('fused').getAttribute('aria-label')")
+    assert "um, colours from" in told
+
+
+def test_blink_shows_the_other_image(window):
+    window.execute_script("document.querySelector('.blink-button').click()")
+    wait_for(
+        window,
+        "return getComputedStyle(document.querySelector('.blinking .stack img + img')).opacity === '1'",
+    )
+    window.execute_script("document.querySelector('.blink-button').click()")
+    assert window.execute_script("return document.querySelectorAll('.blinking').length") == 0
