@@ -13,6 +13,10 @@ __all__ = ["Curve", "curve", "footprints", "scree", "tuning"]
 COLOURS = (FUSED, NIRSPEC, "#2da44e", "#bf5af2", "#d4a72c", "#e5534b", "#57b6c2", "#8b949e")
 
 
+#: Points up to which each is marked.
+FEW = 12
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
     """
@@ -57,7 +61,7 @@ def curve(key, caption, x, lines, *, x_label, y_label, level=None, alt=None, **o
     x : ndarray, shape (n,)
         Abscissa.
     lines : dict of ndarray, shape (n,)
-        Ordinates by name; None is left out.
+        Ordinates by name, or abscissa and ordinate; None is left out.
     x_label, y_label : str
         Axes.
     level : float, optional
@@ -76,8 +80,11 @@ def curve(key, caption, x, lines, *, x_label, y_label, level=None, alt=None, **o
     said = []
     lines = {name: y for name, y in lines.items() if y is not None}
     for (name, y), colour in zip(lines.items(), COLOURS * (1 + len(lines) // len(COLOURS)), strict=False):
+        own_x, y = y if isinstance(y, tuple) else (x, y)
         y = np.asarray(y, dtype=np.float64)
-        plot.line(x, y, color=colour, line_width=1.5, legend_label=name)
+        plot.line(own_x, y, color=colour, line_width=1.5, legend_label=name)
+        if y.size <= FEW:
+            plot.scatter(own_x, y, color=colour, size=6, legend_label=name)
         known = y[np.isfinite(y)]
         if known.size:
             said.append(f"{name} from {known.min():.4g} to {known.max():.4g}")

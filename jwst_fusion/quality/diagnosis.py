@@ -1,15 +1,16 @@
 """What a fusion tells about itself beyond the fused cube: the arrays that a report needs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics.frequencies import symmetrise_nyquist
 from jwst_fusion.optics.matching import match_to_ifu
 from jwst_fusion.optics.photometry import synthetic_photometry
 from jwst_fusion.optics.psf import encircled_energy, fwhm
-from jwst_fusion.optics.transfer import transfer_functions
+from jwst_fusion.optics.transfer import band_transfers, transfer_functions
 
 from .registration import measure_shift
 from .wiggles import wiggle_amplitude
@@ -28,9 +29,6 @@ UNKNOWN = np.iinfo(np.int16).min
 #: Cells of the images on which the optical model's PSFs are measured, and radii of encircled energy [arcsec].
 PSF_CELLS = 192
 RADII = np.linspace(0.02, 0.8, 40)
-
-#: Wavelengths at which the PSFs' widths are measured.
-PSF_SAMPLES = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +71,10 @@ class Diagnosis:
         Weights that were tried and how good they were.
     tuning_chosen : float
         The weight chosen.
-    psf_wavelength, psf_nircam, psf_nirspec : ndarray, shape (n,)
-        Wavelengths [um], and FWHM of the model of both instruments [arcsec].
+    psf_wavelength, psf_nircam, psf_nirspec : ndarray, shape (n_band,)
+        Pivot wavelengths [um], and FWHM of the model of both instruments in the bands [arcsec].
     psf_radius, energy_nircam, energy_nirspec : ndarray, shape (m,)
-        Radii [arcsec], and energy encircled by them in the middle of the range.
+        Radii [arcsec], and energy encircled by them in the band nearest to the middle of the range.
     """
 
     images: np.ndarray | None = None
@@ -316,27 +314,31 @@ def restore_spectra(diagnosis, mean_spectrum, basis):
 
 
 def _optics(observation):
-    """Widths and encircled energy of the optical model of both instruments."""
-    grid = observation.grid
-    d = grid.decimation_factor
-    n = PSF_CELLS // d * d
-    transfer = transfer_functions(replace(observation, grid=replace(grid, shape=(n, n))), (n, n))
-    wavelength = observation.cube.wavelength
-    at = np.linspace(0, wavelength.size - 1, PSF_SAMPLES).astype(int)
-    cell = grid.cell_size
-
-    def psf(channel, otfs):
-        otf = symmetrise_nyquist(np.tensordot(transfer.interpolation[channel], otfs, axes=1), (n, n))
-        return np.fft.fftshift(np.fft.irfft2(otf, s=(n, n)))
-
-    middle = at[PSF_SAMPLES // 2]
-    nearest = np.argmin([abs(band.pivot_wavelength - wavelength[middle]) for band in observation.bands])
-    nircam = transfer.nircam[int(nearest)]
+    """Widths and encircled energy of the optical model of both instruments in each band."""
+    grid, cube = observation.grid, observation.cube
+    shape = (PSF_CELLS, PSF_CELLS)
+    pivots = np.array([band.pivot_wavelength for band in observation.bands])
+    middle = int(np.argmin(np.abs(pivots - cube.wavelength.mean())))
+    widths, energies = [], []
+    for band in observation.bands:
+        otfs = band_transfers(band, band.bandpass, cube, grid, shape)
+        psfs = [np.fft.fftshift(np.fft.irfft2(symmetrise_nyquist(otf, shape), s=shape)) for otf in otfs]
+        widths.append([_width(psf, grid.cell_size) for psf in psfs])
+        energies.append([encircled_energy(psf, grid.cell_size, RADII) for psf in psfs])
+    widths = np.array(widths)
     return {
-        "psf_wavelength": wavelength[at],
-        "psf_nircam": np.array([fwhm(psf(channel, nircam), cell) for channel in at]),
-        "psf_nirspec": np.array([fwhm(psf(channel, transfer.nirspec), cell) for channel in at]),
+        "psf_wavelength": pivots,
+        "psf_nircam": widths[:, 0],
+        "psf_nirspec": widths[:, 1],
         "psf_radius": RADII,
-        "energy_nircam": encircled_energy(psf(middle, nircam), cell, RADII),
-        "energy_nirspec": encircled_energy(psf(middle, transfer.nirspec), cell, RADII),
+        "energy_nircam": energies[middle][0],
+        "energy_nirspec": energies[middle][1],
     }
+
+
+def _width(psf, cell):
+    """FWHM of a PSF [arcsec]; NaN where it has none."""
+    try:
+        return fwhm(psf, cell)
+    except ParameterError:
+        return float("nan")

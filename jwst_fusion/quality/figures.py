@@ -223,7 +223,7 @@ def _resolution(figure, content, cube):
             ("NIRCam", diagnosis.psf_nircam, "#2da44e"), ("NIRSpec", diagnosis.psf_nirspec, NIRSPEC),
         ):  # fmt: skip
             if values is not None:
-                axes.plot(diagnosis.psf_wavelength, values, color=colour, label=name)
+                axes.plot(diagnosis.psf_wavelength, values, "o-", color=colour, label=name)
     axes.set_xlabel("wavelength [um]")
     axes.set_ylabel("FWHM [arcsec]")
     axes.set_ylim(bottom=0)

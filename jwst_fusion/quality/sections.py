@@ -282,13 +282,14 @@ def _optics(content):
     if diagnosis.psf_wavelength is None or diagnosis.psf_radius is None:
         return Section("optics", "Point spread functions")
     widths = curve(
-        "psf-width", "Full width at half maximum of the optical model.", diagnosis.psf_wavelength,
+        "psf-width", "Full width at half maximum of the optical model in each band.",
+        diagnosis.psf_wavelength,
         {"NIRCam": diagnosis.psf_nircam, "NIRSpec": diagnosis.psf_nirspec},
         x_label="wavelength [um]", y_label="FWHM [arcsec]",
     )  # fmt: skip
-    middle = diagnosis.psf_wavelength[len(diagnosis.psf_wavelength) // 2]
+    middle = np.argmin(np.abs(diagnosis.psf_wavelength - content.wavelength.mean()))
     energy = curve(
-        "psf-energy", f"Energy encircled at {middle:.2f} um.", diagnosis.psf_radius,
+        "psf-energy", f"Energy encircled at {diagnosis.psf_wavelength[middle]:.2f} um.", diagnosis.psf_radius,
         {"NIRCam": diagnosis.energy_nircam, "NIRSpec": diagnosis.energy_nirspec},
         x_label="radius [arcsec]", y_label="share of the energy",
     )  # fmt: skip
@@ -438,7 +439,7 @@ def _resolution(content):
     if diagnosis.psf_wavelength is not None:
         for name, values in (("NIRCam", diagnosis.psf_nircam), ("NIRSpec", diagnosis.psf_nirspec)):
             if values is not None:
-                lines[name] = np.interp(content.wavelength, diagnosis.psf_wavelength, values)
+                lines[name] = (diagnosis.psf_wavelength, values)
     figure = curve(
         "resolution-curve", "Width of the response to a point source, and of the instruments' PSFs.",
         content.wavelength, lines, x_label="wavelength [um]", y_label="FWHM [arcsec]",
