@@ -54,6 +54,8 @@ class BandRow:
         NIRCam's place of a source less the cube's [arcsec].
     psnr, ssim, chi2 : float
         Agreement of the fused cube with the image: [dB], similarity, mean squared residual over variance.
+    psnr_unseen, ssim_unseen : float
+        The same for the band as predicted from all other data.
     held_out : bool
         Whether the band was left out of the fit.
     """
@@ -68,6 +70,8 @@ class BandRow:
     psnr: float = float("nan")
     ssim: float = float("nan")
     chi2: float = float("nan")
+    psnr_unseen: float = float("nan")
+    ssim_unseen: float = float("nan")
     held_out: bool = False
 
 

@@ -173,7 +173,7 @@ def footprints(outlines):
     Curve
         The figure.
     """
-    plot = _empty("footprints", "east [arcsec]", "north [arcsec]", match_aspect=True, height=380)
+    plot = _empty("footprint-map", "east [arcsec]", "north [arcsec]", match_aspect=True, height=380)
     plot.x_range.flipped = True
     for (name, corners), colour in zip(outlines.items(), COLOURS * 4, strict=False):
         closed = np.concatenate([corners, corners[:1]])
@@ -183,4 +183,4 @@ def footprints(outlines):
         f"{name} {np.ptp(corners[:, 0]):.1f} by {np.ptp(corners[:, 1]):.1f} arcsec"
         for name, corners in outlines.items()
     )
-    return Curve("footprints", plot, alt, "What each instrument covers of the field.")
+    return Curve("footprint-map", plot, alt, "What each instrument covers of the field.")

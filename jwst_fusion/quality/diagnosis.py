@@ -1,18 +1,20 @@
 """What a fusion tells about itself beyond the fused cube: the arrays that a report needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from jwst_fusion.crosscalib.factors import flux_scale
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics.frequencies import symmetrise_nyquist
 from jwst_fusion.optics.matching import match_to_ifu
 from jwst_fusion.optics.photometry import synthetic_photometry
 from jwst_fusion.optics.psf import encircled_energy, fwhm
-from jwst_fusion.optics.transfer import band_transfers, transfer_functions
+from jwst_fusion.optics.transfer import band_transfers
 
 from .registration import measure_shift
+from .validation import seen_by_ifu
 from .wiggles import wiggle_amplitude
 
 __all__ = ["Diagnosis", "diagnose", "quantise_spectra", "restore_spectra"]
@@ -122,13 +124,23 @@ def diagnose(observation, fused):
         Arrays on the field of the product.
     """
     with threadpool_limits(limits=1, user_api="blas"):
-        transfer = transfer_functions(observation, observation.grid.shape)
-        return Diagnosis(
+        found = Diagnosis(
             **_image_diagnosis(observation, fused),
-            **_cube_diagnosis(observation, fused, transfer),
+            **_cube_diagnosis(observation, fused),
             **_optics(observation),
             eigenvalues=np.asarray(fused.eigenvalues, dtype=np.float64),
         )
+    if observation.reference == "nircam":
+        return _rescaled(found, flux_scale(observation))
+    return found
+
+
+def _rescaled(found, factor):
+    """Bring what is surface brightness to another flux scale, by a factor for each channel."""
+    bands = (found.bandpasses @ factor).astype(np.float32)[:, np.newaxis, np.newaxis]
+    images = {name: getattr(found, name) * bands for name in ("images", "predicted", "matched")}
+    step = found.spectra_step * weight_average(factor, found.channels_averaged)
+    return replace(found, **images, spectra_step=step.astype(np.float32))
 
 
 def _image_diagnosis(observation, fused):
@@ -159,14 +171,15 @@ def _image_diagnosis(observation, fused):
     }
 
 
-def _cube_diagnosis(observation, fused, transfer):
+def _cube_diagnosis(observation, fused):
     """Residuals of the cube, and its own spectra in few bits."""
     cube, field = observation.cube, observation.grid.field
     noise = np.where(cube.noise > 0, cube.noise, np.nan).astype(np.float32)
-    data = np.where(cube.footprint[field], cube.data[(slice(None), *field)], np.float32(np.nan))
+    box = (slice(None), *field)
+    data = np.where(cube.footprint[field], cube.data[box], np.float32(np.nan))
     departure = data - fused.mean_spectrum.astype(np.float32)[:, np.newaxis, np.newaxis]
-    predicted = predict_cube(fused, transfer, observation.grid).astype(np.float32)
-    residual = (departure - predicted) / noise[:, np.newaxis, np.newaxis]
+    unexplained = data - seen_by_ifu(observation, fused)[box]
+    residual = unexplained / noise[:, np.newaxis, np.newaxis]
     known = np.isfinite(residual)
     square, mean = np.where(known, residual**2, 0), np.where(known, residual, 0)
     spectra, step, coefficients, averaged = quantise_spectra(departure, fused.basis, noise)
@@ -179,7 +192,7 @@ def _cube_diagnosis(observation, fused, transfer):
         "cube_mean": _mean(mean, known, 0).astype(np.float32),
         "residual_mean": _mean(mean, known, (1, 2)).astype(np.float32),
         "residual_rms": np.sqrt(_mean(square, known, (1, 2))).astype(np.float32),
-        "wiggle": wiggle_amplitude(departure - predicted, noise, data),
+        "wiggle": wiggle_amplitude(unexplained, noise, data),
     }
 
 
@@ -189,36 +202,6 @@ def _mean(values, known, axis):
     return np.divide(
         values.sum(axis=axis, dtype=np.float64), count, out=np.full(count.shape, np.nan), where=count > 0
     )
-
-
-def predict_cube(fused, transfer, grid):
-    """
-    See a fused cube as the IFU does (paper, Eq. B.2).
-
-    Parameters
-    ----------
-    fused : FusionResult
-        The fused cube.
-    transfer : TransferFunctions
-        Transfer functions on its grid.
-    grid : FusionGrid
-        The cells.
-
-    Returns
-    -------
-    ndarray, shape (n_wave, my, mx)
-        The cube less the mean spectrum on the spaxels of the field [MJy/sr].
-    """
-    d = grid.decimation_factor
-    spectrum = np.fft.rfft2(fused.coefficients)
-    otf = symmetrise_nyquist(transfer.nirspec, grid.shape)
-    blurred = np.fft.irfft2(otf[:, np.newaxis] * spectrum, s=grid.shape)
-    middle = [slice((d - 1) // 2, None, d), slice(d // 2, None, d)]
-    seen = np.mean([blurred[..., rows, columns] for rows in middle for columns in middle], axis=0)
-    seen = seen[(..., *grid.field)]
-    mixing = transfer.interpolation[:, :, np.newaxis] * fused.basis[:, np.newaxis, :]
-    flat = mixing.reshape(len(mixing), -1) @ seen.reshape(-1, seen.shape[-2] * seen.shape[-1])
-    return flat.reshape(-1, *seen.shape[-2:])
 
 
 def quantise_spectra(departure, basis, noise, *, max_voxels=MAX_VOXELS):

@@ -403,14 +403,15 @@ def _residuals(content):
 
 def _bands(content):
     """Agreement with the images."""
-    rows = tuple(
-        (
-            row.filter, "held out" if row.held_out else "used",
-            f"{row.psnr:.2f}" if np.isfinite(row.psnr) else "",
-            f"{row.ssim:.4f}" if np.isfinite(row.ssim) else "", _number(row.chi2, 3),
-        )
-        for row in content.bands
-    )  # fmt: skip
+    head = ["band", "in the fit", "PSNR (dB)", "SSIM", "chi-squared"]
+    predicted = any(np.isfinite(row.psnr_unseen) for row in content.bands)
+    if predicted:
+        head += ["PSNR (dB) unseen", "SSIM unseen"]
+    rows = []
+    for row in content.bands:
+        used = "held out" if row.held_out else "used"
+        cells = [row.filter, used, _number(row.psnr), _number(row.ssim), _number(row.chi2, 3)]
+        rows.append((*cells, *([_number(row.psnr_unseen), _number(row.ssim_unseen)] if predicted else [])))
     images = []
     diagnosis = content.diagnosis
     if diagnosis.images is not None and diagnosis.predicted is not None:
@@ -424,7 +425,7 @@ def _bands(content):
     return Section(
         "bands", "Agreement with NIRCam", "The fused cube seen through each band against the image (paper, "
         "Appendix E): peak signal-to-noise ratio, structural similarity, squared residual over variance.",
-        tables=(Table(("band", "in the fit", "PSNR (dB)", "SSIM", "chi-squared"), rows),) if rows else (),
+        tables=(Table(tuple(head), tuple(rows)),) if rows else (),
         images=tuple(images),
     )  # fmt: skip
 

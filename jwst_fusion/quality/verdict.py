@@ -197,7 +197,7 @@ def measure(content):
         cube_residual=_typical([] if diagnosis.residual_rms is None else diagnosis.residual_rms),
         mean_spectrum=_typical(np.abs(residual)),
         used_ssim=-_most([-band.ssim for band in used]),
-        held_out_ssim=-_most([-band.ssim for band in bands if band.held_out]),
+        held_out_ssim=-_most([-(band.ssim if band.held_out else band.ssim_unseen) for band in bands]),
         wiggle=float("nan") if diagnosis.wiggle is None else float(diagnosis.wiggle),
         prior_driven=flags.get("PRIOR_DRIVEN", float("nan")),
         converged=content.settings.get("converged"),

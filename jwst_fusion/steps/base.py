@@ -209,7 +209,7 @@ class FusionStepMixin:
             return
         generic = Step().get_pars()
         parameters = {
-            name: "None" if value is None else value
+            name: "None" if value is None else _plain(value)
             for name, value in self.get_pars().items()
             if name not in generic
         }
@@ -477,3 +477,10 @@ def _threads_as_granted():
     return threadpool_limits(
         {pool["prefix"]: min(threads, pool["num_threads"]) for pool in threadpool_info()}
     )
+
+
+def _plain(value):
+    """Make plain strings of those of a parameter, which remember where it was given."""
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return str(value) if isinstance(value, str) else value

@@ -14,6 +14,7 @@ from jwst_fusion.quality.explorer import explorer_data, explorer_figures
 from jwst_fusion.quality.packing import unpack
 from jwst_fusion.quality.report import report_page
 from jwst_fusion.quality.sections import quality_sections
+from jwst_fusion.quality.verdict import judge, measure
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'{{ 7*7 }}"
 
@@ -93,6 +94,23 @@ def test_every_image_has_words(content):
             assert attributes["aria-label"].strip()
         if tag in ("select", "input"):
             assert attributes["id"]
+
+
+def test_names_in_the_page_are_unique(content):
+    names = [
+        attributes["id"] for _, attributes in Elements(report_page(content)).elements if "id" in attributes
+    ]
+    assert len(set(names)) == len(names)
+
+
+def test_bands_predicted_from_all_others_are_told(content):
+    rows = tuple(replace(row, psnr_unseen=31.5, ssim_unseen=0.7) for row in content.bands)
+    told = replace(content, bands=rows)
+    (section,) = [section for section in quality_sections(told) if section.key == "bands"]
+    assert section.tables[0].head[-1] == "SSIM unseen"
+    assert section.tables[0].rows[0][-2:] == ("31.5", "0.7")
+    assert measure(told).held_out_ssim == 0.7
+    assert judge(measure(told)).level == "amber"
 
 
 def test_what_the_product_says_is_escaped(content):
