@@ -11,7 +11,7 @@ PATIENCE = 60  # s
 
 OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-background-networking", "--hide-scrollbars", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 
 

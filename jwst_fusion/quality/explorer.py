@@ -255,9 +255,7 @@ def _spectrum_figure(content):
             legend_label="NIRSpec spaxel",
         )  # fmt: skip
     plot.varea("wavelength", "low", "high", source=source, fill_color=FUSED, fill_alpha=0.35)
-    plot.line(
-        "wavelength", "value", source=hover, color="#8b949e", line_width=1, legend_label="under the pointer"
-    )
+    plot.line("wavelength", "value", source=hover, color="#8b949e", line_width=1)
     plot.line(
         "wavelength", "value", source=source, color=FUSED, line_width=1.5, legend_label="fused, 1 sigma"
     )

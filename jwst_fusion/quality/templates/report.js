@@ -382,7 +382,7 @@
     byId("spectrum").setAttribute("aria-label", `Spectrum of the fused cube with its error, and of NIRSpec. ${name}`);
     byId("spectrum-note").textContent = state.aperture
       ? "In mJy. Errors of the cells are added up, not in quadrature: neighbours share them. NIRSpec: the same cells' spaxels."
-      : "In MJy/sr. Band: one standard error. NIRSpec: the spaxel that holds the cell, at its own resolution.";
+      : "In MJy/sr. Band: one standard error. Grey: the cell under the pointer. NIRSpec: the spaxel that holds the cell, at its own resolution.";
     const axis = model("spectrum-axis");
     axis.axis_label = state.aperture ? "flux density [mJy]" : "brightness [MJy/sr]";
     model("marker-source").data = { x: [middleOf(row, column)[0]], y: [middleOf(row, column)[1]] };
