@@ -12,8 +12,8 @@ from .products import celestial_wcs
 
 __all__ = ["report_content", "store_diagnosis"]
 
-#: Bits of the fused cube's DQ and their names, as the report shows them; see also the JWST pipeline's.
-NON_SCIENCE = 512
+#: Cells from which a share of the voxels is estimated.
+SAMPLES = 300
 
 #: Entries of ``meta.fusion`` that are no settings.
 NO_SETTINGS = ("preflight", "inputs", "parameters")
@@ -89,6 +89,7 @@ def report_content(model, *, name=None):
         settings={name: value for name, value in fusion.items() if name not in NO_SETTINGS},
         provenance=_provenance(model),
         flags=_flags(dq, inside),
+        seen_by_one=_seen_by_one(model, inside, alive),
         preflight=tuple(fusion.get("preflight", ())),
         log=_log(model),
         diagnosis=_diagnosis(model, coefficients.shape, wavelength.size),
@@ -156,6 +157,15 @@ def _provenance(model):
         if flat.get(keyword) is not None:
             rows.append((words, str(flat[keyword])))
     return tuple(rows)
+
+
+def _seen_by_one(model, inside, alive):
+    """Share of the voxels with data that one data set alone sees, from some of the cells."""
+    if not model.hasattr("weightmap") or not alive.any():
+        return float("nan")
+    rows, columns = np.nonzero(inside)
+    some = np.unique(np.linspace(0, rows.size - 1, SAMPLES).astype(int))
+    return float(np.mean(model.weightmap[:, rows[some], columns[some]][alive] < 2))
 
 
 def _log(model):

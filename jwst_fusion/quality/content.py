@@ -110,6 +110,8 @@ class ReportContent:
         Words and what they say: versions, inputs, date.
     flags : tuple of (str, float)
         Data quality flags and the share of the voxels inside the footprint that carry them.
+    seen_by_one : float
+        Share of the voxels with data that one instrument alone sees.
     preflight : tuple of dict
         Rows of the table of the checks before the run.
     log : tuple of str
@@ -135,6 +137,7 @@ class ReportContent:
     settings: dict
     provenance: tuple = ()
     flags: tuple = ()
+    seen_by_one: float = float("nan")
     preflight: tuple = ()
     log: tuple = ()
     diagnosis: Diagnosis = field(default_factory=Diagnosis)

@@ -17,7 +17,7 @@ from .registration import measure_shift
 from .validation import seen_by_ifu
 from .wiggles import wiggle_amplitude
 
-__all__ = ["Diagnosis", "diagnose", "quantise_spectra", "restore_spectra"]
+__all__ = ["Diagnosis", "diagnose", "quantise_spectra", "rescaled", "restore_spectra"]
 
 #: Steps per noise in which the cube's spectra are kept.
 STEPS = 8
@@ -131,12 +131,26 @@ def diagnose(observation, fused):
             eigenvalues=np.asarray(fused.eigenvalues, dtype=np.float64),
         )
     if observation.reference == "nircam":
-        return _rescaled(found, flux_scale(observation))
+        return rescaled(found, flux_scale(observation))
     return found
 
 
-def _rescaled(found, factor):
-    """Bring what is surface brightness to another flux scale, by a factor for each channel."""
+def rescaled(found, factor):
+    """
+    Bring what is surface brightness to another flux scale.
+
+    Parameters
+    ----------
+    found : Diagnosis
+        Arrays on one flux scale.
+    factor : ndarray, shape (n_wave,)
+        The other scale over it, for each channel.
+
+    Returns
+    -------
+    Diagnosis
+        The same on the other.
+    """
     bands = (found.bandpasses @ factor).astype(np.float32)[:, np.newaxis, np.newaxis]
     images = {name: getattr(found, name) * bands for name in ("images", "predicted", "matched")}
     step = found.spectra_step * weight_average(factor, found.channels_averaged)

@@ -14,6 +14,9 @@ ERROR_TOLERANCE = 0.02
 MAX_FACTORS = 6
 SAMPLES = 300
 
+#: Channels from which the maps are solved.
+CHANNELS = 64
+
 #: Whole number that stands for an unknown value.
 UNKNOWN = 0
 
@@ -125,7 +128,7 @@ def factor_errors(errors, inside, alive):
         rest = few - left[:, :rank] @ (left[:, :rank].T @ few)
         if rank == len(values) or np.median(np.abs(rest)) < ERROR_TOLERANCE:
             break
-    some = channels[np.unique(np.linspace(0, channels.size - 1, SAMPLES).astype(int))]
+    some = channels[np.unique(np.linspace(0, channels.size - 1, CHANNELS).astype(int))]
     at = np.searchsorted(channels, some)
     seen = np.asarray(errors[some][:, inside], dtype=np.float64) / typical[at]
     seen = np.where(np.isfinite(seen), seen, 1.0)

@@ -23,7 +23,7 @@ LIMITS = {
     "used_ssim": (0.9, 0.7, "structural similarity of a band that was used", "", 1),
     "held_out_ssim": (0.85, 0.6, "structural similarity of a band that was held out", "", 1),
     "wiggle": (0.05, 0.15, "wiggles in the cube's single-spaxel spectra", "%", 100),
-    "prior_driven": (0.2, 0.5, "share of voxels that the prior, not the data, decides", "%", 100),
+    "prior_driven": (0.2, 0.5, "share of voxels whose detail the prior decides", "%", 100),
 }
 
 
@@ -53,7 +53,8 @@ class Measures:
     wiggle : float
         Relative amplitude in bright single-spaxel spectra.
     prior_driven : float
-        Share of voxels.
+        Share of voxels that are flagged as decided by the prior, or else that one instrument alone sees:
+        without both, no data tell their detail.
     converged : bool or None
         Whether the solver converged.
     """
@@ -199,7 +200,7 @@ def measure(content):
         used_ssim=-_most([-band.ssim for band in used]),
         held_out_ssim=-_most([-(band.ssim if band.held_out else band.ssim_unseen) for band in bands]),
         wiggle=float("nan") if diagnosis.wiggle is None else float(diagnosis.wiggle),
-        prior_driven=flags.get("PRIOR_DRIVEN", float("nan")),
+        prior_driven=flags.get("PRIOR_DRIVEN", content.seen_by_one),
         converged=content.settings.get("converged"),
     )
 

@@ -55,6 +55,7 @@ def test_fusion_of_the_test_scene_is_trusted(product):
     assert figures.shift < 0.01
     assert figures.correlation > 0.98
     assert 0.8 < figures.cube_residual < 1.3
+    assert 0 <= figures.prior_driven < 1
     verdict = judge(figures)
     assert verdict.level in ("green", "amber")
 

@@ -1,9 +1,11 @@
 """The cube's spectra in few bits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from jwst_fusion.quality.diagnosis import Diagnosis, quantise_spectra, restore_spectra
+from jwst_fusion.quality.diagnosis import Diagnosis, quantise_spectra, rescaled, restore_spectra
 
 N_WAVE, K = 90, 3
 
@@ -48,3 +50,18 @@ def test_many_voxels_are_averaged_along_wavelength(cube):
     assert restored.shape == departure.shape
     difference = (restored - departure)[:, 4, 4] / noise
     assert np.nanstd(difference) < 1.1
+
+
+def test_flux_scale_of_nircam_is_that_of_the_scaled_components(cube):
+    _, basis, _ = cube
+    mean, factor = np.linspace(1, 2, N_WAVE), np.linspace(1.05, 1.15, N_WAVE)
+    images = np.ones((1, 15, 18))
+    bandpasses = np.full((1, N_WAVE), 1 / N_WAVE)
+    found = replace(kept(cube), images=images, predicted=images, matched=images, bandpasses=bandpasses)
+    scaled = rescaled(found, factor)
+    np.testing.assert_allclose(
+        restore_spectra(scaled, factor * mean, factor[:, None] * basis),
+        factor[:, None, None] * restore_spectra(found, mean, basis),
+        rtol=1e-5,
+    )
+    np.testing.assert_allclose(scaled.images, 1.1, rtol=1e-6)

@@ -84,6 +84,14 @@ def test_alignment_by_coordinates_alone_is_not_a_registration(content):
     assert measure(replace(content, settings={"alignment": "wcs"})).registered is False
 
 
+def test_share_of_voxels_that_the_prior_decides(content):
+    assert np.isnan(measure(content).prior_driven)
+    assert measure(replace(content, seen_by_one=0.3)).prior_driven == 0.3
+    flagged = replace(content, seen_by_one=0.3, flags=(("PRIOR_DRIVEN", 0.7),))
+    assert measure(flagged).prior_driven == 0.7
+    assert judge(measure(flagged)).level == "red"
+
+
 def test_measures_of_a_bare_product(bare):
     found = measure(bare)
     assert found.registered is None
