@@ -20,10 +20,10 @@ from .wiggles import wiggle_amplitude
 __all__ = ["Diagnosis", "diagnose", "quantise_spectra", "rescaled", "restore_spectra"]
 
 #: Steps per noise in which the cube's spectra are kept.
-STEPS = 8
+STEPS = 4
 
-#: Voxels of the cube that are kept at most; beyond, channels are averaged.
-MAX_VOXELS = 3_000_000
+#: Known voxels of the cube that are kept at most; beyond, channels are averaged.
+MAX_VOXELS = 2_000_000
 
 #: Value of a voxel without data among the kept steps.
 UNKNOWN = np.iinfo(np.int16).min
@@ -56,7 +56,7 @@ class Diagnosis:
     spectra : ndarray of int16, shape (n_kept, my, mx)
         The cube less its projection on the components, in steps of ``spectra_step``; see `restore_spectra`.
     spectra_step : ndarray, shape (n_kept,)
-        [MJy/sr]; an eighth of the noise.
+        [MJy/sr]; a quarter of the noise.
     spectra_coefficients : ndarray, shape (k, my, mx)
         Projection of the cube's spectra on the components.
     channels_averaged : int
@@ -231,14 +231,14 @@ def quantise_spectra(departure, basis, noise, *, max_voxels=MAX_VOXELS):
     noise : ndarray, shape (n_wave,)
         Noise [MJy/sr]; NaN for channels without data.
     max_voxels : int, optional
-        Voxels to keep; if there are more, channels are averaged.
+        Known voxels to keep; if there are more, channels are averaged.
 
     Returns
     -------
     spectra : ndarray of int16, shape (n_kept, my, mx)
         In steps; -32768 where unknown.
     step : ndarray, shape (n_kept,)
-        An eighth of the noise [MJy/sr]; zero for channels without data.
+        A quarter of the noise [MJy/sr]; zero for channels without data.
     coefficients : ndarray, shape (k, my, mx)
         Of the projection, over the channels that all of a spaxel's neighbours know.
     averaged : int
@@ -249,7 +249,7 @@ def quantise_spectra(departure, basis, noise, *, max_voxels=MAX_VOXELS):
     flat = np.nan_to_num(departure.reshape(n_wave, -1)) * weight[:, np.newaxis]
     coefficients = np.linalg.lstsq(basis * weight[:, np.newaxis], flat, rcond=None)[0].astype(np.float32)
     rest = departure.reshape(n_wave, -1) - basis @ coefficients
-    averaged = int(np.ceil(departure.size / max_voxels))
+    averaged = max(int(np.ceil(np.isfinite(departure).sum() / max_voxels)), 1)
     step = weight_average(np.where(weight > 0, noise, 0.0), averaged) / (STEPS * np.sqrt(averaged))
     rest = weight_average(rest, averaged)
     steps = np.divide(
@@ -301,7 +301,7 @@ def restore_spectra(diagnosis, mean_spectrum, basis):
     Returns
     -------
     ndarray, shape (n_wave, my, mx)
-        Cube [MJy/sr], within a sixteenth of the noise unless channels were averaged; NaN where unknown.
+        Cube [MJy/sr], within an eighth of the noise unless channels were averaged; NaN where unknown.
     """
     kept = np.where(diagnosis.spectra == UNKNOWN, np.nan, diagnosis.spectra)
     rest = kept * np.asarray(diagnosis.spectra_step, dtype=np.float64)[:, np.newaxis, np.newaxis]

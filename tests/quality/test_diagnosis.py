@@ -32,18 +32,18 @@ def kept(cube, **options):
     )
 
 
-def test_spectra_come_back_within_a_sixteenth_of_the_noise(cube):
+def test_spectra_come_back_within_an_eighth_of_the_noise(cube):
     departure, basis, noise = cube
     mean = np.linspace(1, 2, N_WAVE)
     restored = restore_spectra(kept(cube), mean, basis)
     np.testing.assert_array_equal(np.isfinite(restored), np.isfinite(departure))
     off = np.abs(restored - mean[:, None, None] - departure) / noise[:, None, None]
-    assert np.nanmax(off) < 1 / 16 + 0.002
+    assert np.nanmax(off) < 1 / 8 + 0.002
 
 
 def test_many_voxels_are_averaged_along_wavelength(cube):
     departure, basis, noise = cube
-    diagnosis = kept(cube, max_voxels=departure.size // 3)
+    diagnosis = kept(cube, max_voxels=int(np.isfinite(departure).sum()) // 3 + 1)
     assert diagnosis.channels_averaged == 3
     assert diagnosis.spectra.shape == (30, 5, 6)
     restored = restore_spectra(diagnosis, np.zeros(N_WAVE), basis)
