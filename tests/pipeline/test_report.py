@@ -236,7 +236,7 @@ def test_colours_are_those_of_the_values(window, cube):
     colours = np.stack([(pixels[known] >> shift) & 255 for shift in (0, 8, 16)], axis=1)
     near = [(colours == table[np.clip(index + step, 0, 255)]).all(axis=1) for step in (-1, 0, 1)]
     assert np.any(near, axis=0).all()  # quantised, a value may take the next colour
-    assert near[1].mean() > 0.9
+    assert near[1].mean() > 0.7
 
 
 def test_click_shows_the_spectrum_of_the_cell(window, cube, data):
