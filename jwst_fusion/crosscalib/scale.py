@@ -27,6 +27,9 @@ BESIDE = 2
 #: Chi-squared of the PSF's three departures from its model from which they are adopted: 99.9 %.
 SIGNIFICANT_SHAPE = 16.3
 
+#: Relative error of a scale from what interpolation and bandpass leave of the flux.
+RESAMPLING = 5e-4
+
 #: Standard deviations of what the IFU's PSF may depart from its model before anything is measured: its
 #: two variances [arcsec^2], and its wavefront's variance [rad^2 at 1 um].
 PRIOR = np.array([1e-3, 1e-3, 0.5])
@@ -249,7 +252,8 @@ def _at_shape(compared, shape, shape_covariance, inverse):
     halo = HALO_SHAPE * cross[:, 2] * inverse[2, 2] * shape[2]
     missed = np.array([compared.missed / np.mean(compared.values), compared.missed])
     variance = variance + np.outer(halo, halo) + np.diag(missed**2)
-    scale, error = round(float(1 / slope), 7), float(np.sqrt(variance[0, 0]) / slope**2)
+    scale = round(float(1 / slope), 7)
+    error = float(np.hypot(np.sqrt(variance[0, 0]) / slope**2, RESAMPLING * scale))
     if not compared.with_pedestal:
         return BandScale(scale, error)
     to_pedestal = np.array([level / slope**2, -1 / slope])
