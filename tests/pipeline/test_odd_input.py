@@ -340,7 +340,7 @@ def test_an_association_in_another_folder(work, tmp_path_factory, monkeypatch, r
         output_dir="out",
     )
     assert_close(on_cells(result), reference)
-    assert names_in(".") == [os.path.join(".", "out", "p_fused.fits")]
+    assert names_in("out") == [os.path.join("out", f"p_fused.{kind}") for kind in ("fits", "html")]
     assert names_in(work.folder) == before
 
 
@@ -462,5 +462,8 @@ def test_content_of_an_association_is_data(work):  # noqa: F811
     write_association(work, product=name)
     Fusion4Pipeline.call(ASN, steps={"fusion": QUICK}, configure_log=False, save_results=True)
     assert (work.folder / f"{name}_fused.fits").is_file()
+    page = (work.folder / f"{name}_fused.html").read_text(encoding="utf-8")
+    assert "%s `id` <b>" not in page
+    assert "`id` &lt;b&gt;" in page
     assert not (work.folder / "owned").exists()
     assert json.loads((work.folder / ASN).read_text())["products"][0]["name"] == name
