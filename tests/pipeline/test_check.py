@@ -109,7 +109,7 @@ def test_an_image_that_will_be_left_out_is_a_warning(work):  # noqa: F811
     assert lines(found, "warning") == [(FIRST, "its corners enclose 0 % of the field")]
     keywords(FIRST, FILTER="F150W", **FAR)(work)
     found = examine(wavelength_range=(1.66, 2.3))
-    assert any("of F150W within" in what for _, what in lines(found, "warning"))
+    assert any("of the bandpass of F150W lie in the cube" in what for _, what in lines(found, "warning"))
 
 
 def test_angles_that_are_missing_are_warnings(work):  # noqa: F811
