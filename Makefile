@@ -1,4 +1,4 @@
-# Targets: demo (simulate, fuse, compare with the truth), test, test-long, test-interop, browser, lint, bench, clean.
+# Targets: demo (simulate, fuse, compare with the truth), test, test-long, coverage, test-interop, browser, lint, bench, clean.
 # All work in .venv, which is made on the first run.
 
 PYTHON ?= python3
@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n auto
 
-.PHONY: demo test test-long test-interop browser bench lint clean
+.PHONY: demo test test-long coverage test-interop browser bench lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -32,6 +32,10 @@ browser:
 		  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
 		    --no-install-recommends chromium chromium-driver; } >/dev/null 2>&1; } || \
 		echo "no chromium with its driver: tests of the report in a browser will be skipped"
+
+# Lines that the tests run; those that a console script runs in a process of its own do not count.
+coverage: $(VENV)/.installed-test
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov=jwst_fusion --cov-report=term:skip-covered --cov-fail-under=90
 
 # Style, and (rules D) a docstring in numpydoc's form on every public name.
 lint: $(VENV)/.installed-test
