@@ -76,7 +76,7 @@ def run(arguments):
         from jwst_fusion.quality.psf_figure import psf_figure
 
         picture = Path(arguments.plot or path.with_suffix(".png"))
-        psf_figure(entries, filters).savefig(picture, dpi=120)
+        psf_figure(entries, filters).savefig(picture, dpi=120, bbox_inches="tight")
         print(picture)
 
 

@@ -39,9 +39,9 @@ def psf_figure(entries, filters):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 8), layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.1))
-    _draw_images(top, entries)
-    width, energy, curves = bottom.subplots(1, 3)
+    rows = figure.add_gridspec(2, 1, height_ratios=(1, 1.1))
+    _draw_images(figure, rows[0].subgridspec(1, 2 * len(entries)), entries)
+    width, energy, curves = rows[1].subgridspec(1, 3).subplots()
     for entry, colour in zip(entries, COLOURS * len(entries), strict=False):
         at, widths, energies = _measure(entry.psf)
         width.plot(at, 1000 * widths, "o-", ms=3, color=colour, label=_label(entry))
@@ -56,11 +56,11 @@ def psf_figure(entries, filters):
     return figure
 
 
-def _draw_images(figure, entries):
+def _draw_images(figure, place, entries):
     """PSFs of the shortest and the longest wavelength of each entry, logarithmic."""
     from matplotlib.colors import LogNorm
 
-    axes = np.atleast_1d(figure.subplots(1, 2 * len(entries)))
+    axes = place.subplots()
     for entry, pair in zip(entries, axes.reshape(-1, 2), strict=True):
         psf = entry.psf
         for index, axis in zip((0, -1), pair, strict=True):
@@ -73,9 +73,7 @@ def _draw_images(figure, entries):
             reach = min(REACH, half)
             axis.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="arcsec")
             axis.set_title(f"{_label(entry)}\n{psf.wavelength[index]:.3f} µm", fontsize=9)
-            if axis is axes[0]:
-                axis.set_ylabel("arcsec")
-            else:
+            if axis is not axes[0]:
                 axis.tick_params(labelleft=False)
     figure.colorbar(drawn, ax=list(axes), label="PSF over its peak", shrink=0.7)
 
@@ -96,15 +94,16 @@ def _measure(psf):
 
 def _draw_throughputs(axis, filters):
     """Throughputs of the bands, and the range of the fusion."""
-    for index, name in enumerate(filters):
-        wavelength, throughput = transmission(name, "MULTIPLE")
-        line = axis.plot(wavelength, throughput, lw=1)[0]
-        place = pivot_wavelength(name, "MULTIPLE"), throughput.max() * (1.03 + 0.08 * (index % 3))
+    curves = [transmission(name, "MULTIPLE") for name in filters]
+    top = max(throughput.max() for _, throughput in curves)
+    for index, (name, curve) in enumerate(zip(filters, curves, strict=True)):
+        line = axis.plot(*curve, lw=1)[0]
+        place = pivot_wavelength(name, "MULTIPLE"), top * (1.02 + 0.05 * (index % 3))
         axis.annotate(name, place, fontsize=7, color=line.get_color(), ha="center", va="bottom")
     low, high = fusion_range(filters)
     axis.axvspan(low, high, color="0.9", zorder=0)
     axis.set(xlabel="wavelength [µm]", title=f"Throughputs; fused from {low:.2f} to {high:.2f} µm")
-    axis.set_ylim(0, 1.2 * axis.get_ylim()[1])
+    axis.set_ylim(0, 1.2 * top)
 
 
 def _label(entry):
