@@ -1,5 +1,6 @@
 """Tests of the NIRCam throughputs and bandpasses."""
 
+import asdf
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from jwst_fusion.optics.throughput import (
     effective_filter,
     filter_names,
     pivot_wavelength,
+    read_throughputs,
     transmission,
 )
 
@@ -129,3 +131,54 @@ def test_bandpass_rejects():
         bandpass("F182M", "A", [1.8])
     with pytest.raises(ParameterError, match="mask of shape"):
         bandpass("F182M", "A", WAVELENGTH, usable=[True])
+
+
+@pytest.mark.parametrize("heading", ["", "# wavelength throughput\n", "Microns Throughput\n"])
+@pytest.mark.parametrize("name", ["F182M_mean_system_throughput.txt", "nircam_f182m.dat"])
+def test_a_user_s_throughput_in_two_columns(tmp_path, name, heading):
+    wavelength = np.linspace(1.7, 2.0, 31)
+    values = np.exp(-(((wavelength - 1.86) / 0.05) ** 2))
+    rows = "".join(f"{w:.4f}, {v:.6f}\n" for w, v in zip(wavelength, values, strict=True))
+    (tmp_path / name).write_text(heading + rows)
+    curves = read_throughputs(tmp_path / name)
+    assert set(curves) == {"F182M"}
+    np.testing.assert_allclose(curves["F182M"]["MULTIPLE"].values, values, atol=1e-6)
+    assert pivot_wavelength("F182M", "A", curves["F182M"]["A"]) == pytest.approx(1.86, abs=2e-3)
+    weights, covered = bandpass("F182M", "A", WAVELENGTH, curve=curves["F182M"]["A"])
+    assert covered == pytest.approx(1.0, abs=1e-3)
+    assert weights @ WAVELENGTH == pytest.approx(1.86, abs=3e-3)
+
+
+def test_users_throughputs_of_modules_in_asdf(tmp_path):
+    wavelength = np.linspace(1.7, 2.0, 31)
+    entry = {"wavelength": wavelength, "A": np.ones(31), "B": np.full(31, 3.0)}
+    asdf.AsdfFile({"filters": {"F182M": entry}}).write_to(tmp_path / "t.asdf")
+    curves = read_throughputs(tmp_path / "t.asdf")["F182M"]
+    assert [curves[module].values[0] for module in ("A", "B", "MULTIPLE")] == [1.0, 3.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("mine.txt", "1.8 0.5\n1.9 0.5\n2.0 0.5\n", "does not tell the band"),
+        ("F999W.txt", "1.8 0.5\n1.9 0.5\n2.0 0.5\n", "does not tell the band"),
+        ("F182M.txt", "1.8 a\n", "can not be read as throughputs"),
+        ("F182M.txt", "1.9 0.5\n1.8 0.5\n2.0 0.5\n", "no usable throughput of F182M"),
+        ("F182M.txt", "1.8 nan\n1.9 0.5\n2.0 0.5\n", "no usable throughput"),
+        ("F182M.txt", "17000 0.5\n18000 0.5\n19000 0.5\n", "give them in um"),
+        ("t.asdf", "nothing", "can not be read as throughputs"),
+    ],
+)
+def test_throughputs_that_can_not_be_used(tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=rf"{name}: .*{words}"):
+        read_throughputs(tmp_path / name)
+
+
+def test_a_filter_unknown_to_the_tables(tmp_path):
+    entry = {"wavelength": np.linspace(1.7, 2.0, 31), "throughput": np.ones(31)}
+    asdf.AsdfFile({"filters": {"F999W": entry}}).write_to(tmp_path / "t.asdf")
+    with pytest.raises(InputError, match="F999W is no NIRCam filter"):
+        read_throughputs(tmp_path / "t.asdf")
+    with pytest.raises(InputError, match="found band F999W"):
+        transmission("F999W", "A")
