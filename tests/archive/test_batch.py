@@ -19,6 +19,7 @@ from jwst_fusion.archive.batch import BatchSettings, index_job, plan_batch, run_
 from jwst_fusion.archive.state import StateFile, locked, read_rows
 from jwst_fusion.archive.thumbnail import describe_product
 from jwst_fusion.cli import main
+from jwst_fusion.commands import batch as commands_batch
 from jwst_fusion.exceptions import InputError, ParameterError
 
 from .batches import (
@@ -471,3 +472,23 @@ def test_interrupted_batch_stops_its_targets_and_goes_on(tmp_path):
     assert (tmp_path / "out" / "summary.html").is_file()
     assert run_batch(tmp_path / "manifest.json", settings_for(tmp_path)).exit_status == 0
     assert_complete(tmp_path, names)
+
+
+def test_watch_looks_again_until_it_is_interrupted(tmp_path, capsys, monkeypatch):
+    manifest = make_manifest(tmp_path, ["absent"])
+    (tmp_path / "absent_s3d.fits").unlink()
+    waits = []
+
+    def wait(seconds):
+        waits.append(seconds)
+        if len(waits) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands_batch.time, "sleep", wait)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["batch", str(manifest), "--watch", "7"]) == 130
+    assert waits == [7.0, 7.0, 7.0]
+    assert signal.getsignal(signal.SIGTERM) is before
+    shown = capsys.readouterr()
+    assert "run the same command to go on" in shown.err
+    assert shown.out == ""

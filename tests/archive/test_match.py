@@ -257,3 +257,17 @@ def test_no_manifest_is_told(tmp_path, content, finding):
         manifest.read_manifest(path)
     with pytest.raises(InputError, match="no such file"):
         manifest.read_manifest(tmp_path / "absent.json")
+
+
+@pytest.mark.long
+def test_overlaps_of_twenty_thousand_rows_equal_those_of_points_on_the_sphere():
+    table, shapes = archive_table(20000)
+    products, left_out = products_of_table(table)
+    assert (len(products), len(left_out)) == (20000, 0)
+    pairs = [pair for pair in find_pairs(products) if not pair.cube.moving]
+    rng = np.random.default_rng(2)
+    partial = [pair for pair in pairs if 0.01 < pair.overlap < 0.99]
+    sampled = [*rng.choice(partial, 1000, replace=False), *rng.choice(pairs, 1000, replace=False)]
+    for pair in sampled:
+        share = share_by_points(rng, shapes[pair.cube.name][0], shapes[pair.image.name], number=120000)
+        assert pair.overlap == pytest.approx(share, abs=0.01)
