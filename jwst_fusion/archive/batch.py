@@ -369,7 +369,11 @@ def _cluster(settings):
     slots = settings.slots
     with (
         LocalCluster(
-            n_workers=1, threads_per_worker=slots, processes=False, dashboard_address=None, memory_limit=0
+            n_workers=1,
+            threads_per_worker=slots,
+            processes=False,
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
