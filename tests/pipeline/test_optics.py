@@ -77,11 +77,8 @@ def test_a_library_of_the_analytic_model_gives_what_the_model_gives(overridden, 
     ("options", "words"),
     [
         (["--steps.fusion.psf_source=library"], "psf_source = library needs a file"),
-        (["--steps.fusion.psf_source=stpsf"], "STPSF_PATH is not set"),
         (["--steps.fusion.override_fusion_psf=none.asdf"], "none.asdf is not a file"),
-        (["--steps.fusion.wavefront_rms=900"], "wavefront_rms = 900.0"),
         (["--steps.fusion.ifu_blur=0.1", "--steps.coregister.ifu_blur=0.2"], "have to use the same"),
-        (["--steps.fusion.override_fusion_throughput=x.txt"], "override_fusion_throughput"),
     ],
 )
 def test_what_can_not_be_used_is_told_in_one_line(data, tmp_path, options, words):
