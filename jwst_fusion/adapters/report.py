@@ -4,6 +4,7 @@ from dataclasses import asdict, fields
 
 import numpy as np
 
+from jwst_fusion.exceptions import InputError
 from jwst_fusion.quality.content import BandRow, ReportContent, SkyFrame
 from jwst_fusion.quality.diagnosis import Diagnosis
 from jwst_fusion.quality.packing import factor_errors
@@ -62,12 +63,19 @@ def report_content(model, *, name=None):
     -------
     ReportContent
         Arrays of native byte order, and words.
+
+    Raises
+    ------
+    InputError
+        The product has no cell with data.
     """
     coefficients = _native(model.coefficients)
     inside = np.isfinite(coefficients[0])
+    if not inside.any():
+        raise InputError(f"{name or model.meta.filename}: no cell has data; make the fused cube again")
     wavelength = np.array(model.components["wavelength"], dtype=np.float64)
     dq = np.asarray(model.dq)
-    row, column = np.argwhere(inside)[len(np.argwhere(inside)) // 2]
+    row, column = np.argwhere(inside)[inside.sum() // 2]
     alive = (dq[:, row, column] & 1) == 0
     error_spectra, error_maps = factor_errors(model.err, inside, alive)
     fusion = model.meta.fusion.instance
@@ -109,12 +117,29 @@ def _diagnosis(model, shape, n_wave):
     for name in ("images", "predicted", "image_residuals", "matched"):
         if name in values and values[name].shape[1:] != shape[1:]:
             del values[name]
-    for name in ("channels_averaged", "wiggle"):
+    for name in ("channels_averaged", "wiggle", "tuning_chosen"):
         if name in values:
             values[name] = values[name].item()
     if "bandpasses" in values and values["bandpasses"].shape[-1] != n_wave:
         del values["bandpasses"]
+    if not _spectra_fit(values, shape, n_wave):
+        values.pop("spectra", None)
     return Diagnosis(**values)
+
+
+def _spectra_fit(values, shape, n_wave):
+    """Tell whether the cube's spectra are complete and of the product's shape."""
+    needed = ("spectra", "spectra_step", "spectra_coefficients", "channels_averaged")
+    if not all(name in values for name in needed):
+        return False
+    n_kept, my, mx = values["spectra"].shape
+    return (
+        shape[1] % my == 0
+        and shape[2] % mx == 0
+        and values["spectra_coefficients"].shape == (shape[0], my, mx)
+        and values["spectra_step"].shape == (n_kept,)
+        and n_kept == -(-n_wave // values["channels_averaged"])
+    )
 
 
 def _frame(model):
