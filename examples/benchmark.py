@@ -144,6 +144,7 @@ def print_run(folder):
         ("coregister", "Step coregister done"),
         ("cross_calib", "Step cross_calib done"),
         ("fusion", "Step fusion done"),
+        ("report", "Made the report"),
         ("writing", "Saved model in"),
     )
     print(f"\nstrun calwebb_fusion4 on {folder.name}/disk_asn.json")

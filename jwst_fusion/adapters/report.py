@@ -208,9 +208,11 @@ def _flags(dq, inside):
     names = {value: name for name, value in dqflags.pixel.items() if value}
     counts = np.zeros(32, dtype=int)
     for plane in dq:  # a plane at a time: the cube may be most of the memory
-        values, numbers = np.unique(plane[inside], return_counts=True)
-        for bit in range(32):
-            counts[bit] += numbers[(values.astype(np.int64) >> bit) & 1 == 1].sum()
+        values = plane[inside]
+        found = int(np.bitwise_or.reduce(values))
+        for bit in range(found.bit_length()):
+            if found >> bit & 1:
+                counts[bit] += np.count_nonzero(values & values.dtype.type(1 << bit))
     total = max(len(dq) * inside.sum(), 1)
     shares = []
     for bit, count in enumerate(counts):

@@ -12,7 +12,7 @@ ERROR_TOLERANCE = 0.02
 
 #: Largest number of factors of the errors, and spectra from which they are found.
 MAX_FACTORS = 6
-SAMPLES = 300
+SAMPLES = 100
 
 #: Channels from which the maps are solved.
 CHANNELS = 64

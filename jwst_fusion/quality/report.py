@@ -98,8 +98,9 @@ def _json(value):
 def _plots(figures):
     """Give Bokeh's figures, one document of them, and where each stands in the page."""
     document = Document()
-    for plot in figures.values():
-        document.add_root(plot)
+    with document.models.freeze():  # or each root has the models of all roots counted again
+        for plot in figures.values():
+            document.add_root(plot)
     roots = {plot.id: key for key, plot in figures.items()}
     item = {"docid": "report", "roots": roots, "root_ids": list(roots)}
     return {"docs": {"report": json.loads(serialize_json(document.to_json(deferred=False)))}, "items": [item]}

@@ -58,6 +58,7 @@ class ReportMixin:
                 from jwst_fusion.quality.verdict import judge, measure
 
                 page = report_page(content)
+                log.info("Made the report, %.1f MB", len(page) / 1e6)
                 model.meta.fusion.verdict = judge(measure(content)).level
                 state = "COMPLETE"
         except Exception as error:  # noqa: BLE001 - whatever it is, the fused cube is worth more

@@ -245,6 +245,9 @@ def test_click_shows_the_spectrum_of_the_cell(window, cube, data):
     cell = int(rows[len(rows) // 3]), int(columns[len(rows) // 3])
     pointer(window, "fused", cell)
     assert window.execute_script("return window.fusionReport.state.cell") == list(cell)
+    wait_for(window, "return document.getElementById('at-pointer').textContent.includes(':')")
+    hover = numbers(window, "window.fusionReport.model('hover-source').data.value")
+    assert hover.size == sci.shape[0]
     spectrum, error = sci[:, *cell], err[:, *cell]
     shown = numbers(window, "window.fusionReport.view.spectrum.value")
     drawn = numbers(window, "window.fusionReport.model('spectrum-source').data.value")
