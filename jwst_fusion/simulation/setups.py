@@ -89,10 +89,10 @@ SETUPS = {
     ),
     "G395M/F290LP-red": Setup("G395M", "F290LP", (2.87, 5.27), (4.35, 5.10), 0.00179, None, _LONG_BANDS, 2),
     "PRISM/CLEAR-short": Setup(
-        "PRISM", "CLEAR", (0.60, 5.30), (1.01, 2.25), 0.005, None, ("F115W", "F150W", "F200W"), 3
+        "PRISM", "CLEAR", (0.60, 5.30), (0.95, 2.35), 0.005, None, ("F115W", "F150W", "F200W"), 3
     ),
     "PRISM/CLEAR-long": Setup(
-        "PRISM", "CLEAR", (0.60, 5.30), (2.38, 3.99), 0.005, None, ("F277W", "F356W"), 2
+        "PRISM", "CLEAR", (0.60, 5.30), (2.30, 4.20), 0.005, None, ("F277W", "F356W"), 2
     ),
 }
 
