@@ -96,6 +96,12 @@ def report_content(model, *, name=None):
         spectral=_columns(model.spectral) if model.hasattr("spectral") else {},
         settings={name: value for name, value in fusion.items() if name not in NO_SETTINGS},
         provenance=_provenance(model),
+        inputs=tuple(fusion.get("inputs", ())),
+        parameters=tuple(
+            (f"{step}.{name}", str(value))
+            for step, values in fusion.get("parameters", {}).items()
+            for name, value in values.items()
+        ),
         flags=_flags(dq, inside),
         seen_by_one=_seen_by_one(model, inside, alive),
         preflight=tuple(fusion.get("preflight", ())),

@@ -108,6 +108,10 @@ class ReportContent:
         ``meta.fusion`` of the product.
     provenance : tuple of (str, str)
         Words and what they say: versions, inputs, date.
+    inputs : tuple of dict
+        Input files with their checksums and versions.
+    parameters : tuple of (str, str)
+        Parameters of the steps, and their values.
     flags : tuple of (str, float)
         Data quality flags and the share of the voxels inside the footprint that carry them.
     seen_by_one : float
@@ -136,6 +140,8 @@ class ReportContent:
     spectral: dict
     settings: dict
     provenance: tuple = ()
+    inputs: tuple = ()
+    parameters: tuple = ()
     flags: tuple = ()
     seen_by_one: float = float("nan")
     preflight: tuple = ()

@@ -132,13 +132,17 @@ def _words(value):
     return str(value)
 
 
-def _preflight(content):
-    """Table of the checks before the run."""
-    rows = [row for row in content.preflight if isinstance(row, dict)]
+def _records(records, caption=""):
+    """Make a table of records with the same entries, as a tuple that is empty without them."""
+    rows = [record for record in records if isinstance(record, dict)]
     head = list(dict.fromkeys(name for row in rows for name in row))
     cells = tuple(tuple(str(row.get(name, "")) for name in head) for row in rows)
-    tables = (Table(tuple(head), cells),) if rows else ()
-    return Section("preflight", "Checks before the run", tables=tables)
+    return (Table(tuple(head), cells, caption),) if rows else ()
+
+
+def _preflight(content):
+    """Table of the checks before the run."""
+    return Section("preflight", "Checks before the run", tables=_records(content.preflight))
 
 
 def _outline(mask, frame):
@@ -479,11 +483,12 @@ def _errors(content):
 
 
 def _provenance(content):
-    """Give inputs, settings, versions and log."""
+    """Give inputs, parameters, results, versions and log."""
     rows = (
         ("Product", content.name), ("Target", content.target), *content.provenance,
         *((name, _words(value)) for name, value in sorted(content.settings.items())),
     )  # fmt: skip
-    return Section(
-        "provenance", "Provenance", tables=(Table(("", ""), tuple(rows)),), lines=tuple(content.log)
-    )
+    tables = (Table(("", ""), tuple(rows)), *_records(content.inputs, "Inputs"))
+    if content.parameters:
+        tables += (Table(("parameter", "value"), tuple(content.parameters), "Parameters"),)
+    return Section("provenance", "Provenance", tables=tables, lines=tuple(content.log))

@@ -96,6 +96,14 @@ def test_every_image_has_words(content):
             assert attributes["id"]
 
 
+def test_provenance_tells_inputs_and_parameters(content):
+    section = quality_sections(content)[-1]
+    assert section.key == "provenance"
+    assert [table.caption for table in section.tables] == ["", "Inputs", "Parameters"]
+    assert section.tables[1].rows == (("a_i2d.fits", "0123abcd"), ("b_s3d.fits", ""))
+    assert section.tables[2].rows == (("fusion.mu", "None"),)
+
+
 def test_names_in_the_page_are_unique(content):
     names = [
         attributes["id"] for _, attributes in Elements(report_page(content)).elements if "id" in attributes
@@ -116,7 +124,8 @@ def test_bands_predicted_from_all_others_are_told(content):
 def test_what_the_product_says_is_escaped(content):
     hostile = replace(
         content, name=HOSTILE, target=HOSTILE, settings={**content.settings, "asn_name": HOSTILE},
-        provenance=((HOSTILE, HOSTILE),), flags=((HOSTILE, 0.1),), log=(HOSTILE,),
+        provenance=((HOSTILE, HOSTILE),),
+        inputs=({HOSTILE: HOSTILE}, {}), parameters=((HOSTILE, HOSTILE),), flags=((HOSTILE, 0.1),), log=(HOSTILE,),
         preflight=({HOSTILE: HOSTILE},), bands=(BandRow(HOSTILE, 2.1), content.bands[1]),
     )  # fmt: skip
     kind = [(tag, sorted(attributes)) for tag, attributes in Elements(report_page(content)).elements]
