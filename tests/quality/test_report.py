@@ -125,7 +125,8 @@ def test_what_the_product_says_is_escaped(content):
     hostile = replace(
         content, name=HOSTILE, target=HOSTILE, settings={**content.settings, "asn_name": HOSTILE},
         provenance=((HOSTILE, HOSTILE),),
-        inputs=({HOSTILE: HOSTILE}, {}), parameters=((HOSTILE, HOSTILE),), flags=((HOSTILE, 0.1),), log=(HOSTILE,),
+        inputs=({HOSTILE: HOSTILE}, {}), parameters=((HOSTILE, HOSTILE),),
+        flags=((HOSTILE, 0.1),), log=(HOSTILE,),
         preflight=({HOSTILE: HOSTILE},), bands=(BandRow(HOSTILE, 2.1), content.bands[1]),
     )  # fmt: skip
     kind = [(tag, sorted(attributes)) for tag, attributes in Elements(report_page(content)).elements]
