@@ -1,5 +1,6 @@
 """Footprints on the sky: S_REGION in all its forms, and how far one footprint covers another."""
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -166,9 +167,11 @@ def _vectors(longitude, latitude, frame):
 
 def _tangents(centre):
     """Two orthogonal unit vectors (2, 3) in the plane that touches the sphere at a point: east, north."""
-    pole = np.array([0.0, 0.0, 1.0]) if abs(centre[2]) < 0.999999 else np.array([0.0, 1.0, 0.0])
-    east = _unit(np.cross(pole, centre))
-    return np.stack([east, np.cross(centre, east)])
+    x, y, z = centre.tolist()
+    east = (-y, x, 0.0) if abs(z) < 0.999999 else (z, 0.0, -x)  # pole x centre, or y axis x centre
+    length = math.hypot(*east)
+    u, v, w = (each / length for each in east)
+    return np.array([[u, v, w], [y * w - z * v, z * u - x * w, x * v - y * u]])
 
 
 def _unit(vectors):
