@@ -9,14 +9,15 @@ __all__ = ["coregistration_memory", "fusion_memory", "product_size", "refuse_too
 #: Python with the libraries of the official pipeline [bytes] (measured: 0.31 GiB).
 BASE = 0.35 * 2**30
 
-#: Bytes for each voxel of the cube as it is read: the arrays of its file, their copies and what is worked out
-#: to find its outliers; and of what is left of them while the cube is fused.
-READ_VOXEL = 56
-HELD_VOXEL = 60
+#: Bytes for each voxel of the cube (measured on fields of 6 and 17 arcsec): while it is read and its outliers
+#: are found; what of it is held while it is fused; and what it takes to fuse it and to look at its residuals.
+READ_VOXEL = 62
+HELD_VOXEL = 24
+WORK_VOXEL = 52
 
-#: Bytes for each voxel of the fused cube: SCI, ERR, DQ and WMAP, and one more array while these are made.
+#: Bytes for each voxel of the fused cube: SCI, ERR, DQ and WMAP, and some planes.
 PRODUCT_VOXEL = 16
-WORK_VOXEL = 5
+PLANES = 1.06
 
 #: Nodes of the OTFs along wavelength, and cells that the padded grid has for each of the data's.
 NODES = 40
@@ -69,8 +70,8 @@ def fusion_memory(grid, n_wave, n_bands, n_components):
         16 * cells / 2 * (NODES * (1 + n_bands) + n_components * n_bands)  # OTFs
         + 2 * 16 * spaxels / 2 * (n_components * d**2) ** 2  # blocks and their factors
     )
-    product = (PRODUCT_VOXEL + WORK_VOXEL) * n_wave * field_cells(grid)
-    return BASE + held + max(solver, product)
+    work = WORK_VOXEL * n_wave * spaxels
+    return BASE + held + max(solver, work, PLANES * product_size(grid, n_wave))
 
 
 def refuse_too_large(observation, n_components, max_memory):

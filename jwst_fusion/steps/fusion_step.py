@@ -80,16 +80,19 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         adapters.refuse_too_large(observation, self.most_components, self.memory_allowed)
         fused = fuse(observation, settings)
         validation = validate(observation, fused)
+        diagnosis = self._diagnose(observation, fused)  # before the cube, which is most of the memory
         result = adapters.fused_model(observation, fused, validation, model)
         self.record_source(result, source)
-        self._diagnose(result, observation, fused)
+        if diagnosis is not None:
+            adapters.store_diagnosis(result, diagnosis)
         log.info("%s", validation.table())
         result.meta.cal_step.fusion = "COMPLETE"
         return result
 
-    def _diagnose(self, result, observation, fused):
-        """Keep in the product what a report needs; it can be made without."""
+    def _diagnose(self, observation, fused):
+        """Find what a report needs; None if that fails: the product can be made without."""
         try:
-            adapters.store_diagnosis(result, diagnose(observation, fused))
+            return diagnose(observation, fused)
         except Exception as error:  # noqa: BLE001 - whatever it is, the fused cube is worth more
             tell_failure("What the report shows of the residuals", error)
+            return None

@@ -1,6 +1,7 @@
 """Files are written whole or not at all."""
 
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -101,3 +102,20 @@ def test_flags_are_left_as_they_are_when_the_disk_is_full(model, tmp_path, monke
         model.save(tmp_path / "x.fits")
     assert (model.dq == 513).all()
     assert model.dq.dtype == np.uint32
+
+
+def test_saving_makes_no_copies_of_the_arrays(tmp_path):
+    shape = (64, 200, 200)
+    model = FusedCubeModel(
+        data=np.ones(shape, dtype=np.float32),
+        err=np.ones(shape, dtype=np.float32),
+        dq=np.ones(shape, dtype=np.uint32),
+        weightmap=np.ones(shape, dtype=np.float32),
+    )
+    tracemalloc.start()
+    try:
+        model.save(tmp_path / "x.fits")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.5 * model.data.nbytes
