@@ -183,7 +183,7 @@ def _read_association(path):
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give the path of an association (*_asn.json)") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{path.name}: not a readable association ({reason}); make one with asn_from_list"

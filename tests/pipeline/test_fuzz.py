@@ -1,5 +1,6 @@
 """Headers and associations changed at random: a product, or an error that a user can read; never a hang."""
 
+import copy
 import json
 import random
 import shutil
@@ -127,9 +128,9 @@ def spoil_tree(rng, text):
         if action < 0.2:
             del node[key]
         elif action < 0.35 and isinstance(node, list):
-            node.append(node[key])
+            node.append(copy.deepcopy(node[key]))
         else:
-            node[key] = rng.choice(VALUES)
+            node[key] = copy.deepcopy(rng.choice(VALUES))
         if not content:
             break
     return json.dumps(content).encode()

@@ -27,6 +27,7 @@ from .test_bad_input import (  # noqa: F401
     names_in,
     own,
     product,
+    text,
     work,
     write_association,
 )
@@ -390,6 +391,7 @@ BAD = {
     ),
     "name beyond the folder": (product("../p"), InputError, (ASN, "'../p'", "can not name a file")),
     "absolute name": (product("/tmp/p"), InputError, (ASN, "'/tmp/p'", "can not name a file")),
+    "association without end": (text(b"[" * 200_000), InputError, (ASN, "not a readable association")),
     "member of another machine": (members(CUBE, "/nowhere/a_i2d.fits"), InputError, ("not there", "fetch")),
 }  # fmt: skip
 
