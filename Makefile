@@ -1,4 +1,5 @@
-# Targets: demo (simulate, fuse, compare with the truth), test, test-long, coverage, test-interop, browser, lint, bench, clean.
+# Targets: demo (simulate, fuse, compare with the truth), test, test-long, coverage, test-interop, browser, lint, docs,
+# bench, clean.
 # All work in .venv, which is made on the first run.
 
 PYTHON ?= python3
@@ -6,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n auto
 
-.PHONY: demo test test-long coverage test-interop browser bench lint clean
+.PHONY: demo test test-long coverage test-interop browser bench lint docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -42,11 +43,15 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# The documentation, docs/_build/html/index.html; a warning is an error. The tests build it too.
+docs: $(VENV)/.installed-test
+	$(BIN)/python -m sphinx -W -q -b html docs docs/_build/html
+
 bench: $(VENV)/.installed
 	$(BIN)/python examples/benchmark.py
 
 clean:
-	rm -rf $(VENV) .venv-interop demo build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-interop demo build dist docs/_build *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.created:

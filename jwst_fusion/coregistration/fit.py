@@ -39,7 +39,7 @@ class BandFit:
         Variance of the IFU's blur beyond the optical model's, along the aperture's x and y [arcsec^2],
         and, if the template has its derivative, of the wavefront [rad^2].
     covariance : ndarray, shape (n, n)
-        Of (x, y, scale, pedestal, *excess), the one of `covariances` with the larger errors of x and y.
+        Of x, y, scale, pedestal and the excess, the one of `covariances` with the larger errors of x and y.
     covariances : tuple of ndarray, shape (n, n)
         For independent residuals, and for residuals that share blocks of sky.
     """

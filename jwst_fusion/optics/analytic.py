@@ -2,8 +2,8 @@
 Optical transfer functions from the pupil's geometry and wavefront statistics.
 
 They are computed at the frequencies where they are wanted, so that no PSF array cuts the wings:
-``otf(f) = R(D) exp(-sigma^2 (1 - C(|D|))) * blurs(f)`` at the baseline D = wavelength * f, with R the
-autocorrelation of the pupil, sigma = 2 pi rms / wavelength, and C(|D|) = exp(-|D| / L). All OTFs are
+``otf(f) = R(D) exp(-sigma^2 (1 - C(abs(D)))) * blurs(f)`` at the baseline D = wavelength * f, with R the
+autocorrelation of the pupil, sigma = 2 pi rms / wavelength, and C(abs(D)) = exp(-abs(D) / L). All OTFs are
 real: the mean over the statistics is symmetric, and it is one at zero frequency.
 """
 
@@ -41,7 +41,7 @@ class Wavefront:
     rms : float
         Root mean square [nm].
     correlation_length : float
-        Length L of the correlation exp(-|D| / L) between points a baseline D apart [m].
+        Length L of the correlation exp(-abs(D) / L) between points a baseline D apart [m].
     """
 
     rms: float
@@ -174,7 +174,7 @@ def telescope_otf(
         plane = evaluate(pupil, metres * along_v2, metres * along_v3)
         if error.rms > 0:
             variance = (2e-3 * np.pi * error.rms / length) ** 2
-            # exp(-sigma^2 (1 - exp(-|D| / L)))
+            # exp(-sigma^2 (1 - exp(-abs(D) / L)))
             plane = plane * np.exp(variance * np.expm1(-metres / error.correlation_length * frequency))
         result[index] = plane
     return result
@@ -196,7 +196,7 @@ def wavefront_change(wavelength, frequencies, wavefront=SHORT_WAVEFRONT):
     Returns
     -------
     ndarray
-        ``exp(-|D| / L) - 1`` [rad^-2] for baselines D and correlation length L: none of the flux is lost.
+        ``exp(-abs(D) / L) - 1`` [rad^-2] for baselines D and correlation length L: none of the flux is lost.
     """
     baseline = _BASELINE * wavelength * np.hypot(*frequencies)
     return np.expm1(-baseline / wavefront.correlation_length)
