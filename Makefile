@@ -1,5 +1,5 @@
 # Targets: demo (simulate, fuse, compare with the truth), test, test-long, coverage, test-interop, browser, lint, docs,
-# bench, clean.
+# dist, bench, clean.
 # All work in .venv, which is made on the first run.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n auto
 
-.PHONY: demo test test-long coverage test-interop browser bench lint docs clean
+.PHONY: demo test test-long coverage test-interop browser bench lint docs dist clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -46,6 +46,12 @@ lint: $(VENV)/.installed-test
 # The documentation, docs/_build/html/index.html; a warning is an error. The tests build it too.
 docs: $(VENV)/.installed-test
 	$(BIN)/python -m sphinx -W -q -b html docs docs/_build/html
+
+# Source distribution and wheel, checked.
+dist: $(VENV)/.installed-test
+	rm -rf dist build
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
 
 bench: $(VENV)/.installed
 	$(BIN)/python examples/benchmark.py

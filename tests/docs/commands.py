@@ -12,10 +12,10 @@ PROGRAMS = ("strun", "jwst-fusion", "asn_from_list", "make", "pip", "python3", "
 
 
 class Block(NamedTuple):
-    """A code block: page, line, language, the mark before it (``run``, ``needs``, or none), and its text."""
+    """A code block: page, lines, language, the mark before it (``run``, ``needs``, or none), and its text."""
 
     page: Path
-    line: int
+    lines: range
     language: str
     mark: str
     text: str
@@ -26,15 +26,16 @@ def blocks(page):
     lines = page.read_text().splitlines()
     mark = ""
     for number, line in enumerate(lines):
-        if found := re.match(r"\.\. (run|needs):", line):
+        if found := re.match(r"\s*\.\. (run|needs):", line):
             mark = found[1]
-        elif found := re.match(r"\.\. code-block:: (\w+)", line):
-            body = []
-            for following in lines[number + 1 :]:
-                if following and not following.startswith("   "):
-                    break
-                body.append(following[3:])
-            yield Block(page, number + 1, found[1], mark, "\n".join(body).strip())
+        elif found := re.match(r"(\s*)\.\. code-block:: (\w+)", line):
+            inside = f"{found[1]}   "
+            end = number + 1
+            while end < len(lines) and (not lines[end] or lines[end].startswith(inside)):
+                end += 1
+            body = lines[number + 1 : end]
+            text = "\n".join(text[len(inside) :] for text in body).strip()
+            yield Block(page, range(number + 1, end + 1), found[2], mark, text)
             mark = ""
 
 
@@ -43,9 +44,6 @@ def typed(page):
     fence = False
     for number, line in enumerate(page.read_text().splitlines(), start=1):
         fence ^= line.startswith("```")
-        literal = fence if page.suffix == ".md" else False
-        if line.startswith("    ") or line.startswith("   ") or literal:
-            text = re.sub(r"\s#.*$", "", line.strip())
-            words = text.split()
-            if words and words[0] in PROGRAMS:
-                yield number, words
+        words = re.sub(r"\s#.*$", "", line).split()
+        if words and words[0] in PROGRAMS and (fence or line.startswith("   ")):
+            yield number, words

@@ -49,8 +49,9 @@ def test_doctests_hold(page):
 
 
 @pytest.mark.parametrize("page", RST, ids=label)
-def test_shell_blocks_are_run_or_say_what_they_need(page):
-    unmarked = [block.line for block in blocks(page) if block.language == "shell" and not block.mark]
+def test_commands_are_run_or_say_what_they_need(page):
+    marked = {line for block in blocks(page) if block.mark for line in block.lines}
+    unmarked = [number for number, _ in typed(page) if number not in marked]
     assert not unmarked, f"{label(page)}: mark the blocks of lines {unmarked} with .. run: or .. needs:"
 
 

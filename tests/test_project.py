@@ -1,0 +1,109 @@
+"""Files of the project agree with each other, and the wheel works where nothing else is."""
+
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from jwst_fusion import __version__
+
+from .docs.commands import blocks
+
+ROOT = Path(__file__).parents[1]
+
+
+def setup_cfg():
+    config = configparser.ConfigParser(interpolation=None)
+    config.read(ROOT / "setup.cfg")
+    return config
+
+
+def requirements(text):
+    """Names and versions of requirements, whichever package index they are written for."""
+    names = {"matplotlib-base": "matplotlib"}
+    for line in text:
+        if found := re.match(r"\s*-?\s*([\w-]+)\s*([<>=].*)$", line):
+            yield names.get(found[1], found[1]), found[2].strip()
+
+
+def test_the_version_is_the_same_everywhere():
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
+    assert f'set version = "{__version__}"' in (ROOT / "recipe" / "meta.yaml").read_text()
+    assert (ROOT / "CHANGES.rst").read_text().startswith(__version__)
+    assert setup_cfg()["metadata"]["version"] == "attr: jwst_fusion.__version__"
+
+
+def test_the_recipe_needs_what_the_package_needs():
+    options = setup_cfg()["options"]
+    wanted = set(requirements(options["install_requires"].splitlines()))
+    run = (ROOT / "recipe" / "meta.yaml").read_text().partition("  run:\n")[2].partition("\ntest:")[0]
+    assert set(requirements(run.splitlines())) == wanted | {("python", options["python_requires"])}
+
+
+@pytest.mark.parametrize(
+    "name", [".readthedocs.yaml", ".pre-commit-config.yaml", ".github/workflows/ci.yml", "CITATION.cff"]
+)
+def test_configurations_can_be_read(name):
+    assert isinstance(yaml.safe_load((ROOT / name).read_text()), dict)
+
+
+def test_the_workflow_runs_what_the_continuous_integration_runs():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    assert ".ci/run" in [step.get("run") for step in jobs["test"]["steps"]]
+
+
+def call(command, **kwargs):
+    done = subprocess.run(command, capture_output=True, text=True, **kwargs)
+    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, made from the source distribution, both checked."""
+    folder = tmp_path_factory.mktemp("dist")
+    if shutil.which("git") and (ROOT / ".git").exists():
+        source = folder / "source"
+        files = call(["git", "ls-files", "-z"], cwd=ROOT).split("\0")
+        for name in filter(None, files):
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, source / name)
+    else:
+        source = ROOT
+    call([sys.executable, "-m", "build", "--outdir", str(folder / "dist"), str(source)])
+    made = sorted(str(path) for path in (folder / "dist").iterdir())
+    assert len(made) == 2
+    call([sys.executable, "-m", "twine", "check", "--strict", *made])
+    return next(path for path in made if path.endswith(".whl"))
+
+
+@pytest.fixture(scope="module")
+def fresh(wheel, tmp_path_factory):
+    """Folder of the programs of an environment with the wheel in it and nothing of this repository."""
+    folder = tmp_path_factory.mktemp("fresh") / "venv"
+    call([sys.executable, "-m", "venv", str(folder)])
+    python = str(folder / "bin" / "python")
+    call([python, "-m", "pip", "install", "--quiet", f"{wheel}", "specutils"])
+    return folder / "bin"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("page", ["quickstart.rst", "mast.rst", "tuning.rst"])
+def test_what_a_page_tells_to_type_works_from_the_wheel(fresh, tmp_path, page):
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "STPSF_PATH")
+    }
+    environment["PATH"] = f"{fresh}{os.pathsep}{environment['PATH']}"
+    told = [block for block in blocks(ROOT / "docs" / page) if block.mark == "run"]
+    assert told
+    for block in told:
+        program = ["bash", "-euc"] if block.language == "shell" else [str(fresh / "python"), "-c"]
+        call([*program, block.text], cwd=tmp_path, env=environment)
+    if page == "quickstart.rst":
+        assert len(list((tmp_path / "many").glob("*/*_fused.html"))) == 3
