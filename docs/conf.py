@@ -14,10 +14,10 @@ version = release = jwst_fusion.__version__
 
 extensions = [
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "generated",
+    "mathml",
 ]
 exclude_patterns = ["_build", "_ext", "notebooks"]
 suppress_warnings = ["ref.python"]  # one name in two modules is no mistake
@@ -31,6 +31,7 @@ napoleon_use_ivar = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 
+html_math_renderer = "mathml"
 html_theme = "sphinx_rtd_theme"
 html_title = f"jwst_fusion {release}"
 html_show_sphinx = False
