@@ -35,4 +35,6 @@ html_math_renderer = "mathml"
 html_theme = "sphinx_rtd_theme"
 html_title = f"jwst_fusion {release}"
 html_show_sphinx = False
+html_static_path = ["_static"]
+html_css_files = ["style.css"]
 html_extra_path = ["notebooks"]
