@@ -38,10 +38,11 @@ browser:
 coverage: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov=jwst_fusion --cov-report=term:skip-covered --cov-fail-under=90
 
-# Style, and (rules D) a docstring in numpydoc's form on every public name.
+# Style, (rules D) a docstring in numpydoc's form on every public name, and the type hints of the numerics.
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # The documentation, docs/_build/html/index.html; a warning is an error. The tests build it too.
 docs: $(VENV)/.installed-test
@@ -57,7 +58,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python examples/benchmark.py
 
 clean:
-	rm -rf $(VENV) .venv-interop demo build dist docs/_build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-interop demo build dist docs/_build *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.created:

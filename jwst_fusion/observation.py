@@ -1,6 +1,7 @@
 """What was observed, as frozen dataclasses that the pure functions pass on."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,11 +35,11 @@ class CubeProduct:
     data: np.ndarray
     error: np.ndarray
     wavelength: np.ndarray
-    wcs: object
+    wcs: Any
     position_angle_v3: float
     position_angle_aperture: float
     moving: bool = False
-    optics: object = None
+    optics: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ class ImageProduct:
     name: str
     data: np.ndarray
     error: np.ndarray
-    wcs: object
+    wcs: Any
     filter: str
     module: str
     position_angle_v3: float
@@ -85,8 +86,8 @@ class ImageProduct:
     weight: np.ndarray | None = None
     detector: str = ""
     date: str = ""
-    optics: object = None
-    throughput: object = None
+    optics: Any = None
+    throughput: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +173,7 @@ class CubeData:
     position_angle_aperture: float
     excess_blur: tuple = (0.0, 0.0)
     excess_wavefront: float = 0.0
-    optics: object = None
+    optics: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,8 +238,8 @@ class BandImage:
     held_out: bool = False
     detector: str = ""
     date: str = ""
-    optics: object = None
-    throughput: object = None
+    optics: Any = None
+    throughput: Any = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,9 @@
 """The offset between a NIRCam image and the cube, measured on like images."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
@@ -12,6 +15,9 @@ from jwst_fusion.optics.matching import fill_nearest, match_to_ifu
 from .fit import fit_band
 from .grid import enlarge, grid_wcs
 from .resampling import reduce_image, resample_image
+
+if TYPE_CHECKING:
+    from jwst_fusion.observation import CubeData, ImageProduct
 
 __all__ = ["Offset", "find_target", "measure_offset", "spaxel_centres", "spaxel_template"]
 
@@ -63,7 +69,16 @@ class Offset:
     excess_error: tuple = (float("nan"),) * 2
 
 
-def measure_offset(synthetic, image, bandpass, cube, grid, *, first_guess=(0.0, 0.0), capture=2.0):
+def measure_offset(
+    synthetic: np.ndarray,
+    image: ImageProduct,
+    bandpass: np.ndarray,
+    cube: CubeData,
+    grid: FusionGrid,
+    *,
+    first_guess: tuple[float, float] = (0.0, 0.0),
+    capture: float = 2.0,
+) -> Offset:
     """
     Measure the offset of one image.
 
@@ -212,7 +227,9 @@ def _correlate(synthetic, blurred, d, extra):
     return np.array([column - reach, row - reach], dtype=float), float(correlation[row, column])
 
 
-def find_target(synthetic, image, grid, start):
+def find_target(
+    synthetic: np.ndarray, image: ImageProduct, grid: FusionGrid, start: tuple[float, float]
+) -> Offset:
     """
     Find a moving target anywhere in an image.
 

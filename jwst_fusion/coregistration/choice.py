@@ -1,12 +1,20 @@
 """Which of the images of an association can be fused with its cube, in one fusion."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jwst_fusion.optics import throughput
 
 from .ranges import MIN_COVERED, fusion_range
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jwst_fusion.observation import CubeProduct, ImageProduct
 
 __all__ = ["Choice", "choose_images"]
 
@@ -31,7 +39,13 @@ class Choice:
     left_out: tuple = ()
 
 
-def choose_images(product, images, *, wavelength_range=None, mix_channels=False):
+def choose_images(
+    product: CubeProduct,
+    images: Sequence[ImageProduct],
+    *,
+    wavelength_range: tuple[float, float] | None = None,
+    mix_channels: bool = False,
+) -> Choice:
     """
     Choose the images whose bands lie in the cube, in one range of wavelengths and one channel of NIRCam.
 

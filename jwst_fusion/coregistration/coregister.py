@@ -1,7 +1,10 @@
 """The pure entry point: products of the pipeline in, one observation on one grid out."""
 
+from __future__ import annotations
+
 import logging
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -18,6 +21,11 @@ from .outliers import find_outliers
 from .pointing import solve_pointing
 from .ranges import MIN_COVERED, fusion_range
 from .resampling import resample_image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jwst_fusion.observation import CubeProduct, ImageProduct
 
 __all__ = [
     "Coregistration",
@@ -124,13 +132,15 @@ class Coregistration:
     """
 
     observation: Observation
-    wcs: object
+    wcs: Any
     noise_ratio: float
     outliers: np.ndarray
-    pointing: object
+    pointing: Any
 
 
-def coregister(product, images, settings=None):
+def coregister(
+    product: CubeProduct, images: Sequence[ImageProduct], settings: CoregistrationSettings | None = None
+) -> Coregistration:
     """
     Bring a cube and images onto the cells of one fusion grid (paper, Appendix B).
 
@@ -213,7 +223,9 @@ def _coregister(product, images, settings):
     return Coregistration(observation, product.wcs, noise_ratio, outliers, pointing)
 
 
-def cut_wavelengths(product, images, settings):
+def cut_wavelengths(
+    product: CubeProduct, images: Sequence[ImageProduct], settings: CoregistrationSettings
+) -> CubeProduct:
     """
     Cut the cube to the wavelengths of the fusion.
 
@@ -253,7 +265,7 @@ def cut_wavelengths(product, images, settings):
     )
 
 
-def choose_decimation(images, settings):
+def choose_decimation(images: Sequence[ImageProduct], settings: CoregistrationSettings) -> int:
     """
     Choose the cells per spaxel for the channel of the images.
 

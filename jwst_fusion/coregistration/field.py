@@ -1,6 +1,9 @@
 """The field of view of the fusion: all of the cube, or the rectangle that a user asks for."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy import units as u
@@ -13,10 +16,13 @@ from jwst_fusion.optics.matching import fill_nearest
 
 from .grid import cube_footprint, local_frame
 
+if TYPE_CHECKING:
+    from jwst_fusion.observation import CubeProduct
+
 __all__ = ["field_angle", "field_window", "parse_centre", "rotate_cube"]
 
 
-def parse_centre(text):
+def parse_centre(text: str) -> tuple[float, float]:
     """
     Read a sky position.
 
@@ -46,7 +52,7 @@ def parse_centre(text):
         ) from error
 
 
-def field_angle(position_angle, product):
+def field_angle(position_angle: str | float, product: CubeProduct) -> float | None:
     """
     Position angle of the field's y axis.
 
@@ -82,7 +88,7 @@ def field_angle(position_angle, product):
     return angle
 
 
-def rotate_cube(product, angle):
+def rotate_cube(product: CubeProduct, angle: float) -> CubeProduct:
     """
     Interpolate a cube bicubically onto spaxels at another position angle.
 
@@ -133,7 +139,15 @@ def rotate_cube(product, angle):
     return replace(product, data=data, error=error, wcs=wcs)
 
 
-def field_window(footprint, wcs, *, centre=None, centre_spaxel=None, height=None, width=None):
+def field_window(
+    footprint: np.ndarray,
+    wcs: WCS,
+    *,
+    centre: tuple[float, float] | None = None,
+    centre_spaxel: tuple[float, float] | None = None,
+    height: float | None = None,
+    width: float | None = None,
+) -> tuple[slice, ...]:
     """
     Choose the spaxels that are fused.
 
@@ -163,7 +177,7 @@ def field_window(footprint, wcs, *, centre=None, centre_spaxel=None, height=None
     rows, columns = (np.flatnonzero(footprint.any(axis=axis)) for axis in (1, 0))
     if rows.size == 0:
         raise NoOverlapError("the cube has no spaxel with data in the wavelength range of the fusion")
-    middle = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2
+    middle: tuple[float, ...] = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2
     _, jacobian = local_frame(wcs, *middle)
     if centre is not None:
         middle = tuple(float(v) for v in wcs.wcs_world2pix(*centre, 0))

@@ -1,5 +1,7 @@
 """The joint fit of offset, flux scale, pedestal and blur of one image against the cube."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +54,16 @@ class BandFit:
     covariances: tuple
 
 
-def fit_band(values, rows, columns, template, start, decimation_factor, *, pedestal=True):
+def fit_band(
+    values: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    template: np.ndarray,
+    start: np.ndarray,
+    decimation_factor: int,
+    *,
+    pedestal: bool = True,
+) -> BandFit:
     """
     Fit an image and its derivatives to the cube's synthetic photometry, robustly.
 

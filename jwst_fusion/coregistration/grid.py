@@ -1,5 +1,7 @@
 """The fusion grid: the cube's own spaxels, each split into d x d cells."""
 
+from __future__ import annotations
+
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
@@ -13,7 +15,7 @@ __all__ = ["crop_cube", "cube_footprint", "enlarge", "grid_wcs", "local_frame", 
 MIN_KNOWN = 0.5
 
 
-def cube_footprint(data):
+def cube_footprint(data: np.ndarray) -> np.ndarray:
     """
     Find the spaxels that the IFU saw.
 
@@ -34,7 +36,7 @@ def cube_footprint(data):
     return known[alive].mean(axis=0) >= MIN_KNOWN
 
 
-def make_grid(window, wcs, decimation_factor, margin):
+def make_grid(window: tuple[slice, slice], wcs: WCS, decimation_factor: int, margin: float) -> FusionGrid:
     """
     Lay the fusion grid over a window of a cube.
 
@@ -70,7 +72,7 @@ def make_grid(window, wcs, decimation_factor, margin):
     )
 
 
-def local_frame(wcs, x, y):
+def local_frame(wcs: WCS, x: float, y: float) -> tuple[tuple[float, float], np.ndarray]:
     """
     Sky position of a pixel and the directions of the axes there.
 
@@ -102,7 +104,7 @@ def local_frame(wcs, x, y):
     return (float(ra[0]), float(dec[0])), jacobian
 
 
-def grid_wcs(grid, offset=(0.0, 0.0)):
+def grid_wcs(grid: FusionGrid, offset: tuple[float, float] = (0.0, 0.0)) -> WCS:
     """
     Celestial WCS of the cells.
 
@@ -131,7 +133,7 @@ def grid_wcs(grid, offset=(0.0, 0.0)):
     return wcs
 
 
-def enlarge(grid, spaxels):
+def enlarge(grid: FusionGrid, spaxels: int) -> FusionGrid:
     """
     Grid with more sky on each side.
 
@@ -158,7 +160,7 @@ def enlarge(grid, spaxels):
     )
 
 
-def crop_cube(array, grid, fill):
+def crop_cube(array: np.ndarray, grid: FusionGrid, fill: float) -> np.ndarray:
     """
     Cut an array on the cube's spaxels to the grid's, filling what lies outside the cube.
 

@@ -1,5 +1,7 @@
 """The noise of a cube's channels, from the data themselves."""
 
+from __future__ import annotations
+
 import numpy as np
 from scipy.ndimage import median_filter
 
@@ -12,7 +14,7 @@ WINDOW = 101
 GAUSSIAN_MAD = 1.4826
 
 
-def channel_noise(data, error, footprint):
+def channel_noise(data: np.ndarray, error: np.ndarray, footprint: np.ndarray) -> tuple[np.ndarray, float]:
     """
     Estimate the noise of each channel.
 

@@ -1,5 +1,7 @@
 """Surviving cosmic rays and hot or dead voxels of a cube, found before anything is integrated."""
 
+from __future__ import annotations
+
 import math
 from itertools import product
 
@@ -67,9 +69,15 @@ CHUNK = 20_000
 
 
 def find_outliers(
-    data, noise, footprint, *, threshold=THRESHOLD, neighbour_threshold=NEIGHBOUR_THRESHOLD,
-    model_error=MODEL_ERROR, n_components=N_COMPONENTS,
-):  # fmt: skip
+    data: np.ndarray,
+    noise: np.ndarray,
+    footprint: np.ndarray,
+    *,
+    threshold: float = THRESHOLD,
+    neighbour_threshold: float = NEIGHBOUR_THRESHOLD,
+    model_error: float = MODEL_ERROR,
+    n_components: int = N_COMPONENTS,
+) -> np.ndarray:
     """
     Find voxels that deviate in space and along wavelength.
 

@@ -1,7 +1,10 @@
 """One pointing solution for all images of a field."""
 
+from __future__ import annotations
+
 import logging
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -11,6 +14,11 @@ from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics.photometry import synthetic_photometry
 
 from .alignment import Offset, find_target, measure_offset
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jwst_fusion.observation import CubeData, FusionGrid, ImageProduct
 
 __all__ = ["Pointing", "solve_pointing"]
 
@@ -67,7 +75,16 @@ class Pointing:
     trend_error: float = float("nan")
 
 
-def solve_pointing(images, bands, cube, grid, *, alignment="auto", capture=2.0, moving=False):
+def solve_pointing(
+    images: Sequence[ImageProduct],
+    bands: dict,
+    cube: CubeData,
+    grid: FusionGrid,
+    *,
+    alignment: str = "auto",
+    capture: float = 2.0,
+    moving: bool = False,
+) -> Pointing:
     """
     Find where each image has the sky of the cube.
 
@@ -106,7 +123,7 @@ def solve_pointing(images, bands, cube, grid, *, alignment="auto", capture=2.0, 
         method = "cross_correlation" if moving else "refined"
     if method in ("wcs", "none"):
         places = [(0.0, 0.0) if method == "wcs" else _centring(image, grid) for image in images]
-        return Pointing(tuple(Offset(*place, float("nan"), 0.0) for place in places), method)
+        return Pointing(tuple(Offset(x, y, float("nan"), 0.0) for x, y in places), method)
     measured = []
     for image in images:
         bandpass = bands[image.filter][0]

@@ -1,10 +1,16 @@
 """The wavelength ranges in which filters and gratings can be fused."""
 
+from __future__ import annotations
+
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jwst_fusion.optics import throughput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["CUBE_RANGES", "MIN_COVERED", "filter_sets", "fusion_range"]
 
@@ -36,7 +42,7 @@ SYMMETRIC_RANGES = (
 )
 
 
-def fusion_range(filters):
+def fusion_range(filters: Sequence[str]) -> tuple[float, float]:
     """
     Wavelength range for a set of filters.
 
@@ -59,7 +65,7 @@ def fusion_range(filters):
 
 
 @cache
-def filter_sets(grating, blocking_filter):
+def filter_sets(grating: str, blocking_filter: str) -> tuple[tuple[str, ...], ...]:
     """
     NIRCam filters that a cube can be fused with, a set for each fusion.
 

@@ -1,6 +1,9 @@
 """Interpolation of a NIRCam image at the cells of the fusion grid."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import map_coordinates
@@ -9,13 +12,18 @@ from jwst_fusion.optics.matching import fill_nearest
 
 from .grid import grid_wcs
 
+if TYPE_CHECKING:
+    from jwst_fusion.observation import FusionGrid, ImageProduct
+
 __all__ = ["cutout", "reduce_image", "resample_image"]
 
 #: Pixels around the field that take part in the interpolation.
 BORDER = 12
 
 
-def resample_image(image, grid, offset=(0.0, 0.0)):
+def resample_image(
+    image: ImageProduct, grid: FusionGrid, offset: tuple[float, float] = (0.0, 0.0)
+) -> tuple[np.ndarray, np.ndarray]:
     """
     Interpolate an image bicubically at the centres of the cells.
 
@@ -58,7 +66,7 @@ def resample_image(image, grid, offset=(0.0, 0.0)):
     return values.reshape(grid.shape), errors.reshape(grid.shape)
 
 
-def cutout(image, window):
+def cutout(image: ImageProduct, window: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
     """
     Read a window of an image.
 
@@ -93,7 +101,7 @@ def cutout(image, window):
     return data, error
 
 
-def reduce_image(image, factor):
+def reduce_image(image: ImageProduct, factor: int) -> ImageProduct:
     """
     Average an image over blocks of pixels, reading a few rows at a time.
 

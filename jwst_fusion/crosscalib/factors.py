@@ -1,7 +1,10 @@
 """Both instruments onto one flux scale: which bands are used, and with what factor."""
 
+from __future__ import annotations
+
 import logging
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import binary_closing
@@ -11,6 +14,11 @@ from jwst_fusion.exceptions import InputError, ParameterError
 from jwst_fusion.optics import throughput
 
 from .scale import BESIDE, BandScale, fit_scales, ratio_of_means
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jwst_fusion.observation import Observation
 
 __all__ = ["CrossCalibrationSettings", "cross_calibrate", "flux_scale", "given_factors", "hold_out"]
 
@@ -75,7 +83,9 @@ class CrossCalibrationSettings:
                 raise ParameterError(f"factor of {name} is {factor.scale}: a positive number is needed")
 
 
-def cross_calibrate(observation, settings=None):
+def cross_calibrate(
+    observation: Observation, settings: CrossCalibrationSettings | None = None
+) -> Observation:
     """
     Give each band its bandpass and its scale (paper, Eqs. B.3 and B.4).
 
@@ -206,7 +216,7 @@ def _calibrated(band, scale):
     )
 
 
-def hold_out(observation, names):
+def hold_out(observation: Observation, names: Sequence[str]) -> Observation:
     """
     Keep bands from the fit, to be compared with what it predicts.
 
@@ -250,7 +260,7 @@ def _check_names(names, observation, parameter):
         )
 
 
-def flux_scale(observation):
+def flux_scale(observation: Observation) -> np.ndarray:
     """
     Interpolate the bands' scales to the cube's channels.
 
@@ -275,7 +285,7 @@ def flux_scale(observation):
     return np.polyval(line, np.clip(observation.cube.wavelength, pivots.min(), pivots.max()))
 
 
-def given_factors(entries):
+def given_factors(entries: Sequence[str]) -> dict:
     """
     Read factors that the user gives.
 

@@ -1,7 +1,10 @@
 """Scale and pedestal of each NIRCam image against the cube, from one joint fit of all bands."""
 
+from __future__ import annotations
+
 import logging
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +13,9 @@ from jwst_fusion.coregistration.fit import fit_band
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics import throughput
 from jwst_fusion.optics.photometry import synthetic_photometry
+
+if TYPE_CHECKING:
+    from jwst_fusion.observation import BandImage, CubeData, Observation
 
 __all__ = ["BandScale", "fit_scales", "missed_light", "ratio_of_means"]
 
@@ -72,7 +78,7 @@ class _Comparison:
     PSF has over its model, its wavefront's variance as at 1 um.
     """
 
-    band: object
+    band: Any
     values: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
@@ -85,7 +91,9 @@ class _Comparison:
     covariance: np.ndarray | None = None
 
 
-def fit_scales(observation, *, pedestal="auto"):
+def fit_scales(
+    observation: Observation, *, pedestal: str = "auto"
+) -> tuple[tuple[BandScale, ...], np.ndarray]:
     """
     Fit scale and pedestal of all bands, with one PSF of the IFU for all.
 
@@ -165,7 +173,7 @@ def _refuse_dark(band, synthetic, image, statistic):
         )
 
 
-def missed_light(cube, band):
+def missed_light(cube: CubeData, band: BandImage) -> float:
     """
     Estimate what the channels without data in a band may hold of its light.
 
@@ -261,7 +269,7 @@ def _at_shape(compared, shape, shape_covariance, inverse):
     return BandScale(scale, error, float(f"{-level / slope:.7g}"), pedestal_error)
 
 
-def ratio_of_means(observation, band):
+def ratio_of_means(observation: Observation, band: BandImage) -> BandScale:
     """
     Mean of the image over mean of the synthetic photometry, at the IFU's resolution (paper, Eq. B.4).
 

@@ -7,13 +7,21 @@ autocorrelation of the pupil, sigma = 2 pi rms / wavelength, and C(abs(D)) = exp
 real: the mean over the statistics is symmetric, and it is one at zero frequency.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics.pupil import evaluate, pupil_autocorrelation
 from jwst_fusion.optics.throughput import CHANNEL_SPLIT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .pupil import Autocorrelation
 
 __all__ = [
     "LONG_WAVEFRONT",
@@ -80,7 +88,7 @@ class NIRCamOptics:
     jitter: float = 0.0008
     short_diffusion: float = 0.0062
     long_diffusion: float = 0.018
-    psf: object = None
+    psf: Any = None
 
     def __post_init__(self):
         """Check the sizes; raises ParameterError."""
@@ -119,7 +127,7 @@ class IFUOptics:
     blur: str = "boxes"
     sigma: float = 0.05
     excess: tuple = (0.0, 0.0)
-    psf: object = None
+    psf: Any = None
 
     def __post_init__(self):
         """Check the sizes; raises ParameterError."""
@@ -129,14 +137,14 @@ class IFUOptics:
 
 
 def telescope_otf(
-    wavelength,
-    frequency_east,
-    frequency_north,
+    wavelength: float | np.ndarray,
+    frequency_east: np.ndarray,
+    frequency_north: np.ndarray,
     *,
-    position_angle_v3,
-    wavefront=SHORT_WAVEFRONT,
-    pupil=None,
-):
+    position_angle_v3: float,
+    wavefront: Wavefront | Sequence[Wavefront] = SHORT_WAVEFRONT,
+    pupil: Autocorrelation | None = None,
+) -> np.ndarray:
     """
     Compute the OTF of the telescope alone.
 
@@ -163,13 +171,13 @@ def telescope_otf(
     ParameterError
         If a wavelength is not positive or the position angle not finite.
     """
-    wavelength = _wavelengths(wavelength)
-    wavefronts = [wavefront] * wavelength.size if isinstance(wavefront, Wavefront) else list(wavefront)
+    lengths = _wavelengths(wavelength)
+    wavefronts = [wavefront] * lengths.size if isinstance(wavefront, Wavefront) else list(wavefront)
     pupil = pupil_autocorrelation() if pupil is None else pupil
     along_v2, along_v3 = _rotate(frequency_east, frequency_north, position_angle_v3)
     frequency = np.hypot(along_v2, along_v3)
-    result = np.empty((wavelength.size, *frequency.shape))
-    for index, (length, error) in enumerate(zip(wavelength, wavefronts, strict=True)):
+    result = np.empty((lengths.size, *frequency.shape))
+    for index, (length, error) in enumerate(zip(lengths, wavefronts, strict=True)):
         metres = _BASELINE * length
         plane = evaluate(pupil, metres * along_v2, metres * along_v3)
         if error.rms > 0:
@@ -180,7 +188,9 @@ def telescope_otf(
     return result
 
 
-def wavefront_change(wavelength, frequencies, wavefront=SHORT_WAVEFRONT):
+def wavefront_change(
+    wavelength: float, frequencies: tuple[np.ndarray, np.ndarray], wavefront: Wavefront = SHORT_WAVEFRONT
+) -> np.ndarray:
     """
     Relative change of an OTF with the variance of the wavefront.
 
@@ -203,17 +213,17 @@ def wavefront_change(wavelength, frequencies, wavefront=SHORT_WAVEFRONT):
 
 
 def nircam_otf(
-    wavelength,
-    frequency_east,
-    frequency_north,
+    wavelength: float | np.ndarray,
+    frequency_east: np.ndarray,
+    frequency_north: np.ndarray,
     *,
-    position_angle_v3,
-    detector_pixel,
-    image_pixel,
-    pixfrac,
-    channel=None,
-    parameters=None,
-):
+    position_angle_v3: float,
+    detector_pixel: float,
+    image_pixel: float,
+    pixfrac: float,
+    channel: str | None = None,
+    parameters: NIRCamOptics | None = None,
+) -> np.ndarray:
     """
     Compute the OTF of a drizzled NIRCam image, detector and image pixels included.
 
@@ -275,16 +285,16 @@ def _nircam_telescope(wavelength, frequencies, position_angle_v3, short, paramet
 
 
 def nirspec_otf(
-    wavelength,
-    frequency_east,
-    frequency_north,
+    wavelength: float | np.ndarray,
+    frequency_east: np.ndarray,
+    frequency_north: np.ndarray,
     *,
-    position_angle_v3,
-    position_angle_aperture,
-    spaxel,
-    spaxel_position_angle,
-    parameters=None,
-):
+    position_angle_v3: float,
+    position_angle_aperture: float,
+    spaxel: float,
+    spaxel_position_angle: float,
+    parameters: IFUOptics | None = None,
+) -> np.ndarray:
     """
     Compute the OTF of a NIRSpec IFU cube, spaxel included.
 

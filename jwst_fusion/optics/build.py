@@ -1,7 +1,10 @@
 """Build a library of PSFs: those of a source, at the nodes that a range of wavelengths needs."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +17,11 @@ from jwst_fusion.optics.sampled import SampledPsf
 from jwst_fusion.optics.stpsf_source import FIELD, SAMPLING, StpsfPsf
 from jwst_fusion.optics.throughput import CHANNEL_SPLIT, channel, transmission
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .sources import PsfSource
+
 __all__ = ["build_nircam", "build_nirspec"]
 
 #: How far PSFs reach beyond the shortest and longest wavelength of the bands: the nodes about a band, too,
@@ -21,7 +29,15 @@ __all__ = ["build_nircam", "build_nirspec"]
 MARGIN = 0.88
 
 
-def build_nircam(source, *, filters, module="B", detector="", date="", progress=None):
+def build_nircam(
+    source: PsfSource,
+    *,
+    filters: Sequence[str],
+    module: str = "B",
+    detector: str = "",
+    date: str = "",
+    progress: Callable | None = None,
+) -> LibraryEntry:
     """
     Build the PSFs of NIRCam for filters of one channel.
 
@@ -59,7 +75,16 @@ def build_nircam(source, *, filters, module="B", detector="", date="", progress=
     return LibraryEntry("NIRCAM", psf, channel=split, detector=detector, origin=origin)
 
 
-def build_nirspec(source, *, grating, filter, limits, detector="", date="", progress=None):
+def build_nirspec(
+    source: PsfSource,
+    *,
+    grating: str,
+    filter: str,
+    limits: tuple[float, float],
+    detector: str = "",
+    date: str = "",
+    progress: Callable | None = None,
+) -> LibraryEntry:
     """
     Build the PSFs of the NIRSpec IFU for a grating.
 

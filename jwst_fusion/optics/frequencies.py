@@ -1,5 +1,7 @@
 """Spatial frequencies of a grid of cells, in the sky's frame."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from jwst_fusion.exceptions import ParameterError
@@ -7,7 +9,7 @@ from jwst_fusion.exceptions import ParameterError
 __all__ = ["grid_frequencies", "symmetrise_nyquist"]
 
 
-def grid_frequencies(shape, jacobian):
+def grid_frequencies(shape: tuple[int, int], jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     Give the frequencies of the half plane of `numpy.fft.rfft2`.
 
@@ -44,7 +46,7 @@ def grid_frequencies(shape, jacobian):
     return east, north
 
 
-def symmetrise_nyquist(otf, shape):
+def symmetrise_nyquist(otf: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """
     Make a half-plane OTF that of a real kernel, also in the column of the highest x frequency.
 

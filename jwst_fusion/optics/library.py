@@ -1,9 +1,12 @@
 """Files of PSFs: the package's own (ASDF), and FITS as STPSF writes it or as a star was observed."""
 
+from __future__ import annotations
+
 import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asdf
 import numpy as np
@@ -13,6 +16,10 @@ from astropy.wcs import WCS
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics.sampled import FRAMES, INCLUDES, SampledPsf, check_psf
 from jwst_fusion.optics.throughput import CHANNEL_SPLIT, PUPIL_FILTERS, channel, pivot_wavelength
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
 
 __all__ = ["LibraryEntry", "file_key", "find_entry", "read_library", "write_library"]
 
@@ -59,7 +66,7 @@ class LibraryEntry:
     origin: str = ""
 
 
-def file_key(path):
+def file_key(path: str | PathLike) -> str:
     """
     Name a file by its content.
 
@@ -79,7 +86,7 @@ def file_key(path):
     return f"{name} {digest[:12]}"
 
 
-def write_library(path, entries):
+def write_library(path: str | PathLike, entries: Sequence[LibraryEntry]) -> None:
     """
     Write a library.
 
@@ -108,7 +115,7 @@ def write_library(path, entries):
         temporary.unlink(missing_ok=True)
 
 
-def read_library(path):
+def read_library(path: str | PathLike) -> tuple[LibraryEntry, ...]:
     """
     Read PSFs.
 
@@ -289,7 +296,15 @@ def _wavelengths(header, number, band, name):
     )
 
 
-def find_entry(entries, *, instrument, filter="", grating="", detector="", name):
+def find_entry(
+    entries: Sequence[LibraryEntry],
+    *,
+    instrument: str,
+    filter: str = "",
+    grating: str = "",
+    detector: str = "",
+    name: str,
+) -> LibraryEntry | None:
     """
     Choose the PSFs of a product.
 

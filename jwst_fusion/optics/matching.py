@@ -1,5 +1,9 @@
 """NIRCam images as the IFU would see them: like compared with like."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import distance_transform_edt
@@ -7,6 +11,9 @@ from scipy.ndimage import distance_transform_edt
 from .analytic import wavefront_change
 from .frequencies import grid_frequencies
 from .transfer import aperture_frequencies, band_transfers
+
+if TYPE_CHECKING:
+    from jwst_fusion.observation import BandImage, CubeData, FusionGrid, ImageProduct
 
 __all__ = ["fill_nearest", "match_to_ifu"]
 
@@ -20,7 +27,16 @@ FLOOR = 0.02
 MIN_KNOWN = 0.98
 
 
-def match_to_ifu(image, band, bandpass, cube, grid, *, widths=False, scatter=False):
+def match_to_ifu(
+    image: np.ndarray,
+    band: BandImage | ImageProduct,
+    bandpass: np.ndarray,
+    cube: CubeData,
+    grid: FusionGrid,
+    *,
+    widths: bool = False,
+    scatter: bool = False,
+) -> np.ndarray:
     """
     Blur a NIRCam image to the resolution of the IFU.
 
@@ -63,13 +79,15 @@ def match_to_ifu(image, band, bandpass, cube, grid, *, widths=False, scatter=Fal
     if widths:
         changes += [-2 * np.pi**2 * axis**2 for axis in aperture_frequencies(cube, grid, tuple(size))]
     if scatter:
-        changes.append(wavefront_change(bandpass @ cube.wavelength, grid_frequencies(size, grid.jacobian)))
+        changes.append(
+            wavefront_change(bandpass @ cube.wavelength, grid_frequencies(tuple(size), grid.jacobian))
+        )
     if not changes:
         return blurred
     return np.stack([blurred, *(irfft2(change * spectrum, s=size)[inside] for change in changes)])
 
 
-def fill_nearest(image):
+def fill_nearest(image: np.ndarray) -> np.ndarray:
     """
     Replace NaNs by their nearest neighbour.
 

@@ -1,5 +1,7 @@
 """Wavelength nodes: PSFs and OTFs vary smoothly, so that a few stand for every channel."""
 
+from __future__ import annotations
+
 import numpy as np
 from scipy.interpolate import CubicSpline
 
@@ -16,7 +18,7 @@ _FEWEST = 4
 _TOLERANCE = 1e-9
 
 
-def node_count(wavelength_min, wavelength_max):
+def node_count(wavelength_min: float, wavelength_max: float) -> int:
     """
     Choose the number of nodes for a range of wavelengths.
 
@@ -40,7 +42,7 @@ def node_count(wavelength_min, wavelength_max):
     return 1 if span == 0 else max(int(np.ceil(span / _STEP)) + 1, _FEWEST)
 
 
-def nodes(wavelength_min, wavelength_max, n=None):
+def nodes(wavelength_min: float, wavelength_max: float, n: int | None = None) -> np.ndarray:
     """
     Place nodes evenly in log wavelength.
 
@@ -73,7 +75,7 @@ def nodes(wavelength_min, wavelength_max, n=None):
     return np.geomspace(wavelength_min, wavelength_max, n)
 
 
-def interpolation_matrix(wavelength, nodes):
+def interpolation_matrix(wavelength: np.ndarray, nodes: np.ndarray) -> np.ndarray:
     """
     Compute the matrix from nodes to channels: ``otf[l] = sum_r matrix[l, r] * otf_r``.
 
@@ -123,7 +125,7 @@ def interpolation_matrix(wavelength, nodes):
     return result
 
 
-def fixed_nodes(wavelength_min, wavelength_max):
+def fixed_nodes(wavelength_min: float, wavelength_max: float) -> np.ndarray:
     """
     Choose nodes from a grid that is the same for all ranges, so that PSFs at them serve for many.
 

@@ -1,5 +1,7 @@
 """Synthetic photometry of a cube."""
 
+from __future__ import annotations
+
 import numpy as np
 
 __all__ = ["synthetic_photometry"]
@@ -8,7 +10,7 @@ __all__ = ["synthetic_photometry"]
 MAX_MISSING = 0.05
 
 
-def synthetic_photometry(data, bandpass):
+def synthetic_photometry(data: np.ndarray, bandpass: np.ndarray) -> np.ndarray:
     """
     Integrate a cube over a band (paper, Eq. B.3).
 

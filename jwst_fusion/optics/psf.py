@@ -1,10 +1,17 @@
 """Point spread functions as images, and what describes them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import ndimage
 
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics.frequencies import grid_frequencies, symmetrise_nyquist
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["encircled_energy", "fwhm", "psf_image"]
 
@@ -13,7 +20,7 @@ _FINE = 8
 _WINDOW = 64
 
 
-def psf_image(otf_function, wavelength, shape, cell):
+def psf_image(otf_function: Callable, wavelength: float, shape: tuple[int, int], cell: float) -> np.ndarray:
     """
     Transform an OTF into an image of the PSF.
 
@@ -40,7 +47,7 @@ def psf_image(otf_function, wavelength, shape, cell):
     return np.fft.fftshift(np.fft.irfft2(symmetrise_nyquist(otf, shape), s=shape))
 
 
-def fwhm(psf, cell):
+def fwhm(psf: np.ndarray, cell: float) -> float:
     """
     Measure the full width at half maximum.
 
@@ -101,7 +108,7 @@ def _interpolate(psf, peak):
     return fine, np.array([(p - low) * _FINE for p, (low, _) in zip(peak, ranges, strict=True)])
 
 
-def encircled_energy(psf, cell, radius):
+def encircled_energy(psf: np.ndarray, cell: float, radius: float | np.ndarray) -> float | np.ndarray:
     """
     Measure the share of the energy within circles around the peak.
 

@@ -1,5 +1,7 @@
 """The telescope's entrance pupil and its autocorrelation."""
 
+from __future__ import annotations
+
 import json
 from functools import cache
 from importlib import resources
@@ -48,7 +50,7 @@ def _geometry():
     return float(content["circumscribed_diameter"]), *polygons
 
 
-def pupil_amplitude(*, spacing=SPACING):
+def pupil_amplitude(*, spacing: float = SPACING) -> np.ndarray:
     """
     Raster the telescope's pupil with grey edges.
 
@@ -126,7 +128,7 @@ def _cut(start, end):
     return start + along[:, np.newaxis] * (end - start)
 
 
-def autocorrelation(amplitude, spacing):
+def autocorrelation(amplitude: np.ndarray, spacing: float) -> Autocorrelation:
     """
     Autocorrelate a real pupil.
 
@@ -166,7 +168,7 @@ def autocorrelation(amplitude, spacing):
 
 
 @cache
-def pupil_autocorrelation():
+def pupil_autocorrelation() -> Autocorrelation:
     """
     Autocorrelate the telescope's pupil, once per process.
 
@@ -178,7 +180,7 @@ def pupil_autocorrelation():
     return autocorrelation(pupil_amplitude(), SPACING)
 
 
-def evaluate(pupil, baseline_v2, baseline_v3):
+def evaluate(pupil: Autocorrelation, baseline_v2: np.ndarray, baseline_v3: np.ndarray) -> np.ndarray:
     """
     Interpolate an autocorrelation linearly.
 

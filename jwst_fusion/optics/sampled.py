@@ -1,12 +1,18 @@
 """PSFs that are given as images, and their transform at any frequency of the sky."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import map_coordinates, spline_filter
 
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics.nodes import interpolation_matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["FRAMES", "INCLUDES", "PsfImages", "SampledPsf", "check_psf", "too_short", "transform"]
 
@@ -67,12 +73,17 @@ class PsfImages:
         What to call them in messages.
     """
 
+    pixel_scale: float
+    name: str
+
     @property
     def limits(self):
         """Shortest and longest wavelength of the PSFs [um], tuple of float."""
         raise NotImplementedError
 
-    def samples(self, wavelength_min, wavelength_max):
+    def samples(
+        self, wavelength_min: float, wavelength_max: float
+    ) -> tuple[np.ndarray, Sequence[np.ndarray] | np.ndarray]:
         """
         Give the PSFs that a range of wavelengths needs.
 
@@ -95,7 +106,7 @@ class PsfImages:
         """
         raise NotImplementedError
 
-    def otf(self, wavelength, frequency_x, frequency_y):
+    def otf(self, wavelength: np.ndarray, frequency_x: np.ndarray, frequency_y: np.ndarray) -> np.ndarray:
         """
         Transform the PSFs.
 
@@ -154,7 +165,7 @@ class SampledPsf(PsfImages):
         """Shortest and longest wavelength of the PSFs [um]; any for a single PSF."""
         return (0.0, np.inf) if self.wavelength.size == 1 else tuple(self.wavelength[[0, -1]])
 
-    def samples(self, wavelength_min, wavelength_max):
+    def samples(self, wavelength_min: float, wavelength_max: float) -> tuple[np.ndarray, np.ndarray]:
         """
         Give all PSFs, if they cover a range of wavelengths; a single one stands for any.
 
@@ -181,7 +192,7 @@ class SampledPsf(PsfImages):
         return self.wavelength, self.images
 
 
-def too_short(psf, wavelength_min, wavelength_max):
+def too_short(psf: PsfImages, wavelength_min: float, wavelength_max: float) -> InputError:
     """
     Make the error of PSFs that do not cover a range.
 
@@ -211,7 +222,9 @@ def _weights(wavelength, nodes):
     return interpolation_matrix(np.clip(wavelength, nodes[0], nodes[-1]), nodes)
 
 
-def transform(image, pixel_scale, frequency_x, frequency_y):
+def transform(
+    image: np.ndarray, pixel_scale: float, frequency_x: np.ndarray, frequency_y: np.ndarray
+) -> np.ndarray:
     """
     Fourier transform of an image about its middle, at any frequencies.
 
@@ -263,7 +276,7 @@ def transform(image, pixel_scale, frequency_x, frequency_y):
     return result + missing * np.exp(-2 * (np.pi * 0.5 * side * pixel_scale) ** 2 * squared)
 
 
-def check_psf(psf):
+def check_psf(psf: SampledPsf) -> None:
     """
     Refuse images that are no PSFs.
 
@@ -308,7 +321,7 @@ def check_psf(psf):
         )
 
 
-def core_position(image):
+def core_position(image: np.ndarray) -> np.ndarray:
     """
     Locate the core of a PSF.
 

@@ -1,10 +1,13 @@
 """Where the PSFs come from: the analytic model, STPSF, or a file."""
 
+from __future__ import annotations
+
 import logging
 import os
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +16,9 @@ from jwst_fusion.optics import stpsf_source
 from jwst_fusion.optics.analytic import IFUOptics, NIRCamOptics
 from jwst_fusion.optics.library import file_key, find_entry, read_library
 from jwst_fusion.optics.throughput import channel
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 __all__ = ["SOURCES", "PsfSource", "choose_source"]
 
@@ -49,9 +55,9 @@ class PsfSource:
     ifu_optics: IFUOptics
     entries: tuple = ()
     path: str = ""
-    rest: object = None
+    rest: Any = None
 
-    def nircam(self, *, filter, module="", detector="", date=""):
+    def nircam(self, *, filter: str, module: str = "", detector: str = "", date: str = "") -> NIRCamOptics:
         """
         Give the optics of a NIRCam image.
 
@@ -84,7 +90,7 @@ class PsfSource:
             return self.rest.nircam(filter=filter, module=module, detector=detector, date=date)
         return replace(self.nircam_optics, psf=entry.psf)
 
-    def nirspec(self, *, grating, filter, detector="", date=""):
+    def nirspec(self, *, grating: str, filter: str, detector: str = "", date: str = "") -> IFUOptics:
         """
         Give the optics of a cube of the NIRSpec IFU.
 
@@ -116,7 +122,13 @@ class PsfSource:
         return replace(self.ifu_optics, psf=entry.psf)
 
 
-def choose_source(psf_source="auto", library=None, *, wavefront_rms=None, ifu_blur=None):
+def choose_source(
+    psf_source: str = "auto",
+    library: str | PathLike | None = None,
+    *,
+    wavefront_rms: float | None = None,
+    ifu_blur: float | None = None,
+) -> PsfSource:
     """
     Choose the source of the PSFs.
 
@@ -153,7 +165,13 @@ def choose_source(psf_source="auto", library=None, *, wavefront_rms=None, ifu_bl
         rest = choose_source("auto", wavefront_rms=wavefront_rms, ifu_blur=ifu_blur)
         entries = read_library(library)
         return PsfSource(
-            "library", _key(file_key(library), models, rest, entries), *models, entries, str(library), rest
+            "library",
+            _key(file_key(library), models, rest, entries),
+            models[0],
+            models[1],
+            entries,
+            str(library),
+            rest,
         )
     if psf_source == "library":
         raise ParameterError("psf_source = library needs a file: give it as override_fusion_psf")

@@ -1,5 +1,7 @@
 """PSFs that STPSF computes, at nodes in wavelength only, and kept for the next time."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import io
@@ -12,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +43,7 @@ DEFAULT_OPD = "JWST_OTE_OPD_cycle1_example_2022-07-30.fits"
 PATIENCE = 15.0
 
 
-def cache_folder():
+def cache_folder() -> Path:
     """
     Give the folder where PSFs of STPSF are kept.
 
@@ -53,7 +56,7 @@ def cache_folder():
     return (Path(root) if root else Path.home() / ".cache") / "jwst_fusion" / "psf"
 
 
-def data_version():
+def data_version() -> str:
     """
     Check STPSF's data files.
 
@@ -121,7 +124,7 @@ class StpsfPsf(PsfImages):
     instrument_wavefront: bool = True
     versions: tuple = ()
     folder: Path = field(default_factory=cache_folder, compare=False)
-    progress: object = field(default=None, compare=False)
+    progress: Any = field(default=None, compare=False)
 
     angle = 0.0
     includes = "telescope"
@@ -155,7 +158,7 @@ class StpsfPsf(PsfImages):
         stated |= {"field": FIELD, "sampling": SAMPLING[self.channel], "format": 1}
         return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
 
-    def samples(self, wavelength_min, wavelength_max):
+    def samples(self, wavelength_min: float, wavelength_max: float) -> tuple[np.ndarray, list[np.ndarray]]:
         """
         Compute the PSFs that a range of wavelengths needs, or read them where they are kept.
 
@@ -246,7 +249,7 @@ class StpsfPsf(PsfImages):
         return hdus["OVERSAMP"].data.astype(np.float32)
 
 
-def nircam_psf(channel, detector, module, date, **options):
+def nircam_psf(channel: str, detector: str, module: str, date: str, **options) -> StpsfPsf:
     """
     Set up STPSF for a NIRCam image.
 
@@ -274,7 +277,7 @@ def nircam_psf(channel, detector, module, date, **options):
     )
 
 
-def nirspec_psf(grating, blocking_filter, detector, date, **options):
+def nirspec_psf(grating: str, blocking_filter: str, detector: str, date: str, **options) -> StpsfPsf:
     """
     Set up STPSF for a cube of the NIRSpec IFU.
 

@@ -1,15 +1,21 @@
 """Throughputs of the NIRCam bands, and their weights on the channels of a cube."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asdf
 import numpy as np
 
 from jwst_fusion.exceptions import InputError, ParameterError
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 __all__ = [
     "CHANNEL_SPLIT",
@@ -78,7 +84,7 @@ def _frozen(values):
     return array
 
 
-def filter_names():
+def filter_names() -> tuple[str, ...]:
     """
     Name the bands with a packaged throughput.
 
@@ -90,7 +96,7 @@ def filter_names():
     return tuple(sorted(_table()))
 
 
-def effective_filter(filter, pupil):
+def effective_filter(filter: str, pupil: str) -> str:
     """
     Name the band that an image was taken in.
 
@@ -130,7 +136,7 @@ def effective_filter(filter, pupil):
     )
 
 
-def transmission(filter, module, curve=None):
+def transmission(filter: str, module: str, curve: Throughput | None = None) -> tuple[np.ndarray, np.ndarray]:
     """
     Give the total system throughput of a band.
 
@@ -178,7 +184,7 @@ def _of_module(entry, module):
     return entry[name]
 
 
-def read_throughputs(path):
+def read_throughputs(path: str | PathLike) -> dict:
     """
     Read throughputs that a user brings.
 
@@ -266,7 +272,7 @@ def _checked(band, entry, name):
     return {m: Throughput(wavelength, np.maximum(np.asarray(c, float), 0.0)) for m, c in curves.items()}
 
 
-def pivot_wavelength(filter, module, curve=None):
+def pivot_wavelength(filter: str, module: str, curve: Throughput | None = None) -> float:
     """
     Compute the pivot wavelength of a band.
 
@@ -295,7 +301,7 @@ def pivot_wavelength(filter, module, curve=None):
     return float(np.sqrt(above / below))
 
 
-def channel(filter):
+def channel(filter: str) -> str:
     """
     Tell in which of NIRCam's channels a band is taken.
 
@@ -317,7 +323,14 @@ def channel(filter):
     return "short" if pivot_wavelength(filter, "MULTIPLE") < CHANNEL_SPLIT else "long"
 
 
-def bandpass(filter, module, wavelength, *, usable=None, curve=None):
+def bandpass(
+    filter: str,
+    module: str,
+    wavelength: np.ndarray,
+    *,
+    usable: np.ndarray | None = None,
+    curve: Throughput | None = None,
+) -> tuple[np.ndarray, float]:
     """
     Weigh the channels of a cube to match a band image in surface brightness.
 

@@ -1,6 +1,9 @@
 """Transfer functions of both instruments on the grid of an observation."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +12,9 @@ from .frequencies import grid_frequencies
 from .nodes import interpolation_matrix, nodes
 from .sampled import too_short
 from .throughput import channel
+
+if TYPE_CHECKING:
+    from jwst_fusion.observation import BandImage, CubeData, FusionGrid, ImageProduct, Observation
 
 __all__ = ["TransferFunctions", "aperture_frequencies", "band_transfers", "transfer_functions"]
 
@@ -44,7 +50,7 @@ class TransferFunctions:
     nircam: tuple
 
 
-def transfer_functions(observation, shape):
+def transfer_functions(observation: Observation, shape: tuple[int, int]) -> TransferFunctions:
     """
     Compute the OTFs of both instruments for an observation.
 
@@ -64,7 +70,7 @@ def transfer_functions(observation, shape):
     at = nodes(wavelength[0], wavelength[-1])
     interpolation = interpolation_matrix(wavelength, at)
     frequencies = grid_frequencies(shape, observation.grid.jacobian)
-    alike = {}
+    alike: dict = {}
     for band in observation.bands:
         alike.setdefault(_key(band), []).append(band)
     computed = {
@@ -110,7 +116,13 @@ def _check_range(band, bandpass, wavelength):
         raise too_short(band.optics.psf, inside[0], inside[-1])
 
 
-def band_transfers(band, bandpass, cube, grid, shape):
+def band_transfers(
+    band: BandImage | ImageProduct,
+    bandpass: np.ndarray,
+    cube: CubeData,
+    grid: FusionGrid,
+    shape: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray]:
     """
     Mean OTFs of both instruments over a band, for a flat spectrum.
 
@@ -147,7 +159,9 @@ def band_transfers(band, bandpass, cube, grid, shape):
     return nircam, nirspec
 
 
-def aperture_frequencies(cube, grid, shape):
+def aperture_frequencies(
+    cube: CubeData, grid: FusionGrid, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """
     Frequencies along the axes of the IFU's aperture.
 
