@@ -123,17 +123,17 @@ class FusionGrid:
     field: tuple = (slice(None), slice(None))
 
     @property
-    def spaxel_shape(self):
+    def spaxel_shape(self) -> tuple[int, int]:
         """Number of spaxels (my, mx)."""
         return tuple(n // self.decimation_factor for n in self.shape)
 
     @property
-    def cell_size(self):
+    def cell_size(self) -> float:
         """Side of a cell [arcsec]: the square root of its area."""
         return float(np.sqrt(abs(np.linalg.det(self.jacobian))))
 
     @property
-    def cell_area(self):
+    def cell_area(self) -> float:
         """Area of a cell [arcsec^2]."""
         return float(abs(np.linalg.det(self.jacobian)))
 

@@ -17,7 +17,7 @@ from .grid import enlarge, grid_wcs
 from .resampling import reduce_image, resample_image
 
 if TYPE_CHECKING:
-    from jwst_fusion.observation import CubeData, ImageProduct
+    from jwst_fusion.observation import BandImage, CubeData, ImageProduct
 
 __all__ = ["Offset", "find_target", "measure_offset", "spaxel_centres", "spaxel_template"]
 
@@ -147,7 +147,15 @@ def measure_offset(
     )
 
 
-def spaxel_template(seen, image, bandpass, cube, grid, *, scatter=False):
+def spaxel_template(
+    seen: np.ndarray,
+    image: BandImage | ImageProduct,
+    bandpass: np.ndarray,
+    cube: CubeData,
+    grid: FusionGrid,
+    *,
+    scatter: bool = False,
+) -> np.ndarray:
     """Image at the IFU's resolution with its derivatives by blur, spaxel centres on cells, (n, ny, nx)."""
     template = match_to_ifu(seen, image, bandpass, cube, grid, widths=True, scatter=scatter)
     if grid.decimation_factor % 2 == 0:
@@ -163,7 +171,7 @@ def _sample_at_half_cell(blurred):
     return np.where(lost > 1e-6, np.nan, values)
 
 
-def spaxel_centres(synthetic, d, extra):
+def spaxel_centres(synthetic: np.ndarray, d: int, extra: int) -> tuple[np.ndarray, np.ndarray]:
     """Cell coordinates (rows, columns) of the spaxels on the enlarged grid."""
     rows, columns = np.indices(synthetic.shape)
     first = extra * d + (d - 1) // 2

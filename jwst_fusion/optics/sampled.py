@@ -77,7 +77,7 @@ class PsfImages:
     name: str
 
     @property
-    def limits(self):
+    def limits(self) -> tuple[float, float]:
         """Shortest and longest wavelength of the PSFs [um], tuple of float."""
         raise NotImplementedError
 
@@ -161,7 +161,7 @@ class SampledPsf(PsfImages):
     name: str = "PSF"
 
     @property
-    def limits(self):
+    def limits(self) -> tuple[float, float]:
         """Shortest and longest wavelength of the PSFs [um]; any for a single PSF."""
         return (0.0, np.inf) if self.wavelength.size == 1 else tuple(self.wavelength[[0, -1]])
 

@@ -130,29 +130,29 @@ class StpsfPsf(PsfImages):
     includes = "telescope"
 
     @property
-    def frame(self):
+    def frame(self) -> str:
         """The telescope's frame for NIRCam, the aperture's for the IFU."""
         return "aperture" if self.channel == "IFU" else "v3"
 
     @property
-    def pixel_scale(self):
+    def pixel_scale(self) -> float:  # type: ignore[override] # the base has it as an attribute
         """Side of a pixel of the images [arcsec]."""
         pixel, oversample = SAMPLING[self.channel]
         return pixel / oversample
 
     @property
-    def limits(self):
+    def limits(self) -> tuple[float, float]:
         """Shortest and longest wavelength that STPSF computes [um]."""
         low, high = LIMITS
         return {"short": (low, CHANNEL_SPLIT), "long": (CHANNEL_SPLIT, high), "IFU": LIMITS}[self.channel]
 
     @property
-    def name(self):
+    def name(self) -> str:  # type: ignore[override]
         """What to call the PSFs in messages."""
         return f"STPSF {self.instrument} {self.detector}"
 
     @property
-    def key(self):
+    def key(self) -> str:
         """Digest of all that the images depend on, their wavelength apart."""
         stated = {k: v for k, v in asdict(self).items() if k not in ("folder", "progress")}
         stated |= {"field": FIELD, "sampling": SAMPLING[self.channel], "format": 1}
