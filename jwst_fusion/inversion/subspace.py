@@ -7,6 +7,8 @@ from scipy.linalg import eigh
 
 from jwst_fusion.exceptions import InputError, ParameterError
 
+from .spectral import denoise_spectra
+
 __all__ = ["Subspace", "find_subspace"]
 
 #: Share of a spaxel's usable channels that must be known for it to count.
@@ -17,10 +19,15 @@ OUTLIER_SIGMA = 7.0
 
 #: Axes beyond the components that show the noise, and the factor by which a component stands out.
 NOISE_AXES = 4
-EDGE_MARGIN = 1.1
+EDGE_MARGIN = 1.15
 
 #: Largest edge, over that of white noise.
 MAX_EDGE = 4.0
+
+#: Share of the power of all spaxels beyond which one counts less in the analysis; and that share times
+#: the number of spaxels, at least.
+MAX_LEVERAGE = 0.02
+MIN_LEVERAGE = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +77,10 @@ def find_subspace(cube, *, n_components=None, max_components=8):
     Find the subspace of a cube by a principal component analysis of the whitened data.
 
     Channels are divided by their noise first, so that components are ordered by significance. Voxels
-    far off their spaxel's model are replaced by it once, and the analysis is repeated: a surviving
-    cosmic ray then neither makes a component nor pulls one.
+    far off their spaxel's model are replaced by it once: a surviving cosmic ray then neither makes a
+    component nor pulls one. The components are those of the significant part of the spectra
+    (`jwst_fusion.inversion.spectral`), and spaxels far brighter than the typical one, a star's, count
+    less, so that faint structure keeps its components.
 
     Parameters
     ----------
@@ -107,16 +116,28 @@ def find_subspace(cube, *, n_components=None, max_components=8):
     if n_components is not None and not 1 <= n_components <= limit:
         raise ParameterError(f"n_components = {n_components} is out of reach: the data allow 1 to {limit}")
 
-    spectra = _bridge_holes(cube.data[used][:, spaxels].astype(np.float64))
-    mean = spectra.mean(axis=1)
-    whitened = (spectra - mean[:, np.newaxis]) * weights[used, np.newaxis]
+    spectra = _bridge_holes(cube.data[used][:, spaxels])
+    mean = spectra.mean(axis=1, dtype=np.float64)
+    whitened = spectra
+    whitened -= mean[:, np.newaxis]
+    whitened *= weights[used, np.newaxis]
     n_axes = max(n_components or 0, max_components)
-    axes, _ = _principal_axes(whitened, n_axes, limit)
-    whitened = _replace_outliers(whitened, axes)
     axes, eigenvalues = _principal_axes(whitened, n_axes + NOISE_AXES, limit)
-    edge = noise_edge(eigenvalues, whitened.shape, max_components)
+    clear = int((eigenvalues[:n_axes] > noise_edge(eigenvalues, whitened.shape, max_components)).sum())
+    _replace_outliers(whitened, axes[:, : max(clear, 1)])
+    axes = axes[:, :n_axes]
+    clean, freedom = denoise_spectra(whitened, 1 / weights[used], axes, spaxels)
+    axes, eigenvalues = _principal_axes(clean * _leverage(clean), n_axes + NOISE_AXES, limit)
+    edge = noise_edge(eigenvalues, (freedom, whitened.shape[1]), max_components)
     k = n_components or max(int((eigenvalues[:max_components] > edge).sum()), 1)
     return _assemble(cube, spaxels, weights, mean, whitened, axes[:, :k], eigenvalues)
+
+
+def _leverage(spectra):
+    """Weight of each column of (n_channels, n_spaxels) spectra: less than 1 where one outweighs the rest."""
+    power = (spectra**2).mean(axis=0)
+    limit = max(MAX_LEVERAGE, MIN_LEVERAGE / power.size) * float(power.sum(dtype=np.float64))
+    return np.sqrt(np.minimum(1.0, limit / np.maximum(power, np.finfo(power.dtype).tiny)))
 
 
 def _bridge_holes(spectra):
@@ -151,9 +172,9 @@ def _principal_axes(whitened, n_axes, limit):
 
 
 def _replace_outliers(whitened, axes):
-    """Replace voxels far off the model of their spaxel by the model's value."""
+    """Replace voxels far off the model of their spaxel by the model's value, in place."""
     model = axes @ (axes.T @ whitened)
-    return np.where(np.abs(whitened - model) > OUTLIER_SIGMA, model, whitened)
+    np.copyto(whitened, model, where=np.abs(whitened - model) > OUTLIER_SIGMA)
 
 
 def noise_edge(eigenvalues, shape, max_components):
@@ -168,8 +189,8 @@ def noise_edge(eigenvalues, shape, max_components):
     ----------
     eigenvalues : ndarray
         Leading variances of the whitened data, descending.
-    shape : tuple of int
-        Numbers of channels and of spaxels.
+    shape : tuple of float
+        Effective number of channels, and number of spaxels.
     max_components : int
         Number of components that may be chosen.
 
@@ -179,13 +200,13 @@ def noise_edge(eigenvalues, shape, max_components):
         The edge.
     """
     n_channels, n_spaxels = shape
-    white = (1.0 + np.sqrt(n_channels / n_spaxels)) ** 2
+    white = EDGE_MARGIN * (1.0 + np.sqrt(n_channels / n_spaxels)) ** 2
     beyond = eigenvalues[max_components:]
     if beyond.size < 2:
         return white
     slope = (beyond[0] - beyond[-1]) / (beyond.size - 1)
-    first = min(float(beyond[0] + slope * max_components), MAX_EDGE * white / EDGE_MARGIN)
-    return max(white, EDGE_MARGIN * max(first, float(beyond.mean())))
+    first = EDGE_MARGIN * float(beyond[0] + slope * max_components)
+    return max(white, min(first, MAX_EDGE * white))
 
 
 def _assemble(cube, spaxels, weights, mean, whitened, axes, eigenvalues):
@@ -196,10 +217,11 @@ def _assemble(cube, spaxels, weights, mean, whitened, axes, eigenvalues):
     basis = np.empty((used.size, k))
     for i in range(k):
         basis[:, i] = np.interp(channel, channel[used], axes[:, i] / weights[used])
-    full = np.zeros(cube.data.shape)
+    full = np.zeros(cube.data.shape, dtype=whitened.dtype)
     full[np.ix_(used, *(np.arange(n) for n in spaxels.shape))] = _unfold(whitened, spaxels)
-    signal = np.maximum((whitened**2).sum() / whitened.shape[1] - whitened.shape[0], 0.0)
-    kept = np.maximum(eigenvalues[:k] - 1.0, 0.0).sum()
+    n_channels, n_spaxels = whitened.shape
+    signal = max(float((whitened**2).sum(dtype=np.float64)) / n_spaxels - n_channels, 0.0)
+    kept = max(float(((axes.T @ whitened) ** 2).sum()) / n_spaxels - k, 0.0)
     return Subspace(
         mean_spectrum=np.interp(channel, channel[used], mean),
         basis=basis,
@@ -213,6 +235,6 @@ def _assemble(cube, spaxels, weights, mean, whitened, axes, eigenvalues):
 
 def _unfold(columns, spaxels):
     """Place the columns of (n, n_spaxels) into (n, my, mx), zero elsewhere."""
-    cube = np.zeros((columns.shape[0], *spaxels.shape))
+    cube = np.zeros((columns.shape[0], *spaxels.shape), dtype=columns.dtype)
     cube[:, spaxels] = columns
     return cube
