@@ -12,6 +12,23 @@ __all__ = ["fused_model"]
 DO_NOT_USE = 1
 NON_SCIENCE = 512
 
+#: Bits of the fused cube's DQ beyond those two, as JWST names them: LOW_QE where no band looks,
+#: UNRELIABLE_SLOPE where the regularization drives the value, FLUX_ESTIMATED where the input was
+#: interpolated, OTHER_BAD_PIXEL without convergence.
+UNSEEN = 8192
+PRIOR_DRIVEN = 16777216
+INTERPOLATED = 268435456
+UNCONVERGED = 1073741824
+
+#: Share of the variance from which the regularization drives a value.
+MAX_PRIOR_SHARE = 0.9
+
+#: Weight of a channel in a band, over the largest, from which the band looks at it.
+MIN_LOOK = 0.01
+
+#: Channels whose errors are computed together.
+CHUNK = 128
+
 
 def fused_model(observation, result, validation, source):
     """
@@ -40,15 +57,15 @@ def fused_model(observation, result, validation, source):
     alive = np.isfinite(cube.noise)
     model = datamodels.FusedCubeModel(  # given all arrays, for it makes those that it is not given
         data=_scene(result, cells, inside, alive),
-        err=_errors(result, inside, alive),
-        dq=_quality(inside, alive),
+        err=_errors(observation, result, cells, inside),
+        dq=_quality(observation, result, cells, inside),
         weightmap=_coverage(observation, cells, inside, alive),
     )
     model.update(source)
     _carry_over(model, source)
     coefficients = np.where(inside, result.coefficients[(slice(None), *cells)], np.nan)
     model.coefficients = coefficients.astype(np.float32)
-    errors = np.sqrt(np.diag(result.covariance))[:, np.newaxis, np.newaxis]
+    errors = np.sqrt(np.einsum("iiyx->iyx", result.covariance)[(slice(None), *cells)])
     model.coefficient_errors = np.where(inside, errors, np.nan).astype(np.float32)
     model.set_components(cube.wavelength, result.mean_spectrum, result.basis)
     datamodels.set_wavelengths(model, cube.wavelength)
@@ -57,14 +74,18 @@ def fused_model(observation, result, validation, source):
     model.set_fusion(
         n_components=result.basis.shape[1],
         info_kept=result.info_kept,
-        mu=float(result.regularization[0]),
-        mu_components=[float(mu) for mu in result.regularization],
+        mu=float(result.regularization[0, 0]),
+        mu_components=[float(mu) for mu in np.diag(result.regularization)],
         gamma=result.gamma,
         solver="block-preconditioned conjugate gradients",
-        boundary="free",
-        tuning=result.tuning,
-        regularization="Sobolev",
-        uncertainty="posterior of the stationary blocks",
+        boundary=result.settings.boundary,
+        weighting=result.settings.weighting,
+        tuning=result.settings.tuning,
+        regularization=result.settings.regularization,
+        uncertainty="posterior draws" if result.settings.samples else "posterior of the stationary blocks",
+        objective_images=result.objective[0],
+        objective_cube=result.objective[1],
+        objective_prior=result.objective[2],
         iterations=result.iterations,
         converged=result.converged,
         pedestals=[float(band.pedestal) for band in observation.bands],
@@ -105,13 +126,31 @@ def _scene(result, cells, inside, alive):
     return scene
 
 
-def _errors(result, inside, alive):
-    """Error of the fused cube, float32 of shape (n_wave, ny, nx)."""
-    variance = (
-        np.einsum("li,ij,lj->l", result.basis, result.covariance, result.basis) + result.dropped_variance
-    )
-    errors = np.where(alive, np.sqrt(variance), np.nan).astype(np.float32)
-    return np.where(inside, errors[:, np.newaxis, np.newaxis], np.float32(np.nan))
+def _errors(observation, result, cells, inside):
+    """Error of the fused cube, float32 of shape (n_wave, ny, nx), a few channels at a time."""
+    k = result.basis.shape[1]
+    pairs = [(i, j) for i in range(k) for j in range(i, k)]
+    covariance = result.covariance[(slice(None), slice(None), *cells)]
+    maps = np.stack([covariance[i, j] * (1 if i == j else 2) for i, j in pairs])[:, inside]
+    scale_error = _calibration_error(observation)
+    errors = np.full((len(result.basis), *inside.shape), np.nan, dtype=np.float32)
+    coefficients = result.coefficients[(slice(None), *cells)][:, inside]
+    for first in range(0, len(errors), CHUNK):
+        part = slice(first, first + CHUNK)
+        basis = result.basis[part]
+        products = np.stack([basis[:, i] * basis[:, j] for i, j in pairs], axis=1)
+        variance = products @ maps
+        variance += (scale_error * (basis @ coefficients + result.mean_spectrum[part, np.newaxis])) ** 2
+        variance += result.dropped_variance[part, np.newaxis]
+        errors[part, inside] = np.sqrt(np.maximum(variance, 0.0))
+    errors[~np.isfinite(observation.cube.noise)] = np.nan
+    return errors
+
+
+def _calibration_error(observation):
+    """Relative error of the flux scale between the instruments: that of the best known band."""
+    known = [b.scale_err / b.scale for b in observation.bands if np.isfinite(b.scale_err) and not b.held_out]
+    return min(known, default=0.0)
 
 
 def _coverage(observation, cells, inside, alive):
@@ -123,12 +162,44 @@ def _coverage(observation, cells, inside, alive):
     return np.add(count, inside, out=count, where=alive[:, np.newaxis, np.newaxis])
 
 
-def _quality(inside, alive):
+def _quality(observation, result, cells, inside):
     """Quality flags of the fused cube, uint32 of shape (n_wave, ny, nx)."""
+    cube = observation.cube
+    alive = np.isfinite(cube.noise)
     dq = np.zeros((alive.size, *inside.shape), dtype=np.uint32)
-    dq[~alive] = DO_NOT_USE
+    dq[~seen_by_a_band(observation)] |= UNSEEN
+    dq[:, result.prior_share[cells] > MAX_PRIOR_SHARE] |= PRIOR_DRIVEN
+    d, box = observation.grid.decimation_factor, observation.grid.field
+    for plane, unknown in zip(dq, ~np.isfinite(cube.data[(slice(None), *box)]), strict=True):
+        plane[np.kron(unknown, np.ones((d, d), dtype=bool))] |= INTERPOLATED
+    images = np.all([~np.isfinite(b.data[cells]) for b in observation.bands if not b.held_out], axis=0)
+    dq[:, images] |= INTERPOLATED
+    if not result.converged:
+        dq |= UNCONVERGED
+    dq[~alive] |= DO_NOT_USE
     dq[:, ~inside] = DO_NOT_USE | NON_SCIENCE
     return dq
+
+
+def seen_by_a_band(observation):
+    """
+    Tell the channels in which a NIRCam band of the fit looks.
+
+    Parameters
+    ----------
+    observation : Observation
+        Cross-calibrated bands.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_wave,)
+        Channels between the first and the last in which a band has 1 % of its largest weight or more.
+    """
+    seen = np.zeros(observation.cube.wavelength.size, dtype=bool)
+    for band in (b for b in observation.bands if not b.held_out and b.bandpass is not None):
+        looks = np.flatnonzero(band.bandpass >= MIN_LOOK * band.bandpass.max())
+        seen[looks[0] : looks[-1] + 1] = True
+    return seen
 
 
 def _set_coordinates(model, grid, box, inside, cells):

@@ -14,6 +14,9 @@ __all__ = ["CubeTerm", "ImageTerm", "compress_cube", "gradient_power", "image_te
 #: Singular values below this share of the largest are dropped, of the OTFs and of the channels.
 COMPRESSION_TOLERANCE = 3e-4
 
+#: Channels that are squared together.
+CHUNK = 256
+
 
 @dataclass(frozen=True, eq=False)
 class CubeTerm:
@@ -38,6 +41,13 @@ class CubeTerm:
         One where there are data, zero elsewhere.
     projection : ndarray, shape (k, n_compressed)
         From compressed channels to the coefficients of the whitened basis.
+    noise : ndarray, shape (my, mx)
+        Noise of each spaxel over the typical one, as the spectra outside the subspace show it.
+    voxel_weight, whitened : ndarray, shape (n_wave, my, mx), or None
+        Weight of each voxel relative to its channel's, with the data that they weigh; None for weights
+        that are the same in all channels.
+    channels : ndarray, shape (n_wave, n_compressed), or None
+        From compressed channels to whitened channels.
     """
 
     groups: FrequencyGroups
@@ -45,6 +55,30 @@ class CubeTerm:
     data: np.ndarray
     weight: np.ndarray
     projection: np.ndarray
+    noise: np.ndarray
+    voxel_weight: np.ndarray | None = None
+    whitened: np.ndarray | None = None
+    channels: np.ndarray | None = None
+
+    def weigh(self, values):
+        """Weigh compressed channels, (n_compressed, my, mx)."""
+        if self.voxel_weight is None:
+            return self.weight * values
+        full = np.tensordot(self.channels, values, axes=1)
+        return np.tensordot(self.channels.T, self.voxel_weight * full, axes=1)
+
+    def weighted_data(self):
+        """Weigh the data and compress them, (n_compressed, my, mx)."""
+        if self.voxel_weight is None:
+            return self.weight * self.data
+        return np.tensordot(self.channels.T, self.voxel_weight * self.whitened, axes=1)
+
+    def weighted_noise(self, rng):
+        """Draw noise, weigh it and compress it, (n_compressed, my, mx)."""
+        if self.voxel_weight is None:
+            return self.weight * self.noise * rng.standard_normal(self.data.shape)
+        noise = self.voxel_weight * self.noise * rng.standard_normal(self.voxel_weight.shape)
+        return np.tensordot(self.channels.T, noise, axes=1)
 
     def predict(self, spectrum):
         """
@@ -113,12 +147,19 @@ class ImageTerm:
         Images less the mean spectrum's, on the cube's flux scale [MJy/sr]; zero where unknown.
     weight : ndarray, shape (n_band, ny, nx)
         Inverse variance [(MJy/sr)^-2]; zero where unknown.
+    noise : ndarray, shape (n_band, ny, nx)
+        Stated error of each pixel on the cube's flux scale [MJy/sr].
     """
 
     groups: FrequencyGroups
     transfer: np.ndarray
     data: np.ndarray
     weight: np.ndarray
+    noise: np.ndarray
+
+    def weighted_noise(self, rng):
+        """Draw noise and weigh it, (n_band, ny, nx)."""
+        return self.weight * self.noise * rng.standard_normal(self.noise.shape)
 
     def predict(self, spectrum):
         """
@@ -165,7 +206,9 @@ class ImageTerm:
         return np.einsum("f,fiyx,fjyx->ijyx", weight, self.transfer.conj(), self.transfer, optimize=True)
 
 
-def compress_cube(groups, subspace, interpolation, nirspec_otf, *, tolerance=COMPRESSION_TOLERANCE):
+def compress_cube(
+    groups, subspace, interpolation, nirspec_otf, *, voxel_weight=None, tolerance=COMPRESSION_TOLERANCE
+):  # fmt: skip
     """
     Build the NIRSpec data term.
 
@@ -179,6 +222,8 @@ def compress_cube(groups, subspace, interpolation, nirspec_otf, *, tolerance=COM
         OTF of a channel from those at the nodes; rows sum to one.
     nirspec_otf : ndarray, shape (n_nodes, ny, nx // 2 + 1)
         OTF of the IFU at the nodes, spaxel included.
+    voxel_weight : ndarray, shape (n_wave, my, mx), optional
+        Weight of each voxel of the observation relative to its channel's.
     tolerance : float, optional
         Singular values below this share of the largest are dropped.
 
@@ -208,13 +253,35 @@ def compress_cube(groups, subspace, interpolation, nirspec_otf, *, tolerance=COM
     data[:, :my, :mx] = np.tensordot(left.T, subspace.whitened, axes=1)
     weight = np.zeros(groups.spaxel_shape)
     weight[:my, :mx] = subspace.spaxels
+    full = {}
+    if voxel_weight is not None:
+        margins = [(0, 0), *((0, n - m) for n, m in zip(groups.spaxel_shape, (my, mx), strict=True))]
+        padded = (np.pad(a, margins) for a in (voxel_weight * subspace.spaxels, subspace.whitened))
+        full = dict(zip(("voxel_weight", "whitened"), padded, strict=True), channels=left)
     return CubeTerm(
         groups=groups,
         transfer=np.ascontiguousarray(transfer.reshape(groups.n_groups, -1, k * d2)),
         data=data,
         weight=weight,
         projection=whitened_basis.T @ left,
+        noise=_relative_noise(subspace, groups.spaxel_shape),
+        **full,
     )
+
+
+def _relative_noise(subspace, shape):
+    """Root mean square of each spaxel's spectrum outside the subspace, over the typical one."""
+    outside = np.zeros(subspace.spaxels.shape)
+    for first in range(0, len(subspace.whitened), CHUNK):
+        outside += (subspace.whitened[first : first + CHUNK].astype(np.float64) ** 2).sum(axis=0)
+    inside = np.tensordot(subspace.whitened_basis.T, subspace.whitened, axes=1)
+    outside = np.sqrt(np.maximum(outside - (inside**2).sum(axis=0), 0.0))
+    typical = np.median(outside[subspace.spaxels])
+    relative = np.ones(shape)
+    if typical > 0:
+        my, mx = outside.shape
+        relative[:my, :mx] = np.where(subspace.spaxels, outside / typical, 1.0)
+    return relative
 
 
 def _principal(rows, tolerance):
@@ -224,7 +291,7 @@ def _principal(rows, tolerance):
     return left[:, kept] * values[kept], np.ascontiguousarray(modes[kept])
 
 
-def image_term(groups, subspace, interpolation, bands, nircam_otf):
+def image_term(groups, subspace, interpolation, bands, nircam_otf, *, each_pixel=False):
     """
     Build the NIRCam data term.
 
@@ -240,6 +307,8 @@ def image_term(groups, subspace, interpolation, bands, nircam_otf):
         Cross-calibrated images, at the grid's lower left corner. Those held out get no weight.
     nircam_otf : sequence of ndarray, shape (n_nodes, ny, nx // 2 + 1)
         OTF of each band's image at the nodes.
+    each_pixel : bool, optional
+        Weigh each pixel by its own stated error, not all by the typical one.
 
     Returns
     -------
@@ -248,7 +317,7 @@ def image_term(groups, subspace, interpolation, bands, nircam_otf):
     """
     shape = (len(bands), *groups.shape)
     transfer = np.empty((len(bands), subspace.n_components, *groups.half_shape), dtype=complex)
-    data, weight = np.zeros(shape), np.zeros(shape)
+    data, weight, noise = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for f, (band, otf) in enumerate(zip(bands, nircam_otf, strict=True)):
         mixing = np.einsum("l,li,lr->ir", band.bandpass, subspace.basis, interpolation, optimize=True)
         transfer[f] = make_hermitian(np.tensordot(mixing, otf, axes=1), groups.shape[1])
@@ -256,9 +325,12 @@ def image_term(groups, subspace, interpolation, bands, nircam_otf):
         known = np.isfinite(band.data)
         mean = band.bandpass @ subspace.mean_spectrum
         data[f, :ny, :nx] = np.where(known, band.data / band.scale - mean, 0.0)
-        sigma = _typical_error(band) / band.scale
-        weight[f, :ny, :nx] = (known & ~np.bool_(band.held_out)) / sigma**2
-    return ImageTerm(groups=groups, transfer=transfer, data=data, weight=weight)
+        typical = _typical_error(band)
+        error = np.where(band.error > 0, band.error, typical)
+        noise[f, :ny, :nx] = error / band.scale
+        sigma = error if each_pixel else typical
+        weight[f, :ny, :nx] = (known & ~np.bool_(band.held_out)) * (band.scale / sigma) ** 2
+    return ImageTerm(groups=groups, transfer=transfer, data=data, weight=weight, noise=noise)
 
 
 def _typical_error(band):

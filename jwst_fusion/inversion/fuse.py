@@ -7,91 +7,34 @@ import numpy as np
 from scipy.fft import next_fast_len, rfft2
 from threadpoolctl import threadpool_limits
 
-from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics.psf import fwhm
 from jwst_fusion.optics.transfer import transfer_functions
 
+from .boundary import mirrored, unmirrored, unweighted
 from .forward import compress_cube, gradient_power, image_term
 from .groups import FrequencyGroups
-from .regularization import smoothness_weights
+from .regularization import crude_weights, edge_weights, local_gradients, smoothness_matrix
+from .settings import FusionSettings
 from .solver import Problem, solve
 from .subspace import find_subspace
+from .tuning import residual_variances, solve_and_weigh
+from .uncertainty import posterior
 
-__all__ = ["FusionResult", "FusionSettings", "fuse"]
+__all__ = ["FusionResult", "FusionSettings", "build_problem", "fuse"]
 
 log = logging.getLogger(__name__)
 
 #: Free cells around the data [arcsec], so that opposite edges of the field do not touch.
 GUARD = 0.5
 
-#: Least share of the data that counts as degrees of freedom of the residuals.
-MIN_FREEDOM = 0.05
-
 #: Channels at which the width of the point spread function is measured.
 RESOLUTION_SAMPLES = 16
 
-#: Median of the chi-squared distribution with one degree of freedom.
-CHI2_MEDIAN = 0.4549364
+#: Factor of the regularization: best over simulated disk, Titan and nebula to 0.5 dB (1 to 0.1).
+DEFAULT_MU = 0.3
 
-#: Factor of the regularization weights: best over simulated disk, Titan and nebula to 0.7 dB (1 to 0.3).
-DEFAULT_MU = 0.5
-
-#: Tolerance of the solutions that only serve to find the weights, over that of the last.
-LOOSER = 10.0
-
-
-@dataclass(frozen=True)
-class FusionSettings:
-    """
-    Settings of the fusion.
-
-    Attributes
-    ----------
-    n_components : int or None
-        Dimension k of the subspace; None: from the noise level.
-    max_components : int
-        Largest k chosen from the noise level.
-    mu : float or None
-        Factor of the regularization weights ``1 / alpha_i^2``; None: 0.5.
-    gamma : float or None
-        Weight of NIRSpec over NIRCam relative to their inverse variances; None: from the residuals.
-    reweightings : int
-        Updates of the instruments' weights from the residuals.
-    rtol : float
-        Tolerance of the preconditioned residual.
-    max_iterations : int
-        Largest number of conjugate gradient iterations of a solution.
-    leave_each_out : bool
-        Whether to predict each image also from all other data.
-    """
-
-    n_components: int | None = None
-    max_components: int = 8
-    mu: float | None = None
-    gamma: float | None = None
-    reweightings: int = 2
-    rtol: float = 1e-4
-    max_iterations: int = 200
-    leave_each_out: bool = False
-
-    def __post_init__(self):
-        """Refuse values that can not be used."""
-        for name in ("mu", "gamma", "rtol"):
-            value = getattr(self, name)
-            if value is not None and not (np.isfinite(value) and value > 0):
-                raise ParameterError(f"{name} = {value} can not be used: a positive number is needed")
-        for name, least in (
-            ("n_components", 1), ("max_components", 1), ("max_iterations", 1), ("reweightings", 0),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if value is None and name == "n_components":
-                continue
-            if not isinstance(value, int) or value < least:
-                raise ParameterError(
-                    f"{name} = {value} can not be used: a whole number from {least} is needed"
-                )
-        if self.rtol is None:
-            raise ParameterError("rtol = None can not be used: a positive number is needed")
+#: Bounds of the stated error of a voxel over its channel's, within which it counts.
+VOXEL_RANGE = (0.2, 10.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +50,10 @@ class FusionResult:
         [MJy/sr].
     coefficients : ndarray, shape (k, ny, nx)
         On the observation's grid.
-    covariance : ndarray, shape (k, k)
-        Posterior covariance of the coefficients of a cell.
+    covariance : ndarray, shape (k, k, ny, nx)
+        Posterior covariance of the coefficients of each cell, scaled to the residuals.
+    prior_share : ndarray, shape (ny, nx)
+        Share of the variance that is the regularization's and not the noise's.
     dropped_variance : ndarray, shape (n_wave,)
         Variance of the signal outside the subspace [(MJy/sr)^2].
     predicted_images : ndarray, shape (n_band, ny, nx)
@@ -121,12 +66,14 @@ class FusionResult:
         Variances of the whitened data along their principal axes.
     info_kept : float
         Share of the whitened signal that the components carry.
-    regularization : ndarray, shape (k,)
-        Weight mu of the squared gradient of each component.
+    regularization : ndarray, shape (k, k)
+        Weights of the components' gradients and of their products.
     gamma : float
         Weight of NIRSpec over NIRCam, relative to their inverse variances.
-    tuning : str
-        How the weights were found.
+    settings : FusionSettings
+        How it was made.
+    objective : tuple of float
+        Terms of the objective at the solution: images, cube, regularization.
     iterations : int
         Conjugate gradient iterations of the last solution.
     converged : bool
@@ -141,6 +88,7 @@ class FusionResult:
     basis: np.ndarray
     coefficients: np.ndarray
     covariance: np.ndarray
+    prior_share: np.ndarray
     dropped_variance: np.ndarray
     predicted_images: np.ndarray
     image_chi2: np.ndarray
@@ -149,7 +97,8 @@ class FusionResult:
     info_kept: float
     regularization: np.ndarray
     gamma: float
-    tuning: str
+    settings: FusionSettings
+    objective: tuple
     iterations: int
     converged: bool
     resolution: np.ndarray
@@ -179,20 +128,32 @@ def fuse(observation, settings=None):
     """
     settings = settings or FusionSettings()
     with threadpool_limits(limits=1, user_api="blas"):
+        seen = unweighted(observation) if settings.weighting == "uniform" else observation
+        if settings.boundary == "symmetric":
+            seen = mirrored(seen)
         subspace = find_subspace(
-            observation.cube, n_components=settings.n_components, max_components=settings.max_components
+            seen.cube,
+            n_components=settings.n_components,
+            max_components=settings.max_components,
+            denoise=settings.weighting != "uniform",
         )
         log.info(
             "Subspace: %d components keep %.2f %% of the signal",
             subspace.n_components,
             100 * subspace.info_kept,
         )
-        problem = build_problem(observation, subspace, settings)
-        point = subspace.whitened_basis.T @ (subspace.mean_spectrum * subspace.weights)
-        problem, solution = solve_and_weigh(problem, settings, point)
+        problem = build_problem(seen, subspace, settings)
+        problem, solution = solve_and_weigh(problem, settings)
         unseen = _leave_each_out(problem, solution, settings) if settings.leave_each_out else None
-    tuning = "variance components" if settings.gamma is None and settings.reweightings else "manual"
-    return _result(observation, subspace, problem, solution, tuning, unseen)
+        result = _result(seen, subspace, problem, solution, settings, unseen)
+    return _cut(result, observation.grid) if settings.boundary == "symmetric" else result
+
+
+def _cut(result, grid):
+    """Cut a result for a mirrored field to the observation's own grid."""
+    names = ("coefficients", "covariance", "prior_share", "predicted_images", "unseen_images")
+    maps = {name: getattr(result, name) for name in names}
+    return replace(result, **{name: None if m is None else unmirrored(m, grid) for name, m in maps.items()})
 
 
 def _leave_each_out(problem, solution, settings):
@@ -229,113 +190,62 @@ def build_problem(observation, subspace, settings):
     """
     grid = observation.grid
     d = grid.decimation_factor
-    guard = int(np.ceil(GUARD / (grid.cell_size * d)))
-    shape = tuple(d * next_fast_len(m + guard, real=True) for m in grid.spaxel_shape)
+    guard = 0 if settings.boundary == "symmetric" else int(np.ceil(GUARD / (grid.cell_size * d)))
+    spaxels = tuple(m if guard == 0 else next_fast_len(m + guard, real=True) for m in grid.spaxel_shape)
+    shape = tuple(d * m for m in spaxels)
     transfer = transfer_functions(observation, shape)
     groups = FrequencyGroups(shape, d)
-    mu = smoothness_weights(observation, subspace) * (settings.mu or DEFAULT_MU)
+    each = settings.weighting == "voxel"
+    regularization, edges = _regularization(observation, subspace, settings, shape)
     return Problem(
-        image_term=image_term(groups, subspace, transfer.interpolation, observation.bands, transfer.nircam),
-        cube_term=compress_cube(groups, subspace, transfer.interpolation, transfer.nirspec),
+        image_term=image_term(
+            groups, subspace, transfer.interpolation, observation.bands, transfer.nircam, each_pixel=each
+        ),
+        cube_term=compress_cube(
+            groups,
+            subspace,
+            transfer.interpolation,
+            transfer.nirspec,
+            voxel_weight=_voxel_weight(observation.cube) if each else None,
+        ),
         image_factor=1.0,
         cube_factor=settings.gamma or 1.0,
-        regularization=mu,
+        regularization=regularization,
         gradient=gradient_power(shape),
+        edges=edges,
     )
 
 
-def solve_and_weigh(problem, settings, point=None):
-    """
-    Solve, with the variance of each instrument's residuals as its weight.
-
-    A misjudged PSF or an optimistic error appears as residuals beyond the stated noise. Their variance,
-    their median square over its share of freedom, becomes the instrument's noise in the next
-    solution (variance components, by fixed point). The median keeps stars, where a wrong PSF shows most,
-    from speaking for the field.
-
-    Parameters
-    ----------
-    problem : Problem
-        The objective with weights from the stated noise.
-    settings : FusionSettings
-        Settings; a given ``gamma`` is kept, and only the common level is estimated.
-    point : ndarray, shape (k,), optional
-        Coefficients of a point source whose response is wanted.
-
-    Returns
-    -------
-    problem : Problem
-        With the final weights.
-    solution : Solution
-        Its minimiser.
-    """
-    solution = None
-    for update in range(settings.reweightings + 1):
-        start = None if solution is None else solution.coefficients
-        last = update == settings.reweightings
-        rtol = settings.rtol if last else min(LOOSER * settings.rtol, 0.1)
-        solution = solve(
-            problem,
-            start=start,
-            rtol=rtol,
-            max_iterations=settings.max_iterations,
-            point=point if last else None,
-        )
-        if last:
-            break
-        image_variance, cube_variance = residual_variances(problem, solution)
-        gamma = settings.gamma or image_variance / cube_variance
-        problem = replace(problem, image_factor=1.0 / image_variance, cube_factor=gamma / image_variance)
-        log.info(
-            "Residuals over stated noise: images %.3g, cube %.3g", image_variance**0.5, cube_variance**0.5
-        )
-    log.info("%d iterations to a residual of %.1e", solution.iterations, solution.residual)
-    if not solution.converged:
-        log.warning(
-            "No convergence in %d iterations: residual %.1e, asked for %.1e; raise max_iterations",
-            solution.iterations, solution.residual, settings.rtol,
-        )  # fmt: skip
-    return problem, solution
+def _default_mu(settings):
+    """Factor of the regularization by the way of tuning: the paper's rule has none."""
+    return 1.0 if settings.tuning == "empirical_bayes" else DEFAULT_MU
 
 
-def residual_variances(problem, solution):
-    """
-    Variance of each instrument's residuals in units of its stated variance.
-
-    Parameters
-    ----------
-    problem : Problem
-        The objective.
-    solution : Solution
-        Its minimiser.
-
-    Returns
-    -------
-    image_variance, cube_variance : float
-        One where residuals are as large as the stated noise. The cube's are those of its coefficients
-        in the subspace.
-    """
-    spectrum = rfft2(solution.coefficients)
-    image, cube = problem.image_term, problem.cube_term
-    squares = (image.weight * (image.data - image.predict(spectrum)) ** 2)[image.weight > 0]
-    seen = squares.size / image.weight.size
-    image_variance = _robust_variance(squares, seen * solution.image_parameters)
-    residual = np.tensordot(cube.projection, cube.data - cube.predict(spectrum), axes=1)
-    squares = (residual**2)[:, cube.weight > 0]
-    cube_variance = _robust_variance(squares, cube.weight.mean() * solution.cube_parameters)
-    return image_variance, cube_variance
+def _regularization(observation, subspace, settings, shape):
+    """Matrix of the regularization, and the weights of the differences between cells."""
+    if settings.weighting == "uniform":
+        return np.eye(subspace.n_components) * settings.mu, None
+    if settings.tuning == "empirical_bayes":
+        return crude_weights(observation, subspace) * (settings.mu or _default_mu(settings)), None
+    factor = settings.mu or _default_mu(settings)
+    if settings.regularization == "sobolev":
+        return smoothness_matrix(observation, subspace) * factor, None
+    local = local_gradients(observation, subspace)
+    matrix = smoothness_matrix(observation, subspace, local) * factor
+    return matrix, edge_weights(local, shape)
 
 
-def _robust_variance(squares, parameters):
-    """Variance from the median of squared residuals, for the freedom that the parameters leave."""
-    freedom = max(1.0 - parameters / squares.size, MIN_FREEDOM)
-    return float(np.median(squares)) / (CHI2_MEDIAN * freedom)
+def _voxel_weight(cube):
+    """Inverse variance of each voxel over that of its channel, from the stated errors."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relative = cube.error / np.nanmedian(cube.error[:, cube.footprint], axis=1)[:, None, None]
+        known = np.isfinite(cube.data) & np.isfinite(relative) & (relative > 0)
+        return np.where(known, np.clip(relative, *VOXEL_RANGE) ** -2.0, np.isfinite(cube.data))
 
 
-def _result(observation, subspace, problem, solution, tuning, unseen=None):
+def _result(observation, subspace, problem, solution, settings, unseen=None):
     """Cut the solution to the observation's grid and collect the diagnostics."""
     ny, nx = observation.grid.shape
-    my, mx = observation.grid.spaxel_shape
     spectrum = rfft2(solution.coefficients)
     image, cube = problem.image_term, problem.cube_term
     predicted = image.predict(spectrum)
@@ -345,11 +255,17 @@ def _result(observation, subspace, problem, solution, tuning, unseen=None):
     mean = mean[:, np.newaxis, np.newaxis]
     residual = np.tensordot(cube.projection, cube.data - cube.predict(spectrum), axes=1)
     cube_chi2 = float((cube.weight * residual**2).sum() / (cube.weight.sum() * residual.shape[0]))
+    relative = settings.weighting != "uniform"
+    prior_scale = (settings.mu or _default_mu(settings)) if relative else 1.0
+    errors = posterior(problem, solution, settings.samples, prior_scale=prior_scale)
+    tuned = settings.tuning == "variance_components"
+    level = 1.0 if tuned else residual_variances(problem, solution)[0]
     return FusionResult(
         mean_spectrum=subspace.mean_spectrum,
         basis=subspace.basis,
         coefficients=solution.coefficients[:, :ny, :nx],
-        covariance=solution.covariance,
+        covariance=level * errors.covariance[..., :ny, :nx],
+        prior_share=errors.prior_share[:ny, :nx],
         dropped_variance=_dropped_variance(subspace),
         predicted_images=predicted[:, :ny, :nx] + mean,
         image_chi2=chi2,
@@ -358,15 +274,16 @@ def _result(observation, subspace, problem, solution, tuning, unseen=None):
         info_kept=subspace.info_kept,
         regularization=problem.regularization,
         gamma=problem.cube_factor / problem.image_factor,
-        tuning=tuning,
+        settings=settings,
+        objective=problem.terms(solution.coefficients),
         iterations=solution.iterations,
         converged=solution.converged,
-        resolution=_resolution(subspace, solution.response, observation),
+        resolution=_resolution(subspace, solution.blocks, observation),
         unseen_images=None if unseen is None else unseen[:, :ny, :nx] + mean,
     )
 
 
-def _resolution(subspace, response, observation):
+def _resolution(subspace, blocks, observation):
     """FWHM [arcsec] per channel of the response to a point source of the mean spectrum."""
     wavelength = observation.cube.wavelength
     point = subspace.whitened_basis.T @ (subspace.mean_spectrum * subspace.weights)
@@ -376,7 +293,7 @@ def _resolution(subspace, response, observation):
     if bright.size == 0:
         return widths
     sampled = np.unique(bright[np.linspace(0, bright.size - 1, RESOLUTION_SAMPLES).astype(int)])
-    cell = observation.grid.cell_size
+    response, cell = blocks.response(point), observation.grid.cell_size
     measured = [fwhm(np.tensordot(subspace.basis[i], response, axes=1), cell) for i in sampled]
     return np.interp(wavelength, wavelength[sampled], measured)
 

@@ -1,9 +1,19 @@
 """How smooth the coefficients are expected to be."""
 
 import numpy as np
-from scipy.ndimage import binary_erosion, map_coordinates
+from scipy.ndimage import binary_erosion, gaussian_filter, map_coordinates
 
-__all__ = ["sharpening", "smoothness_weights", "upsample"]
+from jwst_fusion.optics.matching import fill_nearest
+
+__all__ = [
+    "crude_weights",
+    "edge_weights",
+    "length_weights",
+    "local_gradients",
+    "sharpening",
+    "smoothness_matrix",
+    "upsample",
+]
 
 #: Least share of a measured mean squared gradient that is taken for signal.
 MIN_SIGNAL_SHARE = 0.1
@@ -13,6 +23,15 @@ MAX_SHARPENING = 100.0
 
 #: Mean squared gradient of a scene without any, in units of the noise.
 MIN_GRADIENT = 1e-9
+
+#: Standard deviation of the Gaussian over which squared gradients of an image are averaged [cells].
+GRADIENT_SMOOTHING = 1.0
+
+#: Quantile of an image's squared gradients that may be put down to its noise.
+NOISE_QUANTILE = 0.02
+
+#: Bounds of the squared gradient over its mean.
+STEEPNESS_RANGE = (0.01, 100.0)
 
 
 def upsample(images, decimation_factor):
@@ -38,14 +57,16 @@ def upsample(images, decimation_factor):
     return np.stack([map_coordinates(image, grid, order=3, mode="mirror") for image in images])
 
 
-def smoothness_weights(observation, subspace):
+def smoothness_matrix(observation, subspace, local=None):
     """
-    Regularization weight of each component from a crude solution (paper, Appendix C).
+    Regularization matrix of the components from a crude solution (after the paper, Appendix C).
 
-    With data terms in units of the noise, ``mu_i = 1 / alpha_i^2``, where ``alpha_i^2`` is the mean
-    squared gradient of component i. It is measured on the bicubically interpolated cube inside its
-    footprint, less what white noise adds, and multiplied by how much steeper the NIRCam images are
-    than the cube (`sharpening`): what the IFU blurs would otherwise be taken for smooth.
+    With data terms in units of the noise, the penalty of the gradients g of all components is
+    ``g^T M g`` with M the inverse of the covariance of g: fine structure that the components share in
+    the cube is expected to be shared on smaller scales too. The covariance is measured on the
+    bicubically interpolated cube inside its footprint, less what white noise adds, and multiplied by
+    how much steeper the NIRCam images are than the cube (`sharpening`): what the IFU blurs would
+    otherwise be taken for smooth.
 
     Parameters
     ----------
@@ -53,18 +74,137 @@ def smoothness_weights(observation, subspace):
         Cube and cross-calibrated images.
     subspace : Subspace
         Basis and whitened data.
+    local : ndarray, shape (ny, nx), optional
+        Variance of the gradients in each cell, relative to the typical one (`local_gradients`).
 
     Returns
     -------
-    ndarray, shape (k,)
-        Weights mu_i.
+    ndarray, shape (k, k)
+        The matrix M.
     """
     d = observation.grid.decimation_factor
     inside = _interior(subspace.spaxels, d)
-    coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened, axes=1)
-    measured = _mean_squared_gradient(upsample(coefficients, d), inside)
-    alpha2 = np.maximum(measured - _noise_gradient(d), MIN_SIGNAL_SHARE * measured) + MIN_GRADIENT
-    return 1.0 / (alpha2 * sharpening(observation, subspace))
+    coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened.astype(np.float64), axes=1)
+    relative = np.ones(inside.shape) if local is None else local
+    covariance, level = _gradient_covariance(upsample(coefficients, d), inside, relative)
+    variances, axes = np.linalg.eigh(covariance)
+    variances = np.maximum(variances, 0.0)
+    variances = np.maximum(variances - level * _noise_gradient(d), MIN_SIGNAL_SHARE * variances)
+    inverse = 1.0 / ((variances + MIN_GRADIENT) * sharpening(observation, subspace))
+    return (axes * inverse) @ axes.T
+
+
+def crude_weights(observation, subspace):
+    """
+    Regularization weight of each component by the paper's rule (Appendix C, automatic tuning).
+
+    Parameters
+    ----------
+    observation : Observation
+        The grid.
+    subspace : Subspace
+        Basis and whitened data.
+
+    Returns
+    -------
+    ndarray, shape (k, k)
+        Diagonal, ``1 / alpha_i^2``, with ``alpha_i^2`` the mean squared gradient of the bicubically
+        interpolated cube's component i.
+    """
+    d = observation.grid.decimation_factor
+    inside = _interior(subspace.spaxels, d)
+    coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened.astype(np.float64), axes=1)
+    return np.diag(1.0 / (_mean_squared_gradient(upsample(coefficients, d), inside) + MIN_GRADIENT))
+
+
+def local_gradients(observation, subspace):
+    """
+    Relative steepness of the scene in each cell, from the NIRCam images (Guilloteau et al. 2022).
+
+    Where the images are steep, at edges and stars, gradients are expected and may be large; where they
+    are smooth the scene is taken to be so.
+
+    Parameters
+    ----------
+    observation : Observation
+        Images and footprint.
+    subspace : Subspace
+        The spaxels in use.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        Square root of the squared gradient over its mean, averaged over the bands, within bounds; one
+        on the average over the footprint, and one where no image looks.
+    """
+    inside = _interior(subspace.spaxels, observation.grid.decimation_factor)
+    total, count = np.zeros(inside.shape), np.zeros(inside.shape)
+    for band in (band for band in observation.bands if not band.held_out):
+        known = np.isfinite(band.data)
+        if not (known & inside).any():
+            continue
+        squared = gaussian_filter(_squared_gradient(fill_nearest(band.data)), GRADIENT_SMOOTHING)
+        noise = min(4 * np.nanmedian(band.error) ** 2, np.quantile(squared[known & inside], NOISE_QUANTILE))
+        squared = np.maximum(squared - noise, 0.0)
+        level = squared[known & inside].mean()
+        if level > MIN_SIGNAL_SHARE * noise:
+            total += np.where(known, squared / level, 0.0)
+            count += known
+    relative = np.where(count > 0, total / np.maximum(count, 1), 1.0)
+    steepness = np.sqrt(np.clip(relative, *STEEPNESS_RANGE))
+    return np.where(count > 0, steepness / steepness[inside].mean(), 1.0)
+
+
+def edge_weights(local, shape):
+    """
+    Weights of the differences between neighbouring cells.
+
+    Parameters
+    ----------
+    local : ndarray, shape (my, mx)
+        Relative variance of the gradients in each cell.
+    shape : tuple of int
+        Cells (ny, nx) of the periodic grid that holds them at its lower left corner; the others have the
+        typical variance.
+
+    Returns
+    -------
+    ndarray, shape (2, ny, nx)
+        Inverse of the mean variance of a cell and of the next along y, and along x.
+    """
+    variance = np.full(shape, np.median(local))
+    variance[: local.shape[0], : local.shape[1]] = local
+    return np.stack([2.0 / (variance + np.roll(variance, -1, axis)) for axis in (0, 1)])
+
+
+def length_weights(problem, coefficients):
+    """
+    Weights of the differences that make their squares count as their length (Pineau et al. 2025).
+
+    One step of half-quadratic minimisation: each cell's gradient is weighed by the inverse of its own
+    length, in units of the typical one, at the present solution.
+
+    Parameters
+    ----------
+    problem : Problem
+        The objective; its matrix M measures the length ``(g^T M g)^(1/2)``.
+    coefficients : ndarray, shape (k, ny, nx)
+        Present solution.
+
+    Returns
+    -------
+    ndarray, shape (2, ny, nx)
+        Weights of the differences along y and along x.
+    """
+    squared = np.zeros(coefficients.shape[1:])
+    for axis in (1, 2):
+        steps = np.roll(coefficients, -1, axis) - coefficients
+        power = np.einsum("iyx,ij,jyx->yx", steps, problem.regularization, steps, optimize=True)
+        squared += (power + np.roll(power, 1, axis - 1)) / 2
+    seen = (problem.image_term.weight > 0).any(axis=0)
+    level = max(float(squared[seen].mean()), MIN_GRADIENT)
+    length = np.sqrt(np.clip(squared / level, *STEEPNESS_RANGE))
+    return edge_weights(length / length[seen].mean(), squared.shape)
 
 
 def sharpening(observation, subspace):
@@ -114,6 +254,30 @@ def _interior(spaxels, d):
     """Cells at least a spaxel within the footprint; all cells if there are none."""
     inside = binary_erosion(np.kron(spaxels, np.ones((d, d), dtype=bool)), iterations=d)
     return inside if inside.any() else np.ones_like(inside)
+
+
+def _squared_gradient(image):
+    """Squared gradient of an image at its cells, from the steps to both neighbours along both axes."""
+    total = np.zeros_like(image)
+    for axis in (0, 1):
+        steps = np.diff(image, axis=axis) ** 2
+        before, after = [(0, 0), (0, 0)], [(0, 0), (0, 0)]
+        before[axis], after[axis] = (1, 0), (0, 1)
+        total += (np.pad(steps, before, mode="edge") + np.pad(steps, after, mode="edge")) / 2
+    return total
+
+
+def _gradient_covariance(images, inside, relative):
+    """Covariance of differences of images over their relative variance, and the mean of its inverse."""
+    covariance, level = np.zeros((len(images),) * 2), 0.0
+    for axis in (0, 1):
+        pairs, variance = np.moveaxis(inside, axis, 0), np.moveaxis(relative, axis, 0)
+        pairs = pairs[1:] & pairs[:-1]
+        inverse = (2.0 / (variance[1:] + variance[:-1]))[pairs]
+        steps = np.diff(np.moveaxis(images, axis + 1, 1), axis=1)[:, pairs]
+        covariance += (steps * inverse) @ steps.T / max(pairs.sum(), 1)
+        level += inverse.mean() / 2 if inverse.size else 0.5
+    return covariance, level
 
 
 def _mean_squared_gradient(images, inside):

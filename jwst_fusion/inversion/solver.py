@@ -1,13 +1,14 @@
 """The minimiser of the quadratic objective: exact blocks, and conjugate gradients under masks."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.fft import irfft2, rfft2
 
 from .forward import CubeTerm, ImageTerm
 
-__all__ = ["Problem", "Solution", "solve"]
+__all__ = ["Blocks", "Problem", "Solution", "conjugate_gradients", "solve"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +16,8 @@ class Problem:
     """
     The quadratic objective of the fusion (paper, Eq. C.2, with a weight for each datum).
 
-    ``image_factor * sum w_f |image_f - .|^2 + cube_factor * sum |cube - .|^2 + sum_i mu_i |grad a_i|^2``
+    ``image_factor * sum w_f |image_f - .|^2 + cube_factor * sum |cube - .|^2
+    + sum_x e(x) grad a(x)^T M grad a(x)``
 
     Attributes
     ----------
@@ -23,10 +25,12 @@ class Problem:
         The data terms.
     image_factor, cube_factor : float
         Inverse of the variance of each instrument's residuals in units of its stated noise.
-    regularization : ndarray, shape (k,)
-        Weight mu of the squared gradient of each component.
+    regularization : ndarray, shape (k, k)
+        Matrix M: weights of the components' gradients and of their products.
     gradient : ndarray, shape (ny, nx // 2 + 1)
         Squared transfer function of the gradient.
+    edges : ndarray, shape (2, ny, nx), or None
+        Weights e of the differences to the next cell along y and along x; None: one everywhere.
     """
 
     image_term: ImageTerm
@@ -35,6 +39,7 @@ class Problem:
     cube_factor: float
     regularization: np.ndarray
     gradient: np.ndarray
+    edges: np.ndarray | None = None
 
     @property
     def groups(self):
@@ -43,15 +48,18 @@ class Problem:
 
     @property
     def stationary(self):
-        """Whether all cells and spaxels have data, so that the blocks are exact."""
+        """Whether all cells and spaxels have data and one regularization, so that the blocks are exact."""
         return bool(
-            (self.cube_term.weight == 1).all() and (np.ptp(self.image_term.weight, axis=(1, 2)) == 0).all()
+            (self.cube_term.weight == 1).all()
+            and self.cube_term.voxel_weight is None
+            and (np.ptp(self.image_term.weight, axis=(1, 2)) == 0).all()
+            and self.edges is None
         )
 
     def right_hand_side(self):
         """Right-hand side of the normal equations, shape (k, ny, nx)."""
         cube, image = self.cube_term, self.image_term
-        half_plane = self.cube_factor * cube.adjoint(cube.weight * cube.data)
+        half_plane = self.cube_factor * cube.adjoint(cube.weighted_data())
         half_plane += self.image_factor * image.adjoint(image.weight * image.data)
         return irfft2(half_plane, s=self.groups.shape)
 
@@ -59,67 +67,194 @@ class Problem:
         """Apply the normal matrix to coefficients of shape (k, ny, nx)."""
         cube, image = self.cube_term, self.image_term
         spectrum = rfft2(coefficients)
-        half_plane = self.cube_factor * cube.adjoint(cube.weight * cube.predict(spectrum))
+        half_plane = self.cube_factor * cube.adjoint(cube.weigh(cube.predict(spectrum)))
         half_plane += self.image_factor * image.adjoint(image.weight * image.predict(spectrum))
-        half_plane += self.regularization[:, np.newaxis, np.newaxis] * self.gradient * spectrum
-        return irfft2(half_plane, s=self.groups.shape)
+        if self.edges is None:
+            half_plane += np.tensordot(self.regularization, self.gradient * spectrum, axes=1)
+            return irfft2(half_plane, s=self.groups.shape)
+        rough = self.divergence([e * step for e, step in zip(self.edges, _steps(coefficients), strict=True)])
+        return irfft2(half_plane, s=self.groups.shape) + np.tensordot(self.regularization, rough, axes=1)
 
-    def blocks(self):
+    def divergence(self, steps):
+        """Apply the adjoint of the differences to fields (k, ny, nx) along y and along x."""
+        return sum(np.roll(step, 1, axis) - step for axis, step in zip((1, 2), steps, strict=True))
+
+    def perturbation(self, rng, prior_scale):
         """
-        Blocks of the normal matrix if all cells and spaxels had data.
+        Draw right-hand sides whose solutions are the errors that the noise and the smoothing make.
+
+        The solution's error is linear in both: ``inverse(N) (H^T W noise - D^T e M D scene)``. Noise is
+        drawn as it is stated for each datum, whatever its weight; gradients of the scene with the
+        covariance that was measured, ``prior_scale inverse(M) / e^2``, for the weights e are inverse to
+        the root of the local variance.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of randomness.
+        prior_scale : float
+            Factor by which the regularization matrix M is larger or smaller than the inverse of the
+            measured covariance of the gradients.
 
         Returns
         -------
-        total, cube, image : ndarray of complex, shape (n_groups, k * d**2, k * d**2)
-            The whole, and the parts of the two data terms in it.
+        noise, smoothing : ndarray, shape (k, ny, nx)
+            Right-hand sides.
         """
-        groups, k, d2 = self.groups, self.regularization.size, self.groups.decimation_factor**2
-        cube = self.cube_factor * self.cube_term.blocks()
-        members = groups.gather(self.image_factor * self.image_term.power())
+        cube, image = self.cube_term, self.image_term
+        half_plane = np.sqrt(self.cube_factor) * cube.adjoint(cube.weighted_noise(rng))
+        half_plane += np.sqrt(self.image_factor) * image.adjoint(image.weighted_noise(rng))
+        shape = (len(self.regularization), *self.groups.shape)
+        rough = self.divergence([rng.standard_normal(shape) for _ in range(2)])
+        values, axes = np.linalg.eigh(self.regularization)
+        root = axes * np.sqrt(prior_scale * np.maximum(values, 0.0))
+        return irfft2(half_plane, s=self.groups.shape), np.tensordot(root, rough, axes=1)
+
+    def terms(self, coefficients):
+        """
+        Objective's terms at a solution.
+
+        Parameters
+        ----------
+        coefficients : ndarray, shape (k, ny, nx)
+            The solution.
+
+        Returns
+        -------
+        images, cube, regularization : float
+            Weighted sums of squares. The cube's is that of its compressed channels.
+        """
+        cube, image = self.cube_term, self.image_term
+        spectrum = rfft2(coefficients)
+        images = self.image_factor * (image.weight * (image.data - image.predict(spectrum)) ** 2).sum()
+        residual = cube.data - cube.predict(spectrum)
+        squares = self.cube_factor * (residual * cube.weigh(residual)).sum()
+        edges = (1.0, 1.0) if self.edges is None else self.edges
+        rough = sum(
+            (e * np.einsum("iyx,ij,jyx->yx", step, self.regularization, step, optimize=True)).sum()
+            for e, step in zip(edges, _steps(coefficients), strict=True)
+        )
+        return float(images), float(squares), float(rough)
+
+
+def _steps(coefficients):
+    """Differences to the next cell along y and along x, periodic, of fields (k, ny, nx)."""
+    return [np.roll(coefficients, -1, axis) - coefficients for axis in (1, 2)]
+
+
+class Blocks:
+    """
+    Inverse of the normal matrix that a problem would have if all its cells and spaxels had data.
+
+    It splits into Hermitian blocks, one for each group of frequencies. It is the exact inverse for a
+    stationary problem, and preconditions any other.
+
+    Parameters
+    ----------
+    problem : Problem
+        The objective.
+
+    Attributes
+    ----------
+    cube_parameters, image_parameters : float
+        Effective numbers of parameters that either instrument determines.
+    """
+
+    def __init__(self, problem):
+        self.problem, self.groups, self.k = problem, problem.groups, len(problem.regularization)
+        total, cube, image = self._assemble()
+        self._inverse = np.linalg.inv(total)
+        multiplicity = self.groups.multiplicity
+        self.cube_parameters, self.image_parameters = (
+            float((multiplicity * np.einsum("gij,gji->g", self._inverse, part, optimize=True).real).sum())
+            for part in (cube, image)
+        )
+
+    def _assemble(self):
+        """Blocks of the whole and of the two data terms, (n_groups, k * d**2, k * d**2) each."""
+        problem, groups, k = self.problem, self.groups, self.k
+        d2 = groups.decimation_factor**2
+        cube = problem.cube_factor * problem.cube_term.blocks()
+        members = groups.gather(problem.image_factor * problem.image_term.power())
         image = np.zeros_like(cube).reshape(groups.n_groups, k, d2, k, d2)
         cell = np.arange(d2)
         image[:, :, cell, :, cell] = members.transpose(3, 2, 0, 1)
         total = cube.reshape(image.shape) + image
-        prior = groups.gather(self.gradient)
-        for i, mu in enumerate(self.regularization):
-            total[:, i, cell, i, cell] += mu * prior
+        typical = 1.0 if problem.edges is None else np.exp(np.log(problem.edges).mean())
+        prior = typical * groups.gather(problem.gradient)
+        matrix = problem.regularization[np.newaxis, :, :, np.newaxis]
+        total[:, :, cell, :, cell] += (matrix * prior[:, np.newaxis, np.newaxis]).transpose(3, 0, 1, 2)
         return total.reshape(cube.shape), cube, image.reshape(cube.shape)
+
+    @cached_property
+    def covariance(self):
+        """Mean over cells of the posterior covariance of a cell's coefficients, (k, k)."""
+        groups = self.groups
+        d2 = groups.decimation_factor**2
+        blocks = self._inverse.reshape(groups.n_groups, self.k, d2, self.k, d2)
+        share = groups.multiplicity / (groups.shape[0] * groups.shape[1])
+        return np.einsum("g,giaja->ij", share, blocks, optimize=True).real
+
+    def apply(self, values):
+        """Apply the inverse to coefficients of shape (k, ny, nx)."""
+        return self._apply(self._inverse, values)
+
+    def response(self, point):
+        """
+        Tell what the fusion makes of a point source in the middle cell.
+
+        Parameters
+        ----------
+        point : ndarray, shape (k,)
+            Coefficients of the source.
+
+        Returns
+        -------
+        ndarray, shape (k, ny, nx)
+            Coefficients of the fused scene.
+        """
+        d = self.groups.decimation_factor
+        row, column = (n // 2 * d + (d - 1) // 2 for n in self.groups.spaxel_shape)
+        scene = np.zeros((self.k, *self.groups.shape))
+        scene[:, row, column] = point
+        _, cube, image = self._assemble()
+        return self.apply(self._apply(cube, scene) + self._apply(image, scene))
+
+    def _apply(self, blocks, values):
+        """Apply blocks to coefficients."""
+        groups = self.groups
+        members = groups.gather(rfft2(values)).transpose(1, 0, 2).reshape(groups.n_groups, -1, 1)
+        members = (blocks @ members).reshape(groups.n_groups, self.k, -1).transpose(1, 0, 2)
+        return irfft2(groups.scatter(members), s=groups.shape)
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
     """
-    The minimiser and what is known about it.
+    The minimiser and how it was reached.
 
     Attributes
     ----------
     coefficients : ndarray, shape (k, ny, nx)
         The minimiser.
-    covariance : ndarray, shape (k, k)
-        Posterior covariance of a cell's coefficients, mean over cells, where all data are there.
-    cube_parameters, image_parameters : float
-        Effective numbers of parameters that either instrument determines, if all data were there.
+    blocks : Blocks
+        Inverse of the problem without masks.
     iterations : int
         Conjugate gradient iterations.
     residual : float
         Norm of the preconditioned residual over that of the right-hand side.
     converged : bool
         Whether ``residual`` reached the tolerance.
-    response : ndarray, shape (k, ny, nx), or None
-        What the fusion makes of a point source in the middle cell, if all data were there.
     """
 
     coefficients: np.ndarray
-    covariance: np.ndarray
-    cube_parameters: float
-    image_parameters: float
+    blocks: Blocks
     iterations: int
     residual: float
     converged: bool
-    response: np.ndarray | None = None
 
 
-def solve(problem, *, start=None, rtol=1e-5, max_iterations=200, point=None):
+def solve(problem, *, blocks=None, start=None, rtol=1e-5, max_iterations=200):
     """
     Minimise the objective.
 
@@ -130,65 +265,30 @@ def solve(problem, *, start=None, rtol=1e-5, max_iterations=200, point=None):
     ----------
     problem : Problem
         The objective.
+    blocks : Blocks, optional
+        Preconditioner, if there is one from a similar problem.
     start : ndarray, shape (k, ny, nx), optional
         First guess.
     rtol : float, optional
         Tolerance of the preconditioned residual.
     max_iterations : int, optional
         Largest number of iterations.
-    point : ndarray, shape (k,), optional
-        Coefficients of a point source whose response is wanted.
 
     Returns
     -------
     Solution
-        The minimiser with its covariance.
+        The minimiser.
     """
-    groups, k = problem.groups, problem.regularization.size
-    total, cube, image = problem.blocks()
-    inverse = np.linalg.inv(total)
-    del total
-    share = groups.multiplicity / (groups.shape[0] * groups.shape[1])
-    covariance = _cell_covariance(inverse, share, k)
-    counts = [
-        float((groups.multiplicity * np.einsum("gij,gji->g", inverse, part).real).sum())
-        for part in (cube, image)
-    ]
-
-    def apply(blocks, values):
-        members = groups.gather(rfft2(values)).transpose(1, 0, 2).reshape(groups.n_groups, -1, 1)
-        members = (blocks @ members).reshape(groups.n_groups, k, -1).transpose(1, 0, 2)
-        return irfft2(groups.scatter(members), s=groups.shape)
-
-    response = None
-    if point is not None:
-        response = apply(inverse, apply(cube, _point(groups, point)) + apply(image, _point(groups, point)))
-    del cube, image
+    blocks = Blocks(problem) if blocks is None else blocks
     coefficients, iterations, residual = conjugate_gradients(
         problem.normal,
         problem.right_hand_side(),
-        lambda values: apply(inverse, values),
+        blocks.apply,
         start=start,
         rtol=rtol,
         max_iterations=max_iterations,
     )
-    return Solution(coefficients, covariance, *counts, iterations, residual, residual <= rtol, response)
-
-
-def _point(groups, coefficients):
-    """Place a point source in the cell nearest the centre of the middle spaxel."""
-    d = groups.decimation_factor
-    row, column = (n // 2 * d + (d - 1) // 2 for n in groups.spaxel_shape)
-    scene = np.zeros((len(coefficients), *groups.shape))
-    scene[:, row, column] = coefficients
-    return scene
-
-
-def _cell_covariance(inverse, share, k):
-    """Mean over cells of the k x k covariance, from the inverse blocks."""
-    n_groups, size, _ = inverse.shape
-    blocks = inverse.reshape(n_groups, k, size // k, k, size // k)
-    return np.einsum("g,giaja->ij", share, blocks, optimize=True).real
+    return Solution(coefficients, blocks, iterations, residual, residual <= rtol)
 
 
 def conjugate_gradients(normal, right_hand_side, precondition, *, start=None, rtol=1e-5, max_iterations=200):

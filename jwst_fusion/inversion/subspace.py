@@ -72,7 +72,7 @@ class Subspace:
         return self.basis * self.weights[:, np.newaxis]
 
 
-def find_subspace(cube, *, n_components=None, max_components=8):
+def find_subspace(cube, *, n_components=None, max_components=8, denoise=True):
     """
     Find the subspace of a cube by a principal component analysis of the whitened data.
 
@@ -91,6 +91,8 @@ def find_subspace(cube, *, n_components=None, max_components=8):
         (paper, Appendix C, after Donoho 1995), at least one.
     max_components : int, optional
         Largest k to choose by default.
+    denoise : bool, optional
+        Whether to analyse the significant part of the spectra; else the spectra as they are (paper).
 
     Returns
     -------
@@ -123,12 +125,13 @@ def find_subspace(cube, *, n_components=None, max_components=8):
     whitened *= weights[used, np.newaxis]
     n_axes = max(n_components or 0, max_components)
     axes, eigenvalues = _principal_axes(whitened, n_axes + NOISE_AXES, limit)
-    clear = int((eigenvalues[:n_axes] > noise_edge(eigenvalues, whitened.shape, max_components)).sum())
+    edge = noise_edge(eigenvalues, whitened.shape, max_components)
+    clear = int((eigenvalues[:n_axes] > edge).sum())
     _replace_outliers(whitened, axes[:, : max(clear, 1)])
-    axes = axes[:, :n_axes]
-    clean, freedom = denoise_spectra(whitened, 1 / weights[used], axes, spaxels)
-    axes, eigenvalues = _principal_axes(clean * _leverage(clean), n_axes + NOISE_AXES, limit)
-    edge = noise_edge(eigenvalues, (freedom, whitened.shape[1]), max_components)
+    if denoise:
+        clean, freedom = denoise_spectra(whitened, 1 / weights[used], axes[:, :n_axes], spaxels)
+        axes, eigenvalues = _principal_axes(clean * _leverage(clean), n_axes + NOISE_AXES, limit)
+        edge = noise_edge(eigenvalues, (freedom, whitened.shape[1]), max_components)
     k = n_components or max(int((eigenvalues[:max_components] > edge).sum()), 1)
     return _assemble(cube, spaxels, weights, mean, whitened, axes[:, :k], eigenvalues)
 

@@ -92,7 +92,7 @@ class Scenario:
             cube_term=compress_cube(self.groups, subspace, self.interpolation, self.nirspec, tolerance=1e-14),
             image_factor=1.0,
             cube_factor=1.0,
-            regularization=np.full(self.k, mu),
+            regularization=mu * np.eye(self.k),
             gradient=gradient_power(self.shape),
         )
 

@@ -10,7 +10,7 @@ from jwst_fusion.quality.metrics import psnr
 
 from .field import make_field
 
-QUICK = FusionSettings(n_components=3, gamma=1.0, reweightings=0)
+QUICK = FusionSettings(n_components=3, gamma=1.0, reweightings=0, regularization="sobolev", samples=0)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_each_image_left_out_in_turn(field, held):
     result = fuse(field.observation, replace(QUICK, leave_each_out=True))
     left, expected = result.unseen_images[0], held.predicted_images[0]
     # The regularization is that of all images in the one and of one image in the other.
-    assert (left - expected).std() < 0.02 * expected.std()
+    assert (left - expected).std() < 0.03 * expected.std()
     plain = fuse(field.observation, QUICK)
     np.testing.assert_array_equal(result.coefficients, plain.coefficients)
     assert (left - plain.predicted_images[0]).std() > 0.02 * expected.std()

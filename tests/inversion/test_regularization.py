@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from jwst_fusion.inversion.regularization import sharpening, smoothness_weights, upsample
+from jwst_fusion.inversion.regularization import sharpening, smoothness_matrix, upsample
 from jwst_fusion.inversion.subspace import find_subspace
 
 from .field import make_field
@@ -25,7 +25,7 @@ def scaled(observation, factor, image_factor=1.0):
 
 
 def weights_of(observation, k=2):
-    return smoothness_weights(observation, find_subspace(observation.cube, n_components=k))
+    return np.diag(smoothness_matrix(observation, find_subspace(observation.cube, n_components=k)))
 
 
 @pytest.mark.parametrize("d", [1, 3, 5])

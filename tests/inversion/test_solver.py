@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.fft import irfft2, rfft2
 
-from jwst_fusion.inversion.solver import conjugate_gradients, solve
+from jwst_fusion.inversion.solver import Blocks, conjugate_gradients, solve
 
 from .scenario import Scenario
 
@@ -45,11 +45,7 @@ def test_blocks_are_the_normal_matrix(d, spaxels):
     scenario = Scenario(d, spaxels)
     problem = scenario.problem(mu=0.7)
     x = np.random.default_rng(4).normal(size=scenario.coefficients.shape)
-    groups = problem.groups
-    members = groups.gather(rfft2(x)).transpose(1, 0, 2).reshape(groups.n_groups, -1, 1)
-    product = (problem.blocks()[0] @ members).reshape(groups.n_groups, scenario.k, -1).transpose(1, 0, 2)
-    from_blocks = irfft2(groups.scatter(product), s=scenario.shape)
-    np.testing.assert_allclose(from_blocks, problem.normal(x), atol=1e-11 * np.abs(from_blocks).max())
+    np.testing.assert_allclose(Blocks(problem).apply(problem.normal(x)), x, atol=1e-9 * np.abs(x).max())
 
 
 @pytest.mark.parametrize(("d", "spaxels"), [(3, (4, 3)), (2, (4, 5))])
@@ -95,19 +91,15 @@ def test_covariance_is_that_of_repeated_noise():
     clean = solve(problem, rtol=1e-12)
     rng = np.random.default_rng(6)
     scatter = []
-    cube, image = problem.cube_term, problem.image_term
     for _ in range(150):
-        # A posterior sample: noise in the data and, with weight mu, in the gradients.
-        gradient_noise = rng.normal(size=(2, *clean.coefficients.shape)) * np.sqrt(0.5)
-        prior = sum(np.roll(g, 1, axis + 1) - g for axis, g in enumerate(gradient_noise))
-        noise = cube.adjoint(rng.normal(size=cube.data.shape))
-        noise = noise + image.adjoint(image.weight * rng.normal(size=image.data.shape) * 0.5)
-        right = irfft2(noise, s=scenario.shape) + prior
+        right = sum(problem.perturbation(rng, 1.0))
         scatter.append(
             conjugate_gradients(problem.normal, right, lambda x: x, rtol=1e-6, max_iterations=2000)[0]
         )
     measured = np.einsum("siyx,sjyx->ij", scatter, scatter) / (150 * np.prod(scenario.shape))
-    np.testing.assert_allclose(measured, clean.covariance, rtol=0.15, atol=0.03 * np.abs(measured).max())
+    np.testing.assert_allclose(
+        measured, clean.blocks.covariance, rtol=0.15, atol=0.03 * np.abs(measured).max()
+    )
 
 
 def test_effective_parameters_add_up():
@@ -115,5 +107,5 @@ def test_effective_parameters_add_up():
     tight = solve(scenario.problem(mu=1e-10))
     loose = solve(scenario.problem(mu=1e3))
     n = scenario.coefficients.size
-    assert tight.cube_parameters + tight.image_parameters == pytest.approx(n, rel=1e-3)
-    assert loose.cube_parameters + loose.image_parameters < 0.3 * n
+    assert tight.blocks.cube_parameters + tight.blocks.image_parameters == pytest.approx(n, rel=1e-3)
+    assert loose.blocks.cube_parameters + loose.blocks.image_parameters < 0.3 * n

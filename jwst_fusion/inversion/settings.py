@@ -1,0 +1,103 @@
+"""Settings of the fusion."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jwst_fusion.exceptions import ParameterError
+
+__all__ = ["CHOICES", "FusionSettings"]
+
+#: What can be chosen, by setting.
+CHOICES = {
+    "tuning": ("variance_components", "empirical_bayes", "manual"),
+    "regularization": ("edge", "sobolev", "l1"),
+    "boundary": ("free", "symmetric"),
+    "weighting": ("channel", "voxel", "uniform"),
+}
+
+
+@dataclass(frozen=True)
+class FusionSettings:
+    """
+    Settings of the fusion.
+
+    Attributes
+    ----------
+    n_components : int or None
+        Dimension k of the subspace; None: from the noise level.
+    max_components : int
+        Largest k chosen from the noise level.
+    tuning : {'variance_components', 'empirical_bayes', 'manual'}
+        How the weights of the instruments and of the regularization are found: from the residuals; by
+        the paper's rule, the inverse variances and ``1 / alpha_i^2`` (Appendix C); or given.
+    mu : float or None
+        Factor of the regularization; with uniform weighting its weight itself. None: chosen by the
+        tuning.
+    gamma : float or None
+        Weight of NIRSpec over NIRCam, relative to their inverse variances; with uniform weighting their
+        ratio itself. None: chosen by the tuning.
+    regularization : {'edge', 'sobolev', 'l1'}
+        Penalty of the squared gradients, less where the NIRCam images are steep (Guilloteau et al.
+        2022); everywhere the same (paper); or of the gradients' length (Pineau et al. 2025).
+    boundary : {'free', 'symmetric'}
+        What surrounds the data: an unknown scene, or their mirror image (paper).
+    weighting : {'channel', 'voxel', 'uniform'}
+        Weights of the data: from the noise of each channel and band; from the stated error of each voxel
+        and pixel too; or the same for all [MJy/sr] (paper).
+    reweightings : int
+        Updates of the instruments' weights from the residuals.
+    samples : int
+        Draws from the posterior for the errors; 0: those of a field without masks and edges.
+    rtol : float
+        Tolerance of the preconditioned residual.
+    max_iterations : int
+        Largest number of conjugate gradient iterations of a solution.
+    leave_each_out : bool
+        Whether to predict each image also from all other data.
+    """
+
+    n_components: int | None = None
+    max_components: int = 8
+    tuning: str = "variance_components"
+    mu: float | None = None
+    gamma: float | None = None
+    regularization: str = "edge"
+    boundary: str = "free"
+    weighting: str = "channel"
+    reweightings: int = 2
+    samples: int = 12
+    rtol: float = 1e-4
+    max_iterations: int = 500
+    leave_each_out: bool = False
+
+    def __post_init__(self):
+        """Refuse values that can not be used."""
+        for name in ("mu", "gamma", "rtol"):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise ParameterError(f"{name} = {value} can not be used: a positive number is needed")
+        for name, least in (
+            ("n_components", 1), ("max_components", 1), ("max_iterations", 1), ("reweightings", 0),
+            ("samples", 0),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if value is None and name == "n_components":
+                continue
+            if not isinstance(value, int) or value < least:
+                raise ParameterError(
+                    f"{name} = {value} can not be used: a whole number from {least} is needed"
+                )
+        if self.rtol is None:
+            raise ParameterError("rtol = None can not be used: a positive number is needed")
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise ParameterError(f"{name} = {value!r} can not be used: {', '.join(choices)} can")
+        if self.tuning == "manual" and None in (self.mu, self.gamma):
+            raise ParameterError("tuning = manual needs both mu and gamma; give them or leave tuning out")
+        if self.weighting == "uniform" and self.tuning != "manual":
+            raise ParameterError(
+                f"weighting = uniform goes with tuning = manual only, not with {self.tuning}; give tuning = "
+                "manual, mu and gamma"
+            )

@@ -1,0 +1,114 @@
+"""The weights of the instruments and of the regularization, from the data."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+from scipy.fft import rfft2
+
+from .regularization import length_weights
+from .solver import solve
+
+__all__ = ["residual_variances", "solve_and_weigh"]
+
+log = logging.getLogger(__name__)
+
+#: Least share of the data that counts as degrees of freedom of the residuals.
+MIN_FREEDOM = 0.05
+
+#: Median of the chi-squared distribution with one degree of freedom.
+CHI2_MEDIAN = 0.4549364
+
+#: Fewest updates of the weights that turn squared gradients into lengths.
+L1_UPDATES = 4
+
+#: Tolerance of the solutions that only serve to find the weights, over that of the last.
+LOOSER = 10.0
+
+
+def solve_and_weigh(problem, settings):
+    """
+    Solve, with the variance of each instrument's residuals as its weight.
+
+    A misjudged PSF or an optimistic error appears as residuals beyond the stated noise. Their variance,
+    their median square over its share of freedom, becomes the instrument's noise in the next
+    solution (variance components, by fixed point). The median keeps stars, where a wrong PSF shows most,
+    from speaking for the field.
+
+    Parameters
+    ----------
+    problem : Problem
+        The objective with weights from the stated noise.
+    settings : FusionSettings
+        Settings; a given ``gamma`` is kept, and only the common level is estimated.
+
+    Returns
+    -------
+    problem : Problem
+        With the final weights.
+    solution : Solution
+        Its minimiser.
+    """
+    solution = None
+    updates = settings.reweightings if settings.tuning == "variance_components" else 0
+    if settings.regularization == "l1" and settings.weighting != "uniform":
+        updates = max(updates, L1_UPDATES)
+    for update in range(updates + 1):
+        start = None if solution is None else solution.coefficients
+        last = update == updates
+        rtol = settings.rtol if last else min(LOOSER * settings.rtol, 0.1)
+        solution = solve(problem, start=start, rtol=rtol, max_iterations=settings.max_iterations)
+        if last:
+            break
+        if settings.regularization == "l1":
+            problem = replace(problem, edges=length_weights(problem, solution.coefficients))
+        if settings.tuning == "variance_components":
+            image_variance, cube_variance = residual_variances(problem, solution)
+            gamma = settings.gamma or image_variance / cube_variance
+            problem = replace(problem, image_factor=1.0 / image_variance, cube_factor=gamma / image_variance)
+            log.info(
+                "Residuals over stated noise: images %.3g, cube %.3g",
+                image_variance**0.5,
+                cube_variance**0.5,
+            )
+    log.info("%d iterations to a residual of %.1e", solution.iterations, solution.residual)
+    if not solution.converged:
+        log.warning(
+            "No convergence in %d iterations: residual %.1e, asked for %.1e; raise max_iterations",
+            solution.iterations, solution.residual, settings.rtol,
+        )  # fmt: skip
+    return problem, solution
+
+
+def residual_variances(problem, solution):
+    """
+    Variance of each instrument's residuals in units of its stated variance.
+
+    Parameters
+    ----------
+    problem : Problem
+        The objective.
+    solution : Solution
+        Its minimiser.
+
+    Returns
+    -------
+    image_variance, cube_variance : float
+        One where residuals are as large as the stated noise. The cube's are those of its coefficients
+        in the subspace.
+    """
+    spectrum = rfft2(solution.coefficients)
+    image, cube = problem.image_term, problem.cube_term
+    squares = (image.weight * (image.data - image.predict(spectrum)) ** 2)[image.weight > 0]
+    seen = squares.size / image.weight.size
+    image_variance = _robust_variance(squares, seen * solution.blocks.image_parameters)
+    residual = np.tensordot(cube.projection, cube.data - cube.predict(spectrum), axes=1)
+    squares = (residual**2)[:, cube.weight > 0]
+    cube_variance = _robust_variance(squares, cube.weight.mean() * solution.blocks.cube_parameters)
+    return image_variance, cube_variance
+
+
+def _robust_variance(squares, parameters):
+    """Variance from the median of squared residuals, for the freedom that the parameters leave."""
+    freedom = max(1.0 - parameters / squares.size, MIN_FREEDOM)
+    return float(np.median(squares)) / (CHI2_MEDIAN * freedom)
