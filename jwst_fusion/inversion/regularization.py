@@ -31,7 +31,7 @@ GRADIENT_SMOOTHING = 1.0
 NOISE_QUANTILE = 0.02
 
 #: Bounds of the squared gradient over its mean.
-STEEPNESS_RANGE = (0.01, 100.0)
+STEEPNESS_RANGE = (0.05, 100.0)
 
 
 def upsample(images, decimation_factor):

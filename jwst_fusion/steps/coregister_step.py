@@ -4,6 +4,7 @@ import logging
 
 from jwst_fusion import adapters
 from jwst_fusion.coregistration.coregister import CoregistrationSettings, coregister
+from jwst_fusion.exceptions import ParameterError
 
 from .base import BaseStep
 from .optics import OpticsMixin, ThroughputMixin
@@ -11,6 +12,9 @@ from .optics import OpticsMixin, ThroughputMixin
 __all__ = ["CoregisterStep"]
 
 log = logging.getLogger(__name__)
+
+#: Limits [um] that hold all of any cube.
+ANY_WAVELENGTH = (0.1, 100.0)
 
 #: Parameters that are settings as they are.
 PLAIN_SETTINGS = (
@@ -48,7 +52,7 @@ class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
         decimation_factor = integer(min=1, max=8, default=None)  # Cells per spaxel along an axis; None: 3 short, 2 long channel
         margin = float(min=0.0, max=60.0, default=0.6)  # NIRCam sky kept around the field [arcsec]
         min_overlap = float(min=0.0, max=1.0, default=0.5)  # Least share of the field that an image has to cover
-        wavelength_range = float_list(min=2, max=2, default=None)  # Limits [um]; None: the range shared by filters and cube
+        wavelength_range = force_list(default=None)  # symmetric (None): shared by filters and cube; cube: all; or limits [um]
         offset_file = string(default=None)  # Table to write for the offset_file parameter of cube_build
     """  # noqa: E501
 
@@ -94,7 +98,7 @@ class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
         given = {
             "center": " ".join(self.center) if self.center else None,
             "center_spaxel": tuple(self.center_spaxel) if self.center_spaxel else None,
-            "wavelength_range": tuple(self.wavelength_range) if self.wavelength_range else None,
+            "wavelength_range": _limits(self.wavelength_range),
         }
         given |= {name: getattr(self, name) for name in PLAIN_SETTINGS}
         # null in a parameter file is not checked by stpipe: it stands for the default
@@ -125,3 +129,19 @@ class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
         if owner.output_file is None:
             owner.output_file = f"{inputs.product}.fits"  # output_ext replaces the ending
         return result
+
+
+def _limits(words):
+    """Read wavelength_range: None for what filters and cube share, else limits [um]."""
+    words = [str(word).strip() for word in words or ()]
+    if words in ([], ["symmetric"]):
+        return None
+    if words == ["cube"]:
+        return ANY_WAVELENGTH
+    try:
+        low, high = (float(word) for word in words)
+    except ValueError:
+        raise ParameterError(
+            f"wavelength_range = {', '.join(words)} can not be used: symmetric, cube or two limits [um] can"
+        ) from None
+    return low, high

@@ -16,6 +16,22 @@ __all__ = ["FusionStep"]
 
 log = logging.getLogger(__name__)
 
+#: Parameters that are settings as they are.
+SETTINGS = (
+    "n_components",
+    "max_components",
+    "tuning",
+    "mu",
+    "gamma",
+    "regularization",
+    "boundary",
+    "weighting",
+    "reweightings",
+    "samples",
+    "rtol",
+    "max_iterations",
+)
+
 
 class FusionStep(ReportMixin, OpticsMixin, BaseStep):
     """
@@ -31,11 +47,16 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
     spec = """
         n_components = integer(min=1, default=None)  # Dimension of the spectral subspace; None: from the noise level
         max_components = integer(min=1, default=8)  # Largest dimension chosen from the noise level
-        mu = float(min=0.0, default=None)  # Factor of the regularization weights; None: 0.5
-        gamma = float(min=0.0, default=None)  # Weight of NIRSpec over NIRCam, relative to inverse variance; None: from the residuals
+        tuning = option('variance_components', 'empirical_bayes', 'manual', default='variance_components')  # How the weights are found
+        mu = float(min=0.0, default=None)  # Factor of the regularization, its weight with uniform weighting; None: by the tuning
+        gamma = float(min=0.0, default=None)  # Weight of NIRSpec over NIRCam, relative to inverse variance; None: by the tuning
+        regularization = option('edge', 'sobolev', 'l1', default='edge')  # Squared gradients, less at the images' edges or not; or their length
+        boundary = option('free', 'symmetric', default='free')  # What surrounds the data: an unknown scene, or their mirror image
+        weighting = option('channel', 'voxel', 'uniform', default='channel')  # Noise by channel and band, by voxel and pixel too, or the same
         reweightings = integer(min=0, default=2)  # Updates of the weights from the residuals
+        samples = integer(min=0, default=12)  # Draws for the errors; 0: errors of a field without masks and edges
         rtol = float(min=0.0, default=1e-4)  # Tolerance of the preconditioned residual
-        max_iterations = integer(min=1, default=200)  # Largest number of iterations of a solution
+        max_iterations = integer(min=1, default=500)  # Largest number of iterations of a solution
         save_report = boolean(default=True)  # Write a page to explore the fused cube and judge the fusion beside it
         save_figures = boolean(default=False)  # Write the page's main figures as PNG files beside it
         held_out_filters = force_list(default=None)  # Filters kept from the fit and predicted by it; each: all, one after another
@@ -60,15 +81,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         FusedCubeModel
             The fused cube.
         """
-        given = {
-            "n_components": self.n_components,
-            "max_components": self.max_components,
-            "mu": self.mu,
-            "gamma": self.gamma,
-            "reweightings": self.reweightings,
-            "rtol": self.rtol,
-            "max_iterations": self.max_iterations,
-        }
+        given = {name: getattr(self, name) for name in SETTINGS}
         held_out = [name.strip() for name in self.held_out_filters or ()]
         given["leave_each_out"] = held_out == ["each"]
         # null in a parameter file is not checked by stpipe: it stands for the default
