@@ -7,6 +7,7 @@ import numpy as np
 from scipy.fft import next_fast_len, rfft2
 from threadpoolctl import threadpool_limits
 
+from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics.psf import fwhm
 from jwst_fusion.optics.transfer import transfer_functions
 
@@ -79,7 +80,7 @@ class FusionResult:
     converged : bool
         Whether they reached the tolerance.
     resolution : ndarray, shape (n_wave,)
-        FWHM of the fused cube's own point spread function [arcsec].
+        FWHM of the fused cube's own point spread function [arcsec]; NaN where it is wider than the field.
     unseen_images : ndarray, shape (n_band, ny, nx), or None
         Each image as predicted from all other data, on the cube's flux scale [MJy/sr].
     """
@@ -294,7 +295,11 @@ def _resolution(subspace, blocks, observation):
         return widths
     sampled = np.unique(bright[np.linspace(0, bright.size - 1, RESOLUTION_SAMPLES).astype(int)])
     response, cell = blocks.response(point), observation.grid.cell_size
-    measured = [fwhm(np.tensordot(subspace.basis[i], response, axes=1), cell) for i in sampled]
+    try:
+        measured = [fwhm(np.tensordot(subspace.basis[i], response, axes=1), cell) for i in sampled]
+    except ParameterError as problem:
+        log.warning("The fused cube's resolution is not measured: %s; lower mu", problem)
+        return widths
     return np.interp(wavelength, wavelength[sampled], measured)
 
 

@@ -1,0 +1,119 @@
+"""Regularization that knows where the images are steep, and weights of each datum."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from jwst_fusion.inversion.fuse import FusionSettings, build_problem, fuse
+from jwst_fusion.inversion.regularization import edge_weights, local_gradients
+from jwst_fusion.inversion.solver import solve
+from jwst_fusion.inversion.subspace import find_subspace
+
+from .field import N_WAVE, fused_scene, make_field, spectra
+from .test_fuse import rms
+
+QUICK = {"samples": 0, "reweightings": 1}
+
+
+def blocky(shape, rng):
+    """A scene of flat plateaus with sharp borders, of two spectra, (n_wave, ny, nx)."""
+    wavelength = np.linspace(1.70, 2.26, N_WAVE)
+    y, x = np.indices(shape)
+    levels = 4 + 3.0 * (np.hypot(y - shape[0] / 2, x - shape[1] / 2) < 12) + 2.0 * (x > shape[1] / 2)
+    second = 1.0 * (y > shape[0] / 2 + 3)
+    lines = spectra(wavelength)
+    return lines[0][:, None, None] * levels + lines[2][:, None, None] * second
+
+
+@pytest.fixture(scope="module")
+def field():
+    return make_field(3, noise=0.05, image_noise=0.03, draw=blocky)
+
+
+@pytest.fixture(scope="module")
+def problem(field):
+    return build_problem(field.observation, find_subspace(field.observation.cube), FusionSettings())
+
+
+def test_steepness_is_one_on_the_average_and_high_at_edges(field):
+    subspace = find_subspace(field.observation.cube)
+    local = local_gradients(field.observation, subspace)
+    assert local[field.inside].mean() == pytest.approx(1, rel=0.3)
+    step = np.abs(np.diff(field.scene.mean(axis=0), axis=1, append=0)) > 0.5
+    assert local[step & field.inside].mean() > 3 * np.median(local[field.inside])
+
+
+def test_steepness_does_not_know_units_or_holes(field):
+    observation = field.observation
+    subspace = find_subspace(observation.cube)
+    here = local_gradients(observation, subspace)
+    scaled = tuple(replace(b, data=1024 * b.data, error=1024 * b.error) for b in observation.bands)
+    np.testing.assert_allclose(local_gradients(replace(observation, bands=scaled), subspace), here)
+    unseen = tuple(replace(b, data=np.full_like(b.data, np.nan)) for b in observation.bands)
+    np.testing.assert_array_equal(local_gradients(replace(observation, bands=unseen), subspace), 1.0)
+
+
+def test_weights_of_a_flat_field_are_one():
+    np.testing.assert_allclose(edge_weights(np.ones((4, 5)), (7, 6)), 1.0)
+
+
+def test_the_normal_matrix_is_symmetric_and_positive(problem):
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(2, len(problem.regularization), *problem.groups.shape))
+    assert np.vdot(x, problem.normal(y)) == pytest.approx(np.vdot(problem.normal(x), y), rel=1e-10)
+    assert np.vdot(x, problem.normal(x)) > 0
+
+
+def test_the_terms_are_the_objective(problem):
+    solution = solve(problem, rtol=1e-8, max_iterations=2000)
+    least = sum(problem.terms(solution.coefficients))
+    rng = np.random.default_rng(2)
+    moved = solution.coefficients + 1e-3 * rng.normal(size=solution.coefficients.shape)
+    assert sum(problem.terms(moved)) > least
+    step = moved - solution.coefficients
+    gain = np.vdot(step, problem.normal(step))
+    assert sum(problem.terms(moved)) - least == pytest.approx(gain, rel=1e-3)
+
+
+def test_edges_are_better_kept(field):
+    truth = field.scene[:, field.inside]
+    errors = {}
+    for name in ("sobolev", "edge", "l1"):
+        fused = fused_scene(fuse(field.observation, FusionSettings(regularization=name, **QUICK)))
+        errors[name] = rms(fused[:, field.inside] - truth)
+    assert errors["edge"] < 0.9 * errors["sobolev"]
+    assert errors["l1"] < 0.95 * errors["sobolev"]
+
+
+def test_weights_of_each_voxel_equal_those_of_channels_where_errors_are_alike(field):
+    channel, voxel = (
+        fuse(field.observation, FusionSettings(weighting=w, rtol=1e-7, max_iterations=2000, **QUICK))
+        for w in ("channel", "voxel")
+    )
+    np.testing.assert_allclose(fused_scene(voxel), fused_scene(channel), atol=1e-3)
+
+
+def test_a_noisy_spaxel_counts_less_by_its_error(field):
+    observation = field.observation
+    rng = np.random.default_rng(3)
+    rows, columns = np.nonzero(observation.cube.footprint)
+    chosen = rng.choice(rows.size, 25, replace=False)
+    data, error = observation.cube.data.copy(), observation.cube.error.copy()
+    for y, x in zip(rows[chosen], columns[chosen], strict=True):
+        data[:, y, x] += 0.4 * rng.normal(size=N_WAVE) + 0.4 * rng.normal()
+        error[:, y, x] *= 8
+    noisy = replace(observation, cube=replace(observation.cube, data=data, error=error))
+    errors = [
+        rms((fused_scene(fuse(noisy, FusionSettings(weighting=w, **QUICK))) - field.scene)[:, field.inside])
+        for w in ("channel", "voxel")
+    ]
+    assert errors[1] < errors[0]
+
+
+def test_the_papers_rule_needs_no_reweighting(field):
+    result = fuse(field.observation, FusionSettings(tuning="empirical_bayes", samples=0))
+    assert result.gamma == 1.0
+    off_diagonal = result.regularization - np.diag(np.diag(result.regularization))
+    assert (off_diagonal == 0).all()
+    assert (np.diag(result.regularization) > 0).all()

@@ -1,0 +1,100 @@
+"""The errors of the fused cube."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from jwst_fusion.inversion.fuse import FusionSettings, build_problem, fuse
+from jwst_fusion.inversion.solver import solve
+from jwst_fusion.inversion.subspace import find_subspace
+from jwst_fusion.inversion.uncertainty import SHARED_NOISE, posterior, residual_growth
+
+from .field import fused_scene, make_field
+from .test_fuse import prior_scene, rms
+
+
+@pytest.fixture(scope="module")
+def field():
+    return make_field(3, spaxels=(11, 10), noise=0.05, image_noise=0.01, draw=prior_scene(0.05, 10.0))
+
+
+@pytest.fixture(scope="module")
+def problem(field):
+    subspace = find_subspace(field.observation.cube, n_components=3)
+    problem = build_problem(field.observation, subspace, FusionSettings(regularization="sobolev"))
+    return replace(problem, regularization=np.eye(3) / 100.0)
+
+
+def test_draws_scatter_as_the_blocks_say(problem):
+    """Where all cells are known and the regularization is right, both are the posterior covariance."""
+    full = replace(
+        problem,
+        image_term=replace(
+            problem.image_term,
+            weight=np.full_like(problem.image_term.weight, problem.image_term.weight.max()),
+            noise=np.full_like(problem.image_term.noise, problem.image_term.weight.max() ** -0.5),
+        ),
+        cube_term=replace(
+            problem.cube_term,
+            weight=np.ones_like(problem.cube_term.weight),
+            noise=np.ones_like(problem.cube_term.noise),
+        ),
+    )
+    solution = solve(full)
+    drawn = posterior(full, solution, 12)
+    share = drawn.prior_share.mean()
+    measured = drawn.covariance.mean(axis=(2, 3)) / residual_growth(full, solution).mean()
+    expected = solution.blocks.covariance * (share + (1 - share))
+    inflation = 1 + (SHARED_NOISE - 1) * (1 - share)
+    np.testing.assert_allclose(np.diag(measured), inflation * np.diag(expected), rtol=0.35)
+
+
+def test_cells_without_images_are_less_certain(problem):
+    weight = problem.image_term.weight.copy()
+    hole = (slice(None), slice(20, 28), slice(20, 28))
+    weight[hole] = 0.0
+    holed = replace(problem, image_term=replace(problem.image_term, weight=weight))
+    solution = solve(holed)
+    drawn = posterior(holed, solution, 8)
+    variance = drawn.covariance[0, 0] / residual_growth(holed, solution)
+    assert variance[22:26, 22:26].mean() > 1.5 * variance[10:18, 10:18].mean()
+    assert drawn.prior_share[22:26, 22:26].mean() > drawn.prior_share[10:18, 10:18].mean()
+
+
+def test_no_draws_are_the_blocks(problem):
+    solution = solve(problem)
+    stationary = posterior(problem, solution, 0)
+    growth = residual_growth(problem, solution)
+    expected = solution.blocks.covariance[:, :, None, None] * growth
+    np.testing.assert_allclose(stationary.covariance, expected)
+
+
+def test_errors_grow_where_residuals_do(problem):
+    data = problem.image_term.data.copy()
+    noise = problem.image_term.noise.max()
+    data[:, 24:27, 24:27] += 30 * noise * np.array([[1, -1, 1], [-1, 1, -1], [1, -1, 1]])
+    odd = replace(problem, image_term=replace(problem.image_term, data=data))
+    growth = residual_growth(odd, solve(odd))
+    assert growth[25, 25] > 5
+    assert np.median(growth) < 2
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_errors_cover_the_truth(seed):
+    field = make_field(3, noise=0.05, image_noise=0.01, seed=seed)
+    result = fuse(field.observation)
+    error = np.einsum("li,ijyx,lj->lyx", result.basis, result.covariance, result.basis, optimize=True)
+    error = np.sqrt(error + result.dropped_variance[:, None, None])[:, field.inside]
+    pull = np.abs(fused_scene(result) - field.scene)[:, field.inside] / error
+    assert 0.55 < (pull < 1).mean() < 0.85
+    assert 0.88 < (pull < 2).mean() < 0.995
+
+
+def test_oversmoothing_is_in_the_errors(field):
+    settings = [FusionSettings(mu=mu, samples=6, reweightings=0, n_components=3) for mu in (0.3, 100.0)]
+    results = [fuse(field.observation, setting) for setting in settings]
+    bias = [rms((fused_scene(r) - field.scene)[:, field.inside]) for r in results]
+    stated = [np.sqrt(r.covariance[0, 0][field.inside].mean()) for r in results]
+    assert bias[1] > 1.5 * bias[0]
+    assert stated[1] > 1.5 * stated[0]
