@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.spatial import ConvexHull
+from threadpoolctl import threadpool_limits
 
 from jwst_fusion import datamodels
 from jwst_fusion.coregistration.grid import grid_wcs
@@ -55,9 +56,11 @@ def fused_model(observation, result, validation, source):
     cells = tuple(slice(b.start * d, b.stop * d) for b in box)
     inside = np.kron(cube.footprint[box], np.ones((d, d), dtype=bool))
     alive = np.isfinite(cube.noise)
+    with threadpool_limits(limits=1, user_api="blas"):  # the same bits on any number of threads
+        scene, errors = _scene(result, cells, inside, alive), _errors(observation, result, cells, inside)
     model = datamodels.FusedCubeModel(  # given all arrays, for it makes those that it is not given
-        data=_scene(result, cells, inside, alive),
-        err=_errors(observation, result, cells, inside),
+        data=scene,
+        err=errors,
         dq=_quality(observation, result, cells, inside),
         weightmap=_coverage(observation, cells, inside, alive),
     )

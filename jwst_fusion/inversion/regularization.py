@@ -3,8 +3,6 @@
 import numpy as np
 from scipy.ndimage import binary_erosion, gaussian_filter, map_coordinates
 
-from jwst_fusion.optics.matching import fill_nearest
-
 __all__ = [
     "crude_weights",
     "edge_weights",
@@ -29,6 +27,9 @@ GRADIENT_SMOOTHING = 1.0
 
 #: Quantile of an image's squared gradients that may be put down to its noise.
 NOISE_QUANTILE = 0.02
+
+#: Share of the smoothing over known steps that a cell needs.
+MIN_SHARE = 0.2
 
 #: Bounds of the squared gradient over its mean.
 STEEPNESS_RANGE = (0.05, 100.0)
@@ -143,7 +144,12 @@ def local_gradients(observation, subspace):
         known = np.isfinite(band.data)
         if not (known & inside).any():
             continue
-        squared = gaussian_filter(_squared_gradient(fill_nearest(band.data)), GRADIENT_SMOOTHING)
+        squared = _squared_gradient(band.data)
+        stepped = np.isfinite(squared)
+        share = gaussian_filter(stepped.astype(float), GRADIENT_SMOOTHING)
+        squared = gaussian_filter(np.where(stepped, squared, 0.0), GRADIENT_SMOOTHING)
+        squared /= np.maximum(share, np.finfo(float).tiny)
+        known &= share > MIN_SHARE
         noise = min(4 * np.nanmedian(band.error) ** 2, np.quantile(squared[known & inside], NOISE_QUANTILE))
         squared = np.maximum(squared - noise, 0.0)
         level = squared[known & inside].mean()
@@ -257,13 +263,19 @@ def _interior(spaxels, d):
 
 
 def _squared_gradient(image):
-    """Squared gradient of an image at its cells, from the steps to both neighbours along both axes."""
-    total = np.zeros_like(image)
+    """Squared gradient of an image at its cells, from the known steps to both neighbours; NaN without any."""
+    total = np.zeros(image.shape)
     for axis in (0, 1):
         steps = np.diff(image, axis=axis) ** 2
-        before, after = [(0, 0), (0, 0)], [(0, 0), (0, 0)]
-        before[axis], after[axis] = (1, 0), (0, 1)
-        total += (np.pad(steps, before, mode="edge") + np.pad(steps, after, mode="edge")) / 2
+        sides = []
+        for pad in ((1, 0), (0, 1)):
+            widths = [(0, 0), (0, 0)]
+            widths[axis] = pad
+            sides.append(np.pad(steps, widths, constant_values=np.nan))
+        known = np.isfinite(sides)
+        total += np.where(known, sides, 0.0).sum(axis=0) / np.where(
+            known.any(axis=0), known.sum(axis=0), np.nan
+        )
     return total
 
 

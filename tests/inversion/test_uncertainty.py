@@ -50,16 +50,20 @@ def test_draws_scatter_as_the_blocks_say(problem):
     np.testing.assert_allclose(np.diag(measured), inflation * np.diag(expected), rtol=0.35)
 
 
-def test_cells_without_images_are_less_certain(problem):
-    weight = problem.image_term.weight.copy()
-    hole = (slice(None), slice(20, 28), slice(20, 28))
-    weight[hole] = 0.0
-    holed = replace(problem, image_term=replace(problem.image_term, weight=weight))
-    solution = solve(holed)
+def test_cells_that_nothing_sees_are_less_certain(problem):
+    weight, spaxels = problem.image_term.weight.copy(), problem.cube_term.weight.copy()
+    weight[:, 18:30, 18:30] = 0.0
+    spaxels[6:10, 6:10] = 0.0
+    holed = replace(
+        problem,
+        image_term=replace(problem.image_term, weight=weight),
+        cube_term=replace(problem.cube_term, weight=spaxels),
+    )
+    solution = solve(holed, rtol=1e-4)
     drawn = posterior(holed, solution, 8)
     variance = drawn.covariance[0, 0] / residual_growth(holed, solution)
-    assert variance[22:26, 22:26].mean() > 1.5 * variance[10:18, 10:18].mean()
-    assert drawn.prior_share[22:26, 22:26].mean() > drawn.prior_share[10:18, 10:18].mean()
+    assert variance[22:26, 22:26].mean() > 1.25 * variance[10:16, 10:16].mean()
+    assert drawn.prior_share[22:26, 22:26].mean() > drawn.prior_share[10:16, 10:16].mean()
 
 
 def test_no_draws_are_the_blocks(problem):
@@ -96,5 +100,5 @@ def test_oversmoothing_is_in_the_errors(field):
     results = [fuse(field.observation, setting) for setting in settings]
     bias = [rms((fused_scene(r) - field.scene)[:, field.inside]) for r in results]
     stated = [np.sqrt(r.covariance[0, 0][field.inside].mean()) for r in results]
-    assert bias[1] > 1.5 * bias[0]
-    assert stated[1] > 1.5 * stated[0]
+    assert bias[1] > 1.2 * bias[0]
+    assert stated[1] / stated[0] == pytest.approx(bias[1] / bias[0], rel=0.25)

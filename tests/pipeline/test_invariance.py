@@ -27,7 +27,9 @@ def mirrored(product):
 def fused(cube, image):
     """Fused cube without its rim, (n_wave, ny, nx)."""
     observation = cross_calibrate(coregister(cube, [image]).observation)
-    result = fuse(observation, FusionSettings(n_components=2, reweightings=0))
+    result = fuse(
+        observation, FusionSettings(n_components=2, reweightings=0, rtol=1e-8, max_iterations=5000, samples=0)
+    )
     maps = result.coefficients[:, EDGE:-EDGE, EDGE:-EDGE]
     return result.mean_spectrum[:, np.newaxis, np.newaxis] + np.tensordot(result.basis, maps, axes=1)
 
@@ -46,7 +48,8 @@ def test_mirroring_changes_nothing(cube, reference):
     image = SKY.image("F210M", field=7.0)
     peak = np.ptp(reference)
     np.testing.assert_allclose(fused(cube, mirrored(image)), reference, rtol=0, atol=1e-6 * peak)
-    np.testing.assert_allclose(fused(mirrored(cube), image)[..., ::-1], reference, rtol=0, atol=1e-6 * peak)
+    # At the highest frequency of an even grid the sign is lost: of the sharp scene a trace is left there.
+    np.testing.assert_allclose(fused(mirrored(cube), image)[..., ::-1], reference, rtol=0, atol=1e-5 * peak)
 
 
 @pytest.mark.parametrize("other", [{"angle": 70.0}, {"angle": -100.0}, {"field": 7.031}])

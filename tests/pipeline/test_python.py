@@ -41,7 +41,8 @@ def test_models_in_memory_give_the_product_of_the_files(models, smoothed, folder
     result = Fusion4Pipeline.call(models, steps={"fusion": QUICK | {"mu": 20}}, configure_log=False)
     with datamodels.open(smoothed.folder / f"{NAME}_fused.fits") as saved:
         for name in ARRAYS:
-            np.testing.assert_array_equal(getattr(result, name), getattr(saved, name))
+            # Conjugate gradients let the last bit of a sum grow, but far less than to the error of any voxel.
+            np.testing.assert_allclose(getattr(result, name), getattr(saved, name), rtol=1e-5, atol=1e-6)
         assert result.meta.fusion.mu == pytest.approx(saved.meta.fusion.mu)
     assert type(result) is datamodels.FusedCubeModel
     assert [snapshot(model) for model in models] == before
