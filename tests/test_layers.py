@@ -137,6 +137,22 @@ def test_modules_and_functions_are_short(path):
             assert length <= CODE_LINES, f"{label(path)}: {node.name} has {length} lines"
 
 
+@pytest.mark.parametrize("path", [path for path in MODULES if part_of(path) in PURE], ids=label)
+def test_public_functions_of_the_numerics_have_type_hints(path):
+    tree = ast.parse(path.read_text())
+    scopes = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
+    for function in (node for scope in scopes for node in scope.body if isinstance(node, ast.FunctionDef)):
+        if not function.name.startswith("_"):
+            given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+            bare = [argument.arg for argument in given if argument.annotation is None]
+            assert set(bare) <= {"self", "cls"}, (
+                f"{label(path)}: {function.name} does not say what {bare} are"
+            )
+            assert function.returns is not None, (
+                f"{label(path)}: {function.name} does not say what it returns"
+            )
+
+
 def test_importing_the_package_imports_nothing_heavy():
     code = "import sys, jwst_fusion; print(*{name.split('.')[0] for name in sys.modules})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,15 +1,21 @@
 """The paper's boundary and weights: data mirrored at the field's edge, and all of them alike."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jwst_fusion.optics.matching import fill_nearest
 
+if TYPE_CHECKING:
+    from jwst_fusion.observation import FusionGrid, Observation
+
 __all__ = ["mirrored", "unmirrored", "unweighted"]
 
 
-def mirrored(observation):
+def mirrored(observation: Observation) -> Observation:
     """
     Surround the field by its mirror images (paper, Appendix C).
 
@@ -50,7 +56,7 @@ def mirrored(observation):
     return replace(observation, grid=tripled, cube=cube, bands=bands)
 
 
-def unmirrored(maps, grid):
+def unmirrored(maps: np.ndarray, grid: FusionGrid) -> np.ndarray:
     """
     Cut maps of a mirrored field to the field's own grid.
 
@@ -72,7 +78,7 @@ def unmirrored(maps, grid):
     return maps[..., rows[0][:, np.newaxis], rows[1]]
 
 
-def unweighted(observation):
+def unweighted(observation: Observation) -> Observation:
     """
     State a noise of 1 MJy/sr for all data (paper, Eq. C.2).
 

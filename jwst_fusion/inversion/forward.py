@@ -1,6 +1,9 @@
 """How the unknown coefficients appear in both data sets: the two data terms and their adjoints."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import irfft2, rfft2
@@ -8,6 +11,13 @@ from scipy.fft import irfft2, rfft2
 from jwst_fusion.exceptions import InputError
 
 from .groups import FrequencyGroups, make_hermitian
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jwst_fusion.observation import BandImage
+
+    from .subspace import Subspace
 
 __all__ = ["CubeTerm", "ImageTerm", "compress_cube", "gradient_power", "image_term"]
 
@@ -60,27 +70,27 @@ class CubeTerm:
     whitened: np.ndarray | None = None
     channels: np.ndarray | None = None
 
-    def weigh(self, values):
+    def weigh(self, values: np.ndarray) -> np.ndarray:
         """Weigh compressed channels, (n_compressed, my, mx)."""
         if self.voxel_weight is None:
             return self.weight * values
         full = np.tensordot(self.channels, values, axes=1)
         return np.tensordot(self.channels.T, self.voxel_weight * full, axes=1)
 
-    def weighted_data(self):
+    def weighted_data(self) -> np.ndarray:
         """Weigh the data and compress them, (n_compressed, my, mx)."""
         if self.voxel_weight is None:
             return self.weight * self.data
         return np.tensordot(self.channels.T, self.voxel_weight * self.whitened, axes=1)
 
-    def weighted_noise(self, rng):
+    def weighted_noise(self, rng: np.random.Generator) -> np.ndarray:
         """Draw noise, weigh it and compress it, (n_compressed, my, mx)."""
         if self.voxel_weight is None:
             return self.weight * self.noise * rng.standard_normal(self.data.shape)
         noise = self.voxel_weight * self.noise * rng.standard_normal(self.voxel_weight.shape)
         return np.tensordot(self.channels.T, noise, axes=1)
 
-    def predict(self, spectrum):
+    def predict(self, spectrum: np.ndarray) -> np.ndarray:
         """
         Compressed channels of a scene (paper, Eq. B.2).
 
@@ -100,7 +110,7 @@ class CubeTerm:
         folded = folded.reshape(-1, *groups.spaxel_half_shape)
         return irfft2(folded, s=groups.spaxel_shape)
 
-    def adjoint(self, values):
+    def adjoint(self, values: np.ndarray) -> np.ndarray:
         """
         Adjoint of `predict`.
 
@@ -120,7 +130,7 @@ class CubeTerm:
         members = members.reshape(groups.n_groups, -1, groups.decimation_factor**2)
         return groups.scatter(members.transpose(1, 0, 2))
 
-    def blocks(self):
+    def blocks(self) -> np.ndarray:
         """
         Hermitian matrices of the data term where all spaxels have data.
 
@@ -157,11 +167,11 @@ class ImageTerm:
     weight: np.ndarray
     noise: np.ndarray
 
-    def weighted_noise(self, rng):
+    def weighted_noise(self, rng: np.random.Generator) -> np.ndarray:
         """Draw noise and weigh it, (n_band, ny, nx)."""
         return self.weight * self.noise * rng.standard_normal(self.noise.shape)
 
-    def predict(self, spectrum):
+    def predict(self, spectrum: np.ndarray) -> np.ndarray:
         """
         Images of a scene (paper, Eq. B.1).
 
@@ -177,7 +187,7 @@ class ImageTerm:
         """
         return irfft2(np.einsum("fkyx,kyx->fyx", self.transfer, spectrum), s=self.groups.shape)
 
-    def adjoint(self, values):
+    def adjoint(self, values: np.ndarray) -> np.ndarray:
         """
         Adjoint of `predict`.
 
@@ -193,7 +203,7 @@ class ImageTerm:
         """
         return np.einsum("fkyx,fyx->kyx", self.transfer.conj(), rfft2(values))
 
-    def power(self):
+    def power(self) -> np.ndarray:
         """
         Hermitian k x k matrices of the data term where all cells have data.
 
@@ -207,8 +217,14 @@ class ImageTerm:
 
 
 def compress_cube(
-    groups, subspace, interpolation, nirspec_otf, *, voxel_weight=None, tolerance=COMPRESSION_TOLERANCE
-):  # fmt: skip
+    groups: FrequencyGroups,
+    subspace: Subspace,
+    interpolation: np.ndarray,
+    nirspec_otf: np.ndarray,
+    *,
+    voxel_weight: np.ndarray | None = None,
+    tolerance: float = COMPRESSION_TOLERANCE,
+) -> CubeTerm:
     """
     Build the NIRSpec data term.
 
@@ -291,7 +307,15 @@ def _principal(rows, tolerance):
     return left[:, kept] * values[kept], np.ascontiguousarray(modes[kept])
 
 
-def image_term(groups, subspace, interpolation, bands, nircam_otf, *, each_pixel=False):
+def image_term(
+    groups: FrequencyGroups,
+    subspace: Subspace,
+    interpolation: np.ndarray,
+    bands: Sequence[BandImage],
+    nircam_otf: Sequence[np.ndarray],
+    *,
+    each_pixel: bool = False,
+) -> ImageTerm:
     """
     Build the NIRCam data term.
 
@@ -343,7 +367,7 @@ def _typical_error(band):
     return np.median(stated)
 
 
-def gradient_power(shape):
+def gradient_power(shape: tuple[int, int]) -> np.ndarray:
     """
     Squared transfer function of the first differences along both axes.
 

@@ -1,7 +1,10 @@
 """The pure entry point: a cross-calibrated observation in, the fused cube out."""
 
+from __future__ import annotations
+
 import logging
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import next_fast_len, rfft2
@@ -20,6 +23,11 @@ from .solver import Problem, solve
 from .subspace import find_subspace
 from .tuning import residual_variances, solve_and_weigh
 from .uncertainty import posterior
+
+if TYPE_CHECKING:
+    from jwst_fusion.observation import Observation
+
+    from .subspace import Subspace
 
 __all__ = ["FusionResult", "FusionSettings", "build_problem", "fuse"]
 
@@ -106,7 +114,7 @@ class FusionResult:
     unseen_images: np.ndarray | None = None
 
 
-def fuse(observation, settings=None):
+def fuse(observation: Observation, settings: FusionSettings | None = None) -> FusionResult:
     """
     Fuse a cross-calibrated observation (paper, Appendix C).
 
@@ -171,7 +179,7 @@ def _leave_each_out(problem, solution, settings):
     return images
 
 
-def build_problem(observation, subspace, settings):
+def build_problem(observation: Observation, subspace: Subspace, settings: FusionSettings) -> Problem:
     """
     Set up the objective on the observation's grid with free cells around it.
 
@@ -192,8 +200,10 @@ def build_problem(observation, subspace, settings):
     grid = observation.grid
     d = grid.decimation_factor
     guard = 0 if settings.boundary == "symmetric" else int(np.ceil(GUARD / (grid.cell_size * d)))
-    spaxels = tuple(m if guard == 0 else next_fast_len(m + guard, real=True) for m in grid.spaxel_shape)
-    shape = tuple(d * m for m in spaxels)
+    spaxels: tuple = tuple(
+        m if guard == 0 else next_fast_len(m + guard, real=True) for m in grid.spaxel_shape
+    )
+    shape: tuple = tuple(d * m for m in spaxels)
     transfer = transfer_functions(observation, shape)
     groups = FrequencyGroups(shape, d)
     each = settings.weighting == "voxel"

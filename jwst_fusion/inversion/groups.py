@@ -1,5 +1,7 @@
 """Frequencies that decimation folds together, and the half planes of real Fourier transforms."""
 
+from __future__ import annotations
+
 import numpy as np
 
 __all__ = ["FrequencyGroups", "make_hermitian"]
@@ -66,7 +68,7 @@ class FrequencyGroups:
         member = row // my * d + column // mx
         return group * d**2 + member, mirrored
 
-    def gather(self, half_plane):
+    def gather(self, half_plane: np.ndarray) -> np.ndarray:
         """
         Sort a half plane into groups.
 
@@ -86,7 +88,7 @@ class FrequencyGroups:
             np.conjugate(members, out=members, where=self._gather_mirrored)
         return members
 
-    def scatter(self, members):
+    def scatter(self, members: np.ndarray) -> np.ndarray:
         """
         Put groups back into a half plane: the inverse of `gather`.
 
@@ -106,7 +108,7 @@ class FrequencyGroups:
             np.conjugate(half_plane, out=half_plane, where=self._scatter_mirrored)
         return half_plane
 
-    def sampling_phase(self):
+    def sampling_phase(self) -> np.ndarray:
         """
         Phase that moves the centre of a spaxel onto the cell that plain decimation keeps.
 
@@ -127,7 +129,7 @@ class FrequencyGroups:
         return phases[0][:, np.newaxis] * phases[1][np.newaxis, : nx // 2 + 1]
 
 
-def make_hermitian(half_plane, n_columns):
+def make_hermitian(half_plane: np.ndarray, n_columns: int) -> np.ndarray:
     """
     Make a half plane the transform of a real image.
 

@@ -1,7 +1,17 @@
 """How smooth the coefficients are expected to be."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.ndimage import binary_erosion, gaussian_filter, map_coordinates
+
+if TYPE_CHECKING:
+    from jwst_fusion.observation import Observation
+
+    from .solver import Problem
+    from .subspace import Subspace
 
 __all__ = [
     "crude_weights",
@@ -35,7 +45,7 @@ MIN_SHARE = 0.2
 STEEPNESS_RANGE = (0.05, 100.0)
 
 
-def upsample(images, decimation_factor):
+def upsample(images: np.ndarray, decimation_factor: int) -> np.ndarray:
     """
     Interpolate images on spaxels bicubically to the cells.
 
@@ -58,7 +68,9 @@ def upsample(images, decimation_factor):
     return np.stack([map_coordinates(image, grid, order=3, mode="mirror") for image in images])
 
 
-def smoothness_matrix(observation, subspace, local=None):
+def smoothness_matrix(
+    observation: Observation, subspace: Subspace, local: np.ndarray | None = None
+) -> np.ndarray:
     """
     Regularization matrix of the components from a crude solution (after the paper, Appendix C).
 
@@ -95,7 +107,7 @@ def smoothness_matrix(observation, subspace, local=None):
     return (axes * inverse) @ axes.T
 
 
-def crude_weights(observation, subspace):
+def crude_weights(observation: Observation, subspace: Subspace) -> np.ndarray:
     """
     Regularization weight of each component by the paper's rule (Appendix C, automatic tuning).
 
@@ -118,7 +130,7 @@ def crude_weights(observation, subspace):
     return np.diag(1.0 / (_mean_squared_gradient(upsample(coefficients, d), inside) + MIN_GRADIENT))
 
 
-def local_gradients(observation, subspace):
+def local_gradients(observation: Observation, subspace: Subspace) -> np.ndarray:
     """
     Relative steepness of the scene in each cell, from the NIRCam images (Guilloteau et al. 2022).
 
@@ -161,7 +173,7 @@ def local_gradients(observation, subspace):
     return np.where(count > 0, steepness / steepness[inside].mean(), 1.0)
 
 
-def edge_weights(local, shape):
+def edge_weights(local: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """
     Weights of the differences between neighbouring cells.
 
@@ -183,7 +195,7 @@ def edge_weights(local, shape):
     return np.stack([2.0 / (variance + np.roll(variance, -1, axis)) for axis in (0, 1)])
 
 
-def length_weights(problem, coefficients):
+def length_weights(problem: Problem, coefficients: np.ndarray) -> np.ndarray:
     """
     Weights of the differences that make their squares count as their length (Pineau et al. 2025).
 
@@ -202,7 +214,8 @@ def length_weights(problem, coefficients):
     ndarray, shape (2, ny, nx)
         Weights of the differences along y and along x.
     """
-    squared = np.zeros(coefficients.shape[1:])
+    shape = problem.groups.shape
+    squared = np.zeros(shape)
     for axis in (1, 2):
         steps = np.roll(coefficients, -1, axis) - coefficients
         power = np.einsum("iyx,ij,jyx->yx", steps, problem.regularization, steps, optimize=True)
@@ -210,10 +223,10 @@ def length_weights(problem, coefficients):
     seen = (problem.image_term.weight > 0).any(axis=0)
     level = max(float(squared[seen].mean()), MIN_GRADIENT)
     length = np.sqrt(np.clip(squared / level, *STEEPNESS_RANGE))
-    return edge_weights(length / length[seen].mean(), squared.shape)
+    return edge_weights(length / length[seen].mean(), shape)
 
 
-def sharpening(observation, subspace):
+def sharpening(observation: Observation, subspace: Subspace) -> float:
     """
     Mean squared gradient of the NIRCam images over that of the cube seen through the same bands.
 

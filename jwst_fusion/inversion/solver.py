@@ -1,12 +1,20 @@
 """The minimiser of the quadratic objective: exact blocks, and conjugate gradients under masks."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import irfft2, rfft2
 
 from .forward import CubeTerm, ImageTerm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .groups import FrequencyGroups
 
 __all__ = ["Blocks", "Problem", "Solution", "conjugate_gradients", "solve"]
 
@@ -42,12 +50,12 @@ class Problem:
     edges: np.ndarray | None = None
 
     @property
-    def groups(self):
+    def groups(self) -> FrequencyGroups:
         """The grid, as `FrequencyGroups`."""
         return self.cube_term.groups
 
     @property
-    def stationary(self):
+    def stationary(self) -> bool:
         """Whether all cells and spaxels have data and one regularization, so that the blocks are exact."""
         return bool(
             (self.cube_term.weight == 1).all()
@@ -56,14 +64,14 @@ class Problem:
             and self.edges is None
         )
 
-    def right_hand_side(self):
+    def right_hand_side(self) -> np.ndarray:
         """Right-hand side of the normal equations, shape (k, ny, nx)."""
         cube, image = self.cube_term, self.image_term
         half_plane = self.cube_factor * cube.adjoint(cube.weighted_data())
         half_plane += self.image_factor * image.adjoint(image.weight * image.data)
         return irfft2(half_plane, s=self.groups.shape)
 
-    def normal(self, coefficients):
+    def normal(self, coefficients: np.ndarray) -> np.ndarray:
         """Apply the normal matrix to coefficients of shape (k, ny, nx)."""
         cube, image = self.cube_term, self.image_term
         spectrum = rfft2(coefficients)
@@ -75,11 +83,11 @@ class Problem:
         rough = self.divergence([e * step for e, step in zip(self.edges, _steps(coefficients), strict=True)])
         return irfft2(half_plane, s=self.groups.shape) + np.tensordot(self.regularization, rough, axes=1)
 
-    def divergence(self, steps):
+    def divergence(self, steps: Sequence[np.ndarray]) -> np.ndarray:
         """Apply the adjoint of the differences to fields (k, ny, nx) along y and along x."""
         return sum(np.roll(step, 1, axis) - step for axis, step in zip((1, 2), steps, strict=True))
 
-    def perturbation(self, rng, prior_scale):
+    def perturbation(self, rng: np.random.Generator, prior_scale: float) -> tuple[np.ndarray, np.ndarray]:
         """
         Draw right-hand sides whose solutions are the errors that the noise and the smoothing make.
 
@@ -110,7 +118,7 @@ class Problem:
         root = axes * np.sqrt(prior_scale * np.maximum(values, 0.0))
         return irfft2(half_plane, s=self.groups.shape), np.tensordot(root, rough, axes=1)
 
-    def terms(self, coefficients):
+    def terms(self, coefficients: np.ndarray) -> tuple[float, float, float]:
         """
         Objective's terms at a solution.
 
@@ -187,7 +195,7 @@ class Blocks:
         return total.reshape(cube.shape), cube, image.reshape(cube.shape)
 
     @cached_property
-    def covariance(self):
+    def covariance(self) -> np.ndarray:
         """Mean over cells of the posterior covariance of a cell's coefficients, (k, k)."""
         groups = self.groups
         d2 = groups.decimation_factor**2
@@ -195,11 +203,11 @@ class Blocks:
         share = groups.multiplicity / (groups.shape[0] * groups.shape[1])
         return np.einsum("g,giaja->ij", share, blocks, optimize=True).real
 
-    def apply(self, values):
+    def apply(self, values: np.ndarray) -> np.ndarray:
         """Apply the inverse to coefficients of shape (k, ny, nx)."""
         return self._apply(self._inverse, values)
 
-    def response(self, point):
+    def response(self, point: np.ndarray) -> np.ndarray:
         """
         Tell what the fusion makes of a point source in the middle cell.
 
@@ -254,7 +262,14 @@ class Solution:
     converged: bool
 
 
-def solve(problem, *, blocks=None, start=None, rtol=1e-5, max_iterations=200):
+def solve(
+    problem: Problem,
+    *,
+    blocks: Blocks | None = None,
+    start: np.ndarray | None = None,
+    rtol: float = 1e-5,
+    max_iterations: int = 200,
+) -> Solution:
     """
     Minimise the objective.
 
@@ -291,7 +306,15 @@ def solve(problem, *, blocks=None, start=None, rtol=1e-5, max_iterations=200):
     return Solution(coefficients, blocks, iterations, residual, residual <= rtol)
 
 
-def conjugate_gradients(normal, right_hand_side, precondition, *, start=None, rtol=1e-5, max_iterations=200):
+def conjugate_gradients(
+    normal: Callable,
+    right_hand_side: np.ndarray,
+    precondition: Callable,
+    *,
+    start: np.ndarray | None = None,
+    rtol: float = 1e-5,
+    max_iterations: int = 200,
+) -> tuple[np.ndarray, int, float]:
     """
     Solve a symmetric positive system by preconditioned conjugate gradients.
 

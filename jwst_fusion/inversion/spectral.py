@@ -1,7 +1,14 @@
 """What is significant in the spectra of a cube: lines stay as they are, noise between them goes."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.ndimage import binary_dilation, gaussian_filter1d, median_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["denoise_spectra", "starlet", "starlet_noise"]
 
@@ -21,7 +28,7 @@ NOISE_WINDOW = 101
 CORRELATION_STEP = 4
 
 
-def starlet(spectra, n_scales):
+def starlet(spectra: np.ndarray, n_scales: int) -> Iterator[np.ndarray]:
     """
     Isotropic undecimated wavelet transform along the first axis (B3 spline; Starck and Murtagh 2006).
 
@@ -51,7 +58,7 @@ def starlet(spectra, n_scales):
     yield smooth
 
 
-def starlet_noise(n_scales):
+def starlet_noise(n_scales: int) -> np.ndarray:
     """
     Measure the standard deviation that white noise of unit variance has in each plane but the last.
 
@@ -70,7 +77,9 @@ def starlet_noise(n_scales):
     return np.array([np.sqrt((plane**2).sum()) for plane in starlet(impulse, n_scales)])[:n_scales]
 
 
-def denoise_spectra(whitened, noise, axes, spaxels):
+def denoise_spectra(
+    whitened: np.ndarray, noise: np.ndarray, axes: np.ndarray, spaxels: np.ndarray
+) -> tuple[np.ndarray, float]:
     """
     Keep of the spectra what is significant in any of their principal axes.
 

@@ -1,6 +1,9 @@
 """The spectral subspace of a cube: mean spectrum and a few principal components."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import eigh
@@ -8,6 +11,9 @@ from scipy.linalg import eigh
 from jwst_fusion.exceptions import InputError, ParameterError
 
 from .spectral import denoise_spectra
+
+if TYPE_CHECKING:
+    from jwst_fusion.observation import CubeData
 
 __all__ = ["Subspace", "find_subspace"]
 
@@ -62,17 +68,19 @@ class Subspace:
     info_kept: float
 
     @property
-    def n_components(self):
+    def n_components(self) -> int:
         """Number of components, k."""
         return self.basis.shape[1]
 
     @property
-    def whitened_basis(self):
+    def whitened_basis(self) -> np.ndarray:
         """Orthonormal basis of the whitened data, shape (n_wave, k)."""
         return self.basis * self.weights[:, np.newaxis]
 
 
-def find_subspace(cube, *, n_components=None, max_components=8, denoise=True):
+def find_subspace(
+    cube: CubeData, *, n_components: int | None = None, max_components: int = 8, denoise: bool = True
+) -> Subspace:
     """
     Find the subspace of a cube by a principal component analysis of the whitened data.
 
@@ -180,7 +188,7 @@ def _replace_outliers(whitened, axes):
     np.copyto(whitened, model, where=np.abs(whitened - model) > OUTLIER_SIGMA)
 
 
-def noise_edge(eigenvalues, shape, max_components):
+def noise_edge(eigenvalues: np.ndarray, shape: tuple[float, float], max_components: int) -> float:
     """
     Largest variance along a principal axis that noise alone reaches.
 

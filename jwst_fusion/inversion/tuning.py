@@ -1,13 +1,20 @@
 """The weights of the instruments and of the regularization, from the data."""
 
+from __future__ import annotations
+
 import logging
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import rfft2
 
 from .regularization import length_weights
 from .solver import solve
+
+if TYPE_CHECKING:
+    from .settings import FusionSettings
+    from .solver import Problem, Solution
 
 __all__ = ["residual_variances", "solve_and_weigh"]
 
@@ -26,7 +33,7 @@ L1_UPDATES = 4
 LOOSER = 10.0
 
 
-def solve_and_weigh(problem, settings):
+def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem, Solution]:
     """
     Solve, with the variance of each instrument's residuals as its weight.
 
@@ -80,7 +87,7 @@ def solve_and_weigh(problem, settings):
     return problem, solution
 
 
-def residual_variances(problem, solution):
+def residual_variances(problem: Problem, solution: Solution) -> tuple[float, float]:
     """
     Variance of each instrument's residuals in units of its stated variance.
 

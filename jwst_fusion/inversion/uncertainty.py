@@ -1,12 +1,18 @@
 """The posterior covariance of the coefficients, cell by cell."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import rfft2
 from scipy.ndimage import gaussian_filter
 
 from .solver import conjugate_gradients
+
+if TYPE_CHECKING:
+    from .solver import Problem, Solution
 
 __all__ = ["Posterior", "posterior"]
 
@@ -44,7 +50,9 @@ class Posterior:
     prior_share: np.ndarray
 
 
-def posterior(problem, solution, n_samples, *, prior_scale=1.0, seed=0):
+def posterior(
+    problem: Problem, solution: Solution, n_samples: int, *, prior_scale: float = 1.0, seed: int = 0
+) -> Posterior:
     """
     Estimate the posterior covariance of each cell by draws, or from the blocks.
 
@@ -91,7 +99,7 @@ def posterior(problem, solution, n_samples, *, prior_scale=1.0, seed=0):
     return Posterior((data + prior) * residual_growth(problem, solution), share)
 
 
-def residual_growth(problem, solution):
+def residual_growth(problem: Problem, solution: Solution) -> np.ndarray:
     """
     Measure by how much squared residuals of the images, over their noise, exceed their typical size.
 

@@ -31,9 +31,9 @@ def output(notebook, number):
 @pytest.mark.filterwarnings("default")
 def test_the_notebook_runs_and_shows_a_fused_cube(executed, tmp_path):
     assert "'MJy/sr'" in output(executed, 1)[0]
-    assert "F182M scale 1." in output(executed, 2)[0]
+    assert "F210M scale 1." in output(executed, 2)[0]
     held_out = output(executed, 3)[0]
-    assert "F210M, not fused: PSNR" in held_out
+    assert "F212N, not fused: PSNR" in held_out
     assert float(held_out.split("PSNR")[1].split()[0]) > 25
     assert "image/png" in output(executed, 4)[1]
     assert not list(tmp_path.glob("*.fits"))
