@@ -72,7 +72,7 @@ def solver_figures(n_spaxels):
 
     from jwst_fusion.inversion.forward import compress_cube, gradient_power, image_term
     from jwst_fusion.inversion.groups import FrequencyGroups
-    from jwst_fusion.inversion.regularization import smoothness_weights
+    from jwst_fusion.inversion.regularization import smoothness_matrix
     from jwst_fusion.inversion.solver import Problem, solve
     from jwst_fusion.inversion.subspace import find_subspace
     from jwst_fusion.optics.transfer import transfer_functions
@@ -90,7 +90,7 @@ def solver_figures(n_spaxels):
         cube_term=compress_cube(groups, subspace, transfer.interpolation, transfer.nirspec),
         image_factor=1.0,
         cube_factor=1.0,
-        regularization=smoothness_weights(observation, subspace),
+        regularization=smoothness_matrix(observation, subspace),
         gradient=gradient_power(observation.grid.shape),
     )
     solution = solve(problem)

@@ -1,11 +1,15 @@
 """Files of the project agree with each other, and the wheel works where nothing else is."""
 
+import ast
 import configparser
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -80,7 +84,11 @@ def wheel(tmp_path_factory):
     made = sorted(str(path) for path in (folder / "dist").iterdir())
     assert len(made) == 2
     call([sys.executable, "-m", "twine", "check", "--strict", *made])
-    return next(path for path in made if path.endswith(".whl"))
+    wheel = next(path for path in made if path.endswith(".whl"))
+    kept = {str(path.relative_to(source)) for path in (source / "jwst_fusion").rglob("*") if path.is_file()}
+    with zipfile.ZipFile(wheel) as archive:
+        assert {name for name in kept if "__pycache__" not in name} <= set(archive.namelist())
+    return wheel
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +115,20 @@ def test_what_a_page_tells_to_type_works_from_the_wheel(fresh, tmp_path, page):
         call([*program, block.text], cwd=tmp_path, env=environment)
     if page == "quickstart.rst":
         assert len(list((tmp_path / "many").glob("*/*_fused.html"))) == 3
+
+
+def imported_names(path):
+    """What a program of ours takes from the package, wherever in it: (module, name)."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jwst_fusion"):
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def is_there(module, name):
+    return hasattr(import_module(module), name) or find_spec(f"{module}.{name}") is not None
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_examples_import_what_is_there(path):
+    missing = [names for names in imported_names(path) if not is_there(*names)]
+    assert not missing
