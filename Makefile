@@ -56,6 +56,7 @@ dist: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed
 	$(BIN)/python examples/benchmark.py
+	$(BIN)/python examples/benchmark_quality.py --output docs/benchmarks/quality.txt
 
 clean:
 	rm -rf $(VENV) .venv-interop demo build dist docs/_build *.egg-info .pytest_cache .ruff_cache .mypy_cache

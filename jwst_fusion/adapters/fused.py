@@ -7,19 +7,16 @@ from threadpoolctl import threadpool_limits
 from jwst_fusion import datamodels
 from jwst_fusion.coregistration.grid import grid_wcs
 from jwst_fusion.crosscalib.factors import flux_scale
+from jwst_fusion.datamodels.flags import (
+    DO_NOT_USE,
+    INTERPOLATED,
+    NON_SCIENCE,
+    PRIOR_DRIVEN,
+    UNCONVERGED,
+    UNSEEN,
+)
 
-__all__ = ["fused_model"]
-
-DO_NOT_USE = 1
-NON_SCIENCE = 512
-
-#: Bits of the fused cube's DQ beyond those two, as JWST names them: LOW_QE where no band looks,
-#: UNRELIABLE_SLOPE where the regularization drives the value, FLUX_ESTIMATED where the input was
-#: interpolated, OTHER_BAD_PIXEL without convergence.
-UNSEEN = 8192
-PRIOR_DRIVEN = 16777216
-INTERPOLATED = 268435456
-UNCONVERGED = 1073741824
+__all__ = ["cube_errors", "fused_model", "seen_by_a_band"]
 
 #: Share of the variance from which the regularization drives a value.
 MAX_PRIOR_SHARE = 0.9
@@ -57,7 +54,7 @@ def fused_model(observation, result, validation, source):
     inside = np.kron(cube.footprint[box], np.ones((d, d), dtype=bool))
     alive = np.isfinite(cube.noise)
     with threadpool_limits(limits=1, user_api="blas"):  # the same bits on any number of threads
-        scene, errors = _scene(result, cells, inside, alive), _errors(observation, result, cells, inside)
+        scene, errors = _scene(result, cells, inside, alive), cube_errors(observation, result, cells, inside)
     model = datamodels.FusedCubeModel(  # given all arrays, for it makes those that it is not given
         data=scene,
         err=errors,
@@ -129,8 +126,27 @@ def _scene(result, cells, inside, alive):
     return scene
 
 
-def _errors(observation, result, cells, inside):
-    """Error of the fused cube, float32 of shape (n_wave, ny, nx), a few channels at a time."""
+def cube_errors(observation, result, cells, inside):
+    """
+    Compute the error of the fused cube, a few channels at a time.
+
+    Parameters
+    ----------
+    observation : Observation
+        What was fused.
+    result : FusionResult
+        The fused cube.
+    cells : tuple of slice
+        Rows and columns of the observation's cells.
+    inside : ndarray of bool, shape (ny, nx)
+        Which of them are wanted.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_wave, ny, nx)
+        Root of the sum of the posterior variance, of the variance outside the subspace, and of the flux
+        scale's [MJy/sr]; NaN elsewhere and in channels without data.
+    """
     k = result.basis.shape[1]
     pairs = [(i, j) for i in range(k) for j in range(i, k)]
     covariance = result.covariance[(slice(None), slice(None), *cells)]

@@ -4,15 +4,12 @@ import numpy as np
 
 from jwst_fusion import datamodels
 from jwst_fusion.coregistration.grid import cube_footprint, local_frame
+from jwst_fusion.datamodels.flags import DO_NOT_USE, NON_SCIENCE, OUTLIER
 from jwst_fusion.observation import BandImage, CubeData, FusionGrid, Observation
 
 from .products import celestial_wcs, native
 
 __all__ = ["coregistered_model", "cross_calibrated_model", "observation"]
-
-DO_NOT_USE = 1
-OUTLIER = 16
-NON_SCIENCE = 512
 
 
 def coregistered_model(coregistration, cube_model):

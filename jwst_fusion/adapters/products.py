@@ -7,6 +7,7 @@ from astropy import units as u
 from astropy.wcs import WCS
 
 from jwst_fusion.coregistration.grid import local_frame
+from jwst_fusion.datamodels.flags import DO_NOT_USE
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.observation import CubeProduct, ImageProduct
 from jwst_fusion.optics import throughput
@@ -24,8 +25,6 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 UNIT = "MJy/sr"
-
-DO_NOT_USE = 1
 
 #: Side of NIRCam's detector pixels [arcsec] (JWST User Documentation, NIRCam detectors).
 DETECTOR_PIXEL = {"short": 0.0311, "long": 0.0630}

@@ -4,6 +4,7 @@ from dataclasses import asdict, fields
 
 import numpy as np
 
+from jwst_fusion.datamodels.flags import PRIOR_DRIVEN
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.quality.content import BandRow, ReportContent, SkyFrame
 from jwst_fusion.quality.diagnosis import Diagnosis
@@ -223,5 +224,6 @@ def _flags(dq, inside):
     shares = []
     for bit, count in enumerate(counts):
         if count:
-            shares.append((names.get(1 << bit, f"bit {bit}"), float(count / total)))
+            name = "PRIOR_DRIVEN" if 1 << bit == PRIOR_DRIVEN else names.get(1 << bit, f"bit {bit}")
+            shares.append((name, float(count / total)))
     return tuple(shares)

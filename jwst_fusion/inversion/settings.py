@@ -11,7 +11,7 @@ __all__ = ["CHOICES", "FusionSettings"]
 #: What can be chosen, by setting.
 CHOICES = {
     "tuning": ("variance_components", "empirical_bayes", "manual"),
-    "regularization": ("edge", "sobolev", "l1"),
+    "regularization": ("l1", "edge", "sobolev"),
     "boundary": ("free", "symmetric"),
     "weighting": ("channel", "voxel", "uniform"),
 }
@@ -37,9 +37,9 @@ class FusionSettings:
     gamma : float or None
         Weight of NIRSpec over NIRCam, relative to their inverse variances; with uniform weighting their
         ratio itself. None: chosen by the tuning.
-    regularization : {'edge', 'sobolev', 'l1'}
-        Penalty of the squared gradients, less where the NIRCam images are steep (Guilloteau et al.
-        2022); everywhere the same (paper); or of the gradients' length (Pineau et al. 2025).
+    regularization : {'l1', 'edge', 'sobolev'}
+        Penalty of the gradients' length (Pineau et al. 2025); of the squared gradients, less where the
+        NIRCam images are steep (Guilloteau et al. 2022); or everywhere the same (paper).
     boundary : {'free', 'symmetric'}
         What surrounds the data: an unknown scene, or their mirror image (paper).
     weighting : {'channel', 'voxel', 'uniform'}
@@ -62,7 +62,7 @@ class FusionSettings:
     tuning: str = "variance_components"
     mu: float | None = None
     gamma: float | None = None
-    regularization: str = "edge"
+    regularization: str = "l1"
     boundary: str = "free"
     weighting: str = "channel"
     reweightings: int = 2
