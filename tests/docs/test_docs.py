@@ -48,11 +48,11 @@ def test_doctests_hold(page):
     assert doctest.testfile(str(page), module_relative=False).failed == 0
 
 
-@pytest.mark.parametrize("page", RST, ids=label)
+@pytest.mark.parametrize("page", PAGES, ids=label)
 def test_commands_are_run_or_say_what_they_need(page):
     marked = {line for block in blocks(page) if block.mark for line in block.lines}
     unmarked = [number for number, _ in typed(page) if number not in marked]
-    assert not unmarked, f"{label(page)}: mark the blocks of lines {unmarked} with .. run: or .. needs:"
+    assert not unmarked, f"{label(page)}: mark the blocks of lines {unmarked} with run:, tested: or needs:"
 
 
 def is_known(alias, name):
