@@ -16,7 +16,7 @@ from jwst_fusion.datamodels.flags import (
     UNSEEN,
 )
 
-__all__ = ["cube_errors", "fused_model", "seen_by_a_band"]
+__all__ = ["cube_errors", "fused_model", "fused_quality", "seen_by_a_band"]
 
 #: Share of the variance from which the regularization drives a value.
 MAX_PRIOR_SHARE = 0.9
@@ -58,7 +58,7 @@ def fused_model(observation, result, validation, source):
     model = datamodels.FusedCubeModel(  # given all arrays, for it makes those that it is not given
         data=scene,
         err=errors,
-        dq=_quality(observation, result, cells, inside),
+        dq=fused_quality(observation, result, cells, inside),
         weightmap=_coverage(observation, cells, inside, alive),
     )
     model.update(source)
@@ -181,8 +181,26 @@ def _coverage(observation, cells, inside, alive):
     return np.add(count, inside, out=count, where=alive[:, np.newaxis, np.newaxis])
 
 
-def _quality(observation, result, cells, inside):
-    """Quality flags of the fused cube, uint32 of shape (n_wave, ny, nx)."""
+def fused_quality(observation, result, cells, inside):
+    """
+    Flag the voxels of the fused cube (`jwst_fusion.datamodels.flags`).
+
+    Parameters
+    ----------
+    observation : Observation
+        What was fused.
+    result : FusionResult
+        The fused cube.
+    cells : tuple of slice
+        Rows and columns of the field's cells on the observation's grid.
+    inside : ndarray of bool, shape (ny, nx)
+        Which of them the IFU saw.
+
+    Returns
+    -------
+    ndarray of uint32, shape (n_wave, ny, nx)
+        Data quality.
+    """
     cube = observation.cube
     alive = np.isfinite(cube.noise)
     dq = np.zeros((alive.size, *inside.shape), dtype=np.uint32)
