@@ -3,28 +3,21 @@
 import argparse
 import re
 from importlib import import_module, resources
+from pathlib import Path
 from pkgutil import walk_packages
 
 import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
-from stdatamodels.jwst.datamodels import dqflags
 
-from jwst_fusion.adapters import fused
+from jwst_fusion.datamodels import flags
 
 #: Where the schemas are.
 SCHEMAS = "jwst_fusion.datamodels"
 
-#: What the bits of the fused cube's DQ mean, by the names of `jwst_fusion.adapters.fused`.
-DQ_BITS = {
-    "DO_NOT_USE": "SCI is NaN, or not to be used",
-    "NON_SCIENCE": "outside the IFU's footprint",
-    "UNSEEN": "no image looks at this wavelength: the spectral basis alone tells its detail",
-    "PRIOR_DRIVEN": "the regularization decides the value more than the data do",
-    "INTERPOLATED": "the cube has no usable voxel here: the value comes from the images and neighbours",
-    "UNCONVERGED": "the solver did not reach its tolerance; set in all voxels",
-}
+#: Folder of the documentation.
+DOCS = Path(__file__).parents[1]
 
 
 def load_schema(name):
@@ -230,11 +223,9 @@ class ProductDq(Generated):
 
     def lines(self):
         """Write a table."""
-        names = {value: name for name, value in dqflags.pixel.items()}
-        bits = {getattr(fused, name): words for name, words in DQ_BITS.items() if hasattr(fused, name)}
         rows = [
-            (str(bit.bit_length() - 1), str(bit), f"``{names[bit]}``", words)
-            for bit, words in sorted(bits.items())
+            (str(bit.bit_length() - 1), str(bit), f"``{name}``", cell(words))
+            for bit, (name, words) in sorted(flags.MEANINGS.items())
         ]
         return table(("Bit", "Value", "Name", "Meaning"), rows, "8 17 25 50")
 
@@ -251,6 +242,21 @@ class CommandHelp(Generated):
             yield from (f"**jwst-fusion {name}**", "", ".. code-block:: text", "")
             yield from (f"    {line}" for line in sub.format_help().splitlines())
             yield ""
+
+
+class BenchmarkOutput(Generated):
+    """What a benchmark wrote, or how to have it written."""
+
+    required_arguments = 1
+
+    def lines(self):
+        """Write the file's text as it is."""
+        path = DOCS / self.arguments[0]
+        self.env.note_dependency(str(path))
+        if not path.is_file():
+            return ["``make bench`` measures it; no result is kept with this version."]
+        text = path.read_text(encoding="utf-8").splitlines()
+        return [".. code-block:: text", "", *(f"    {line}" for line in text), ""]
 
 
 class PackageModules(Generated):
@@ -290,5 +296,6 @@ def setup(app):
     app.add_directive("product-arrays", ProductArrays)
     app.add_directive("product-dq", ProductDq)
     app.add_directive("command-help", CommandHelp)
+    app.add_directive("benchmark-output", BenchmarkOutput)
     app.add_directive("package-modules", PackageModules)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
