@@ -81,6 +81,8 @@ class FusionResult:
         Weight of NIRSpec over NIRCam, relative to their inverse variances.
     settings : FusionSettings
         How it was made.
+    asked : ndarray, shape (n, 2)
+        Weights gamma tried, and those that the residuals asked for.
     objective : tuple of float
         Terms of the objective at the solution: images, cube, regularization.
     iterations : int
@@ -107,6 +109,7 @@ class FusionResult:
     regularization: np.ndarray
     gamma: float
     settings: FusionSettings
+    asked: np.ndarray
     objective: tuple
     iterations: int
     converged: bool
@@ -152,9 +155,9 @@ def fuse(observation: Observation, settings: FusionSettings | None = None) -> Fu
             100 * subspace.info_kept,
         )
         problem = build_problem(seen, subspace, settings)
-        problem, solution = solve_and_weigh(problem, settings)
+        problem, solution, asked = solve_and_weigh(problem, settings)
         unseen = _leave_each_out(problem, solution, settings) if settings.leave_each_out else None
-        result = _result(seen, subspace, problem, solution, settings, unseen)
+        result = _result(seen, subspace, problem, solution, settings, asked, unseen)
     return _cut(result, observation.grid) if settings.boundary == "symmetric" else result
 
 
@@ -254,7 +257,7 @@ def _voxel_weight(cube):
         return np.where(known, np.clip(relative, *VOXEL_RANGE) ** -2.0, np.isfinite(cube.data))
 
 
-def _result(observation, subspace, problem, solution, settings, unseen=None):
+def _result(observation, subspace, problem, solution, settings, asked, unseen):
     """Cut the solution to the observation's grid and collect the diagnostics."""
     ny, nx = observation.grid.shape
     spectrum = rfft2(solution.coefficients)
@@ -286,6 +289,7 @@ def _result(observation, subspace, problem, solution, settings, unseen=None):
         regularization=problem.regularization,
         gamma=problem.cube_factor / problem.image_factor,
         settings=settings,
+        asked=np.array(asked),
         objective=problem.terms(solution.coefficients),
         iterations=solution.iterations,
         converged=solution.converged,

@@ -33,7 +33,7 @@ L1_UPDATES = 4
 LOOSER = 10.0
 
 
-def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem, Solution]:
+def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem, Solution, list]:
     """
     Solve, with the variance of each instrument's residuals as its weight.
 
@@ -55,28 +55,29 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
         With the final weights.
     solution : Solution
         Its minimiser.
+    asked : list of tuple of float
+        For each solution the weight of NIRSpec over NIRCam that it was made with, and the one that its
+        residuals ask for.
     """
-    solution = None
-    updates = settings.reweightings if settings.tuning == "variance_components" else 0
-    if settings.regularization == "l1" and settings.weighting != "uniform":
-        updates = max(updates, L1_UPDATES)
+    solution, asked = None, []
+    reweightings = settings.reweightings if settings.tuning == "variance_components" else 0
+    lengths = L1_UPDATES if settings.regularization == "l1" and settings.weighting != "uniform" else 0
+    updates = max(reweightings, lengths)
     for update in range(updates + 1):
         start = None if solution is None else solution.coefficients
-        last = update == updates
-        rtol = settings.rtol if last else min(LOOSER * settings.rtol, 0.1)
+        rtol = settings.rtol if update == updates else min(LOOSER * settings.rtol, 0.1)
         solution = solve(problem, start=start, rtol=rtol, max_iterations=settings.max_iterations)
-        if last:
-            break
-        if settings.regularization == "l1":
+        variances = residual_variances(problem, solution)
+        asked.append((problem.cube_factor / problem.image_factor, variances[0] / variances[1]))
+        if update < lengths:
             problem = replace(problem, edges=length_weights(problem, solution.coefficients))
-        if settings.tuning == "variance_components":
-            image_variance, cube_variance = residual_variances(problem, solution)
-            gamma = settings.gamma or image_variance / cube_variance
-            problem = replace(problem, image_factor=1.0 / image_variance, cube_factor=gamma / image_variance)
+        if update < reweightings:
+            gamma = settings.gamma or variances[0] / variances[1]
+            problem = replace(problem, image_factor=1.0 / variances[0], cube_factor=gamma / variances[0])
             log.info(
                 "Residuals over stated noise: images %.3g, cube %.3g",
-                image_variance**0.5,
-                cube_variance**0.5,
+                variances[0] ** 0.5,
+                variances[1] ** 0.5,
             )
     log.info("%d iterations to a residual of %.1e", solution.iterations, solution.residual)
     if not solution.converged:
@@ -84,7 +85,7 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
             "No convergence in %d iterations: residual %.1e, asked for %.1e; raise max_iterations",
             solution.iterations, solution.residual, settings.rtol,
         )  # fmt: skip
-    return problem, solution
+    return problem, solution, asked
 
 
 def residual_variances(problem: Problem, solution: Solution) -> tuple[float, float]:

@@ -70,7 +70,7 @@ class Diagnosis:
     eigenvalues : ndarray
         Variances of the whitened cube along its principal axes.
     tuning_weight, tuning_merit : ndarray, shape (n,)
-        Weights that were tried and how good they were.
+        Weights of NIRSpec over NIRCam that were tried, and the weight that the residuals asked for over each.
     tuning_chosen : float
         The weight chosen.
     psf_wavelength, psf_nircam, psf_nirspec : ndarray, shape (n_band,)
@@ -128,11 +128,23 @@ def diagnose(observation, fused):
             **_image_diagnosis(observation, fused),
             **_cube_diagnosis(observation, fused),
             **_optics(observation),
+            **_tuning(fused),
             eigenvalues=np.asarray(fused.eigenvalues, dtype=np.float64),
         )
     if observation.reference == "nircam":
         return rescaled(found, flux_scale(observation))
     return found
+
+
+def _tuning(fused):
+    """Weights of NIRSpec over NIRCam that were tried, and by which factor the residuals asked for another."""
+    tried, asked = fused.asked.T
+    order = np.argsort(tried)
+    return {
+        "tuning_weight": tried[order],
+        "tuning_merit": (asked / tried)[order],
+        "tuning_chosen": float(fused.gamma),
+    }
 
 
 def rescaled(found, factor):

@@ -336,7 +336,13 @@ def _tuning(content):
     curves = ()
     if kept.tuning_weight is not None and kept.tuning_merit is not None and kept.tuning_chosen is not None:
         curves = (
-            tuning(kept.tuning_weight, kept.tuning_merit, kept.tuning_chosen, "weight", "figure of merit"),
+            tuning(
+                kept.tuning_weight,
+                kept.tuning_merit,
+                kept.tuning_chosen,
+                "weight of NIRSpec over NIRCam",
+                "weight that the residuals ask for, over it",
+            ),  # fmt: skip
         )
     names = (
         "tuning",
