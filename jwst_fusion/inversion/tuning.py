@@ -59,9 +59,9 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
         For each solution the weight of NIRSpec over NIRCam that it was made with, and the one that its
         residuals ask for.
     """
-    solution, asked = None, []
+    solution, asked, images = None, [], problem.edges
     reweightings = settings.reweightings if settings.tuning == "variance_components" else 0
-    lengths = L1_UPDATES if settings.regularization == "l1" and settings.weighting != "uniform" else 0
+    lengths = L1_UPDATES if settings.regularization == "l1" and images is not None else 0
     updates = max(reweightings, lengths)
     for update in range(updates + 1):
         start = None if solution is None else solution.coefficients
@@ -70,7 +70,8 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
         variances = residual_variances(problem, solution)
         asked.append((problem.cube_factor / problem.image_factor, variances[0] / variances[1]))
         if update < lengths:
-            problem = replace(problem, edges=length_weights(problem, solution.coefficients))
+            lengths_seen = length_weights(problem, solution.coefficients)
+            problem = replace(problem, edges=np.sqrt(images * lengths_seen))
         if update < reweightings:
             gamma = settings.gamma or variances[0] / variances[1]
             problem = replace(problem, image_factor=1.0 / variances[0], cube_factor=gamma / variances[0])
