@@ -64,7 +64,7 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
     lengths = L1_UPDATES if settings.regularization == "l1" and images is not None else 0
     updates = max(reweightings, lengths)
     for update in range(updates + 1):
-        start = None if solution is None else solution.coefficients
+        start: np.ndarray | None = None if solution is None else solution.coefficients
         rtol = settings.rtol if update == updates else min(LOOSER * settings.rtol, 0.1)
         solution = solve(problem, start=start, rtol=rtol, max_iterations=settings.max_iterations)
         variances = residual_variances(problem, solution)
