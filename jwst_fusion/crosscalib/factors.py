@@ -33,6 +33,9 @@ MAX_ERROR = 0.1
 #: Least share of a bandpass within the cube's data, isolated lost channels counted as seen.
 MIN_COVERED = 0.95
 
+#: The same of the band that is best covered, if none has as much.
+LEAST_COVERED = 0.8
+
 #: Distance of pivot wavelengths over which a trend of the factors is told from their scatter [um].
 TREND_REACH = 0.1
 
@@ -126,13 +129,12 @@ def _cross_calibrate(observation, settings):
         bands.append(replace(band, bandpass=bandpass, covered_fraction=covered))
     observation = replace(observation, bands=tuple(bands))
     measured, shape = _measure(observation, settings)
-    bridged = _bridge(usable)
+    bridged, wavelength = _bridge(usable), observation.cube.wavelength
+    reached = [throughput.bandpass(b.filter, b.module, wavelength, usable=bridged)[1] for b in bands]
+    needed = min(MIN_COVERED, max([*reached, LEAST_COVERED]))  # the best covered band may have less
     kept = []
-    for band in bands:
-        _, reached = throughput.bandpass(
-            band.filter, band.module, observation.cube.wavelength, usable=bridged
-        )
-        if _is_right(band, measured, reached, settings):
+    for band, share in zip(bands, reached, strict=True):
+        if _is_right(band, measured, share, needed, settings):
             kept.append(_calibrated(band, measured[band.filter]))
     if not kept:
         raise InputError(
@@ -166,7 +168,7 @@ def _bridge(usable):
     return binary_closing(padded, np.ones(2 * BESIDE))[2 * BESIDE : -2 * BESIDE]
 
 
-def _is_right(band, measured, reached, settings):
+def _is_right(band, measured, reached, needed, settings):
     """Tell whether a band is to be used; warn if something is wrong with it."""
     scale = measured[band.filter]
     log.info(
@@ -185,9 +187,13 @@ def _is_right(band, measured, reached, settings):
     if scale.error > MAX_ERROR * scale.scale:
         wrong.append(f"its scale is uncertain by {100 * scale.error / scale.scale:.0f} %")
     if reached < MIN_COVERED:
-        wrong.append(
-            f"{100 * reached:.0f} % of its bandpass lie in the cube's data, {100 * MIN_COVERED:.0f} % needed"
+        covered = (
+            f"{100 * reached:.1f} % of its bandpass lie in the cube's data, {100 * MIN_COVERED:.0f} % needed"
         )
+        if reached < needed or settings.band_policy == "fail":
+            wrong.append(covered)
+        else:
+            log.warning("%s kept: %s, but no band has more", band.filter, covered)
     if not wrong:
         return True
     found = " and ".join(wrong)

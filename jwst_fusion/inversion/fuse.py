@@ -39,8 +39,8 @@ GUARD = 0.5
 #: Channels at which the width of the point spread function is measured.
 RESOLUTION_SAMPLES = 16
 
-#: Factor of the regularization: best over simulated disk, Titan and nebula to 0.5 dB (1 to 0.1).
-DEFAULT_MU = 0.3
+#: Factor of the regularization: best over simulated disk, Titan and nebula to 0.7 dB (0.3 to 1).
+DEFAULT_MU = 0.5
 
 #: Bounds of the stated error of a voxel over its channel's, within which it counts.
 VOXEL_RANGE = (0.2, 10.0)

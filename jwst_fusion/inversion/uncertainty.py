@@ -24,7 +24,7 @@ SMOOTHING = 1.5
 
 #: Variance that noise has in what the solution makes of it, over that of noise of each pixel's own: the
 #: drizzle of images and cubes shares noise between neighbours, and the solution sums over them.
-SHARED_NOISE = 1.25
+SHARED_NOISE = 1.35
 
 #: Bounds of the local growth of the residuals that the errors follow.
 GROWTH_RANGE = (1.0, 100.0)
