@@ -27,7 +27,7 @@ MIN_FREEDOM = 0.05
 CHI2_MEDIAN = 0.4549364
 
 #: Fewest updates of the weights that turn squared gradients into lengths.
-L1_UPDATES = 4
+L1_UPDATES = 2
 
 #: Tolerance of the solutions that only serve to find the weights, over that of the last.
 LOOSER = 10.0
