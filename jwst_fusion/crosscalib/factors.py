@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import binary_closing
 from threadpoolctl import threadpool_limits
 
+from jwst_fusion.coregistration import ranges
 from jwst_fusion.exceptions import InputError, ParameterError
 from jwst_fusion.optics import throughput
 
@@ -32,9 +33,6 @@ MAX_ERROR = 0.1
 
 #: Least share of a bandpass within the cube's data, isolated lost channels counted as seen.
 MIN_COVERED = 0.95
-
-#: The same of the band that is best covered, if none has as much.
-LEAST_COVERED = 0.8
 
 #: Distance of pivot wavelengths over which a trend of the factors is told from their scatter [um].
 TREND_REACH = 0.1
@@ -131,7 +129,7 @@ def _cross_calibrate(observation, settings):
     measured, shape = _measure(observation, settings)
     bridged, wavelength = _bridge(usable), observation.cube.wavelength
     reached = [throughput.bandpass(b.filter, b.module, wavelength, usable=bridged)[1] for b in bands]
-    needed = min(MIN_COVERED, max([*reached, LEAST_COVERED]))  # the best covered band may have less
+    needed = min(MIN_COVERED, max([*reached, ranges.MIN_COVERED]))  # the best covered band may have less
     kept = []
     for band, share in zip(bands, reached, strict=True):
         if _is_right(band, measured, share, needed, settings):

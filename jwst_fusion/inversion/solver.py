@@ -54,16 +54,6 @@ class Problem:
         """The grid, as `FrequencyGroups`."""
         return self.cube_term.groups
 
-    @property
-    def stationary(self) -> bool:
-        """Whether all cells and spaxels have data and one regularization, so that the blocks are exact."""
-        return bool(
-            (self.cube_term.weight == 1).all()
-            and self.cube_term.voxel_weight is None
-            and (np.ptp(self.image_term.weight, axis=(1, 2)) == 0).all()
-            and self.edges is None
-        )
-
     def right_hand_side(self) -> np.ndarray:
         """Right-hand side of the normal equations, shape (k, ny, nx)."""
         cube, image = self.cube_term, self.image_term
