@@ -151,6 +151,7 @@ def cube_errors(observation, result, cells, inside):
     pairs = [(i, j) for i in range(k) for j in range(i, k)]
     covariance = result.covariance[(slice(None), slice(None), *cells)]
     maps = np.stack([covariance[i, j] * (1 if i == j else 2) for i, j in pairs])[:, inside]
+    share = result.dropped_share[cells][inside]
     scale_error = _calibration_error(observation)
     errors = np.full((len(result.basis), *inside.shape), np.nan, dtype=np.float32)
     coefficients = result.coefficients[(slice(None), *cells)][:, inside]
@@ -160,7 +161,7 @@ def cube_errors(observation, result, cells, inside):
         products = np.stack([basis[:, i] * basis[:, j] for i, j in pairs], axis=1)
         variance = products @ maps
         variance += (scale_error * (basis @ coefficients + result.mean_spectrum[part, np.newaxis])) ** 2
-        variance += result.dropped_variance[part, np.newaxis]
+        variance += result.dropped_variance[part, np.newaxis] * share
         errors[part, inside] = np.sqrt(np.maximum(variance, 0.0))
     errors[~np.isfinite(observation.cube.noise)] = np.nan
     return errors

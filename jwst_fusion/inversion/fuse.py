@@ -17,7 +17,15 @@ from jwst_fusion.optics.transfer import transfer_functions
 from .boundary import mirrored, unmirrored, unweighted
 from .forward import compress_cube, gradient_power, image_term
 from .groups import FrequencyGroups
-from .regularization import crude_weights, edge_weights, local_gradients, smoothness_matrix
+from .regularization import (
+    crude_weights,
+    edge_weights,
+    gradient_variances,
+    interior,
+    local_gradients,
+    smoothness_matrix,
+    steepness,
+)
 from .settings import FusionSettings
 from .solver import Problem, solve
 from .subspace import find_subspace
@@ -39,8 +47,8 @@ GUARD = 0.5
 #: Channels at which the width of the point spread function is measured.
 RESOLUTION_SAMPLES = 16
 
-#: Factor of the regularization: best over simulated disk, Titan and nebula to 0.7 dB (0.3 to 1).
-DEFAULT_MU = 0.5
+#: Factor of the regularization: best over simulated disk, Titan and nebula to 0.7 dB.
+DEFAULT_MU = 0.25
 
 #: Bounds of the stated error of a voxel over its channel's, within which it counts.
 VOXEL_RANGE = (0.2, 10.0)
@@ -64,7 +72,9 @@ class FusionResult:
     prior_share : ndarray, shape (ny, nx)
         Share of the variance that is the regularization's and not the noise's.
     dropped_variance : ndarray, shape (n_wave,)
-        Variance of the signal outside the subspace [(MJy/sr)^2].
+        Variance of the signal outside the subspace, mean over the footprint [(MJy/sr)^2].
+    dropped_share : ndarray, shape (ny, nx)
+        How much of it a cell has, in units of that mean.
     predicted_images : ndarray, shape (n_band, ny, nx)
         The fused cube seen through each band, on the cube's flux scale [MJy/sr].
     image_chi2 : ndarray, shape (n_band,)
@@ -101,6 +111,7 @@ class FusionResult:
     covariance: np.ndarray
     prior_share: np.ndarray
     dropped_variance: np.ndarray
+    dropped_share: np.ndarray
     predicted_images: np.ndarray
     image_chi2: np.ndarray
     cube_chi2: float
@@ -163,7 +174,14 @@ def fuse(observation: Observation, settings: FusionSettings | None = None) -> Fu
 
 def _cut(result, grid):
     """Cut a result for a mirrored field to the observation's own grid."""
-    names = ("coefficients", "covariance", "prior_share", "predicted_images", "unseen_images")
+    names = (
+        "coefficients",
+        "covariance",
+        "prior_share",
+        "dropped_share",
+        "predicted_images",
+        "unseen_images",
+    )
     maps = {name: getattr(result, name) for name in names}
     return replace(result, **{name: None if m is None else unmirrored(m, grid) for name, m in maps.items()})
 
@@ -210,7 +228,7 @@ def build_problem(observation: Observation, subspace: Subspace, settings: Fusion
     transfer = transfer_functions(observation, shape)
     groups = FrequencyGroups(shape, d)
     each = settings.weighting == "voxel"
-    regularization, edges = _regularization(observation, subspace, settings, shape)
+    regularization, edges, steep = _regularization(observation, subspace, settings, shape)
     return Problem(
         image_term=image_term(
             groups, subspace, transfer.interpolation, observation.bands, transfer.nircam, each_pixel=each
@@ -227,6 +245,7 @@ def build_problem(observation: Observation, subspace: Subspace, settings: Fusion
         regularization=regularization,
         gradient=gradient_power(shape),
         edges=edges,
+        steepness=steep,
     )
 
 
@@ -236,17 +255,19 @@ def _default_mu(settings):
 
 
 def _regularization(observation, subspace, settings, shape):
-    """Matrix of the regularization, and the weights of the differences between cells."""
+    """Matrix of the regularization, weights of the differences between cells, and their variances."""
     if settings.weighting == "uniform":
-        return np.eye(subspace.n_components) * settings.mu, None
-    if settings.tuning == "empirical_bayes":
-        return crude_weights(observation, subspace) * (settings.mu or _default_mu(settings)), None
+        return np.eye(subspace.n_components) * settings.mu, None, None
     factor = settings.mu or _default_mu(settings)
-    if settings.regularization == "sobolev":
-        return smoothness_matrix(observation, subspace) * factor, None
-    local = local_gradients(observation, subspace)
+    inside = interior(subspace.spaxels, observation.grid.decimation_factor)
+    squared = steepness(observation, subspace)
+    even = settings.tuning == "empirical_bayes" or settings.regularization == "sobolev"
+    local = None if even else local_gradients(squared, inside)
+    variances = gradient_variances(squared, local, inside, shape)
+    if settings.tuning == "empirical_bayes":
+        return crude_weights(observation, subspace) * factor, None, variances
     matrix = smoothness_matrix(observation, subspace, local) * factor
-    return matrix, edge_weights(local, shape)
+    return matrix, None if even else edge_weights(local, shape), variances
 
 
 def _voxel_weight(cube):
@@ -271,16 +292,18 @@ def _result(observation, subspace, problem, solution, settings, asked, unseen):
     cube_chi2 = float((cube.weight * residual**2).sum() / (cube.weight.sum() * residual.shape[0]))
     relative = settings.weighting != "uniform"
     prior_scale = (settings.mu or _default_mu(settings)) if relative else 1.0
-    errors = posterior(problem, solution, settings.samples, prior_scale=prior_scale)
     tuned = settings.tuning == "variance_components"
     level = 1.0 if tuned else residual_variances(problem, solution)[0]
+    errors = posterior(problem, solution, settings.samples, prior_scale=prior_scale, level=level)
+    dropped, share = _dropped_variance(subspace, observation.grid)
     return FusionResult(
         mean_spectrum=subspace.mean_spectrum,
         basis=subspace.basis,
         coefficients=solution.coefficients[:, :ny, :nx],
-        covariance=level * errors.covariance[..., :ny, :nx],
+        covariance=errors.covariance[..., :ny, :nx],
         prior_share=errors.prior_share[:ny, :nx],
-        dropped_variance=_dropped_variance(subspace),
+        dropped_variance=dropped,
+        dropped_share=share,
         predicted_images=predicted[:, :ny, :nx] + mean,
         image_chi2=chi2,
         cube_chi2=cube_chi2,
@@ -317,13 +340,17 @@ def _resolution(subspace, blocks, observation):
     return np.interp(wavelength, wavelength[sampled], measured)
 
 
-def _dropped_variance(subspace):
-    """Variance of what the subspace can not carry, per channel [(MJy/sr)^2]."""
+def _dropped_variance(subspace, grid):
+    """Variance of what the subspace can not carry, per channel [(MJy/sr)^2], and its share of each cell."""
     basis = subspace.whitened_basis
     columns = subspace.whitened[:, subspace.spaxels]
-    residual = columns - basis @ (basis.T @ columns)
-    excess = np.maximum((residual**2).mean(axis=1) - 1.0, 0.0)
+    excess = (columns - basis @ (basis.T @ columns)) ** 2 - 1.0
     used = subspace.weights > 0
     variance = np.zeros(used.size)
-    variance[used] = excess[used] / subspace.weights[used] ** 2
-    return variance
+    variance[used] = np.maximum(excess[used].mean(axis=1), 0.0) / subspace.weights[used] ** 2
+    local = np.maximum(excess[used].mean(axis=0), 0.0)
+    share = np.ones(subspace.spaxels.shape)
+    if local.any():
+        share[subspace.spaxels] = local / local.mean()
+    d = grid.decimation_factor
+    return variance, np.repeat(np.repeat(share, d, axis=0), d, axis=1)

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 __all__ = [
     "crude_weights",
     "edge_weights",
+    "gradient_variances",
+    "interior",
     "length_weights",
     "local_gradients",
     "sharpening",
     "smoothness_matrix",
+    "steepness",
     "upsample",
 ]
 
@@ -96,7 +99,7 @@ def smoothness_matrix(
         The matrix M.
     """
     d = observation.grid.decimation_factor
-    inside = _interior(subspace.spaxels, d)
+    inside = interior(subspace.spaxels, d)
     coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened.astype(np.float64), axes=1)
     relative = np.ones(inside.shape) if local is None else local
     covariance, level = _gradient_covariance(upsample(coefficients, d), inside, relative)
@@ -125,17 +128,18 @@ def crude_weights(observation: Observation, subspace: Subspace) -> np.ndarray:
         interpolated cube's component i.
     """
     d = observation.grid.decimation_factor
-    inside = _interior(subspace.spaxels, d)
+    inside = interior(subspace.spaxels, d)
     coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened.astype(np.float64), axes=1)
     return np.diag(1.0 / (_mean_squared_gradient(upsample(coefficients, d), inside) + MIN_GRADIENT))
 
 
-def local_gradients(observation: Observation, subspace: Subspace) -> np.ndarray:
+def steepness(observation: Observation, subspace: Subspace) -> np.ndarray:
     """
-    Relative steepness of the scene in each cell, from the NIRCam images (Guilloteau et al. 2022).
+    Squared gradient of the scene in each cell over its mean, from what the NIRCam images have in common.
 
-    Where the images are steep, at edges and stars, gradients are expected and may be large; where they
-    are smooth the scene is taken to be so.
+    The product of the gradients of two images has no bias by their noise, for each has its own: the mean
+    over all pairs of bands vanishes where the scene is flat, however faint it is. Where one image alone
+    looks, it is the squared gradient less the noise's.
 
     Parameters
     ----------
@@ -147,30 +151,87 @@ def local_gradients(observation: Observation, subspace: Subspace) -> np.ndarray:
     Returns
     -------
     ndarray, shape (ny, nx)
-        Square root of the squared gradient over its mean, averaged over the bands, within bounds; one
-        on the average over the footprint, and one where no image looks.
+        Squared gradient, averaged over neighbouring cells; one on the average over the footprint, and NaN
+        where no image with structure looks.
     """
-    inside = _interior(subspace.spaxels, observation.grid.decimation_factor)
-    total, count = np.zeros(inside.shape), np.zeros(inside.shape)
+    inside = interior(subspace.spaxels, observation.grid.decimation_factor)
+    images, noises = [], []
     for band in (band for band in observation.bands if not band.held_out):
-        known = np.isfinite(band.data)
-        if not (known & inside).any():
+        squared = _smooth(_squared_gradient(band.data), GRADIENT_SMOOTHING)
+        known = np.isfinite(squared) & np.isfinite(band.data) & inside
+        if not known.any():
             continue
-        squared = _squared_gradient(band.data)
-        stepped = np.isfinite(squared)
-        share = gaussian_filter(stepped.astype(float), GRADIENT_SMOOTHING)
-        squared = gaussian_filter(np.where(stepped, squared, 0.0), GRADIENT_SMOOTHING)
-        squared /= np.maximum(share, np.finfo(float).tiny)
-        known &= share > MIN_SHARE
-        noise = min(4 * np.nanmedian(band.error) ** 2, np.quantile(squared[known & inside], NOISE_QUANTILE))
-        squared = np.maximum(squared - noise, 0.0)
-        level = squared[known & inside].mean()
+        noise = min(4 * np.nanmedian(band.error) ** 2, np.quantile(squared[known], NOISE_QUANTILE))
+        level = squared[known].mean() - noise
         if level > MIN_SIGNAL_SHARE * noise:
-            total += np.where(known, squared / level, 0.0)
-            count += known
-    relative = np.where(count > 0, total / np.maximum(count, 1), 1.0)
-    steepness = np.sqrt(np.clip(relative, *STEEPNESS_RANGE))
-    return np.where(count > 0, steepness / steepness[inside].mean(), 1.0)
+            images.append(band.data / np.sqrt(level))
+            noises.append(noise / level)
+    if not images:
+        return np.full(inside.shape, np.nan)
+    power = sum(_on_cells(_common_power(images, noises, axis), axis) for axis in (0, 1))
+    power = np.maximum(_smooth(power, GRADIENT_SMOOTHING), 0.0)
+    seen = np.isfinite(images).any(axis=0) & np.isfinite(power)
+    level = power[seen & inside].mean() if (seen & inside).any() else 0.0
+    return np.where(seen, power / level, np.nan) if level > 0 else np.full(inside.shape, np.nan)
+
+
+def local_gradients(squared: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """
+    Relative steepness that the regularization allows in each cell (Guilloteau et al. 2022).
+
+    Where the images are steep, at edges and stars, gradients are expected and may be large; where they
+    are smooth the scene is taken to be so.
+
+    Parameters
+    ----------
+    squared : ndarray, shape (ny, nx)
+        `steepness` of the scene.
+    inside : ndarray of bool, shape (ny, nx)
+        Cells of the footprint.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        Square root of the steepness, within bounds; one on the average over the footprint, and one where
+        no image looks.
+    """
+    local = np.sqrt(np.clip(squared, *STEEPNESS_RANGE))
+    seen = np.isfinite(local)
+    level = local[seen & inside].mean() if (seen & inside).any() else 1.0
+    return np.where(seen, local / level, 1.0)
+
+
+def gradient_variances(
+    squared: np.ndarray, local: np.ndarray | None, inside: np.ndarray, shape: tuple[int, int]
+) -> np.ndarray:
+    """
+    Variances of the scene's differences, in units of those that the regularization matrix was taken from.
+
+    Parameters
+    ----------
+    squared : ndarray, shape (my, mx)
+        `steepness` of the scene.
+    local : ndarray, shape (my, mx), or None
+        Relative variance by which the matrix was measured; None: one everywhere.
+    inside : ndarray of bool, shape (my, mx)
+        Cells of the footprint.
+    shape : tuple of int
+        Cells (ny, nx) of the periodic grid that holds them at its lower left corner; the others have the
+        median variance.
+
+    Returns
+    -------
+    ndarray, shape (2, ny, nx)
+        Mean variance of a cell and of the next along y, and along x.
+    """
+    seen = np.isfinite(squared) & inside
+    if not seen.any():
+        return np.ones((2, *shape))
+    weight = np.ones(squared.shape) if local is None else local
+    relative = squared / (squared[seen] / weight[seen]).mean()
+    variance = np.full(shape, np.nanmedian(relative))
+    variance[: squared.shape[0], : squared.shape[1]] = np.where(np.isfinite(squared), relative, weight)
+    return np.stack([(variance + np.roll(variance, -1, axis)) / 2.0 for axis in (0, 1)])
 
 
 def edge_weights(local: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -244,7 +305,7 @@ def sharpening(observation: Observation, subspace: Subspace) -> float:
         least 1.
     """
     d = observation.grid.decimation_factor
-    inside = _interior(subspace.spaxels, d)
+    inside = interior(subspace.spaxels, d)
     coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened, axes=1)
     ratios = []
     for band in (band for band in observation.bands if not band.held_out):
@@ -269,27 +330,59 @@ def _noise_gradient(d):
     return sum((np.diff(response, axis=axis) ** 2).sum() for axis in (0, 1)) / d**2
 
 
-def _interior(spaxels, d):
-    """Cells at least a spaxel within the footprint; all cells if there are none."""
+def interior(spaxels: np.ndarray, d: int) -> np.ndarray:
+    """
+    Cells at least a spaxel within the footprint; all cells if there are none.
+
+    Parameters
+    ----------
+    spaxels : ndarray of bool, shape (my, mx)
+        The footprint.
+    d : int
+        Cells per spaxel along an axis.
+
+    Returns
+    -------
+    ndarray of bool, shape (my * d, mx * d)
+        The cells.
+    """
     inside = binary_erosion(np.kron(spaxels, np.ones((d, d), dtype=bool)), iterations=d)
     return inside if inside.any() else np.ones_like(inside)
 
 
+def _smooth(values, width):
+    """Average neighbouring known values with Gaussian weights; NaN where few are known."""
+    known = np.isfinite(values)
+    share = gaussian_filter(known.astype(float), width)
+    total = gaussian_filter(np.where(known, values, 0.0), width)
+    return np.where(share > MIN_SHARE, total / np.maximum(share, MIN_SHARE), np.nan)
+
+
 def _squared_gradient(image):
     """Squared gradient of an image at its cells, from the known steps to both neighbours; NaN without any."""
-    total = np.zeros(image.shape)
-    for axis in (0, 1):
-        steps = np.diff(image, axis=axis) ** 2
-        sides = []
-        for pad in ((1, 0), (0, 1)):
-            widths = [(0, 0), (0, 0)]
-            widths[axis] = pad
-            sides.append(np.pad(steps, widths, constant_values=np.nan))
-        known = np.isfinite(sides)
-        total += np.where(known, sides, 0.0).sum(axis=0) / np.where(
-            known.any(axis=0), known.sum(axis=0), np.nan
-        )
-    return total
+    return sum(_on_cells(np.diff(image, axis=axis) ** 2, axis) for axis in (0, 1))
+
+
+def _common_power(images, noises, axis):
+    """Mean product of the steps of two images along an axis; of one alone its square less its noise."""
+    steps = np.diff(np.stack(images), axis=axis + 1)
+    known = np.isfinite(steps)
+    steps = np.where(known, steps, 0.0)
+    n, own = known.sum(axis=0), (steps**2).sum(axis=0)
+    pairs = (steps.sum(axis=0) ** 2 - own) / np.maximum(n * (n - 1), 1)
+    alone = own - np.tensordot(noises, known, axes=1) / 2
+    return np.where(n > 1, pairs, np.where(n == 1, alone, np.nan))
+
+
+def _on_cells(steps, axis):
+    """Mean of the known values at the steps to both neighbours of a cell; NaN without any."""
+    sides = []
+    for pad in ((1, 0), (0, 1)):
+        widths = [(0, 0), (0, 0)]
+        widths[axis] = pad
+        sides.append(np.pad(steps, widths, constant_values=np.nan))
+    known = np.isfinite(sides)
+    return np.where(known, sides, 0.0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
 
 
 def _gradient_covariance(images, inside, relative):

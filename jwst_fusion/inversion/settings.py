@@ -38,9 +38,8 @@ class FusionSettings:
         Weight of NIRSpec over NIRCam, relative to their inverse variances; with uniform weighting their
         ratio itself. None: chosen by the tuning.
     regularization : {'l1', 'edge', 'sobolev'}
-        Penalty of the squared gradients, less where the NIRCam images are steep (``edge``; Guilloteau et
-        al. 2022), and, with equal say, where the solution is (``l1``, for without the images it would be
-        that of the gradients' length; Pineau et al. 2025); or everywhere the same (paper).
+        Penalty of the gradients' length (``l1``; Pineau et al. 2025); of their squares, less where the
+        NIRCam images are steep (``edge``; Guilloteau et al. 2022); or of their squares (paper).
     boundary : {'free', 'symmetric'}
         What surrounds the data: an unknown scene, or their mirror image (paper).
     weighting : {'channel', 'voxel', 'uniform'}

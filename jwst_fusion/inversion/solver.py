@@ -39,6 +39,9 @@ class Problem:
         Squared transfer function of the gradient.
     edges : ndarray, shape (2, ny, nx), or None
         Weights e of the differences to the next cell along y and along x; None: one everywhere.
+    steepness : ndarray, shape (2, ny, nx), or None
+        Variances that these differences of the scene are expected to have, in units of the covariance that
+        M was taken from; None: one everywhere. The errors need it, the solution does not.
     """
 
     image_term: ImageTerm
@@ -48,6 +51,7 @@ class Problem:
     regularization: np.ndarray
     gradient: np.ndarray
     edges: np.ndarray | None = None
+    steepness: np.ndarray | None = None
 
     @property
     def groups(self) -> FrequencyGroups:
@@ -77,19 +81,21 @@ class Problem:
         """Apply the adjoint of the differences to fields (k, ny, nx) along y and along x."""
         return sum(np.roll(step, 1, axis) - step for axis, step in zip((1, 2), steps, strict=True))
 
-    def perturbation(self, rng: np.random.Generator, prior_scale: float) -> tuple[np.ndarray, np.ndarray]:
+    def perturbation(
+        self, rng: np.random.Generator, variances: tuple[float, float], prior_scale: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """
         Draw right-hand sides whose solutions are the errors that the noise and the smoothing make.
 
-        The solution's error is linear in both: ``inverse(N) (H^T W noise - D^T e M D scene)``. Noise is
-        drawn as it is stated for each datum, whatever its weight; gradients of the scene with the
-        covariance that was measured, ``prior_scale inverse(M) / e^2``, for the weights e are inverse to
-        the root of the local variance.
+        The solution's error is linear in both: ``inverse(N) (H^T W noise - D^T e M D scene)``. Gradients
+        of the scene have the covariance that was measured, ``prior_scale * steepness * inverse(M)``.
 
         Parameters
         ----------
         rng : numpy.random.Generator
             Source of randomness.
+        variances : tuple of float
+            Variance of the noise of the images and of the cube in units of the stated one.
         prior_scale : float
             Factor by which the regularization matrix M is larger or smaller than the inverse of the
             measured covariance of the gradients.
@@ -100,13 +106,16 @@ class Problem:
             Right-hand sides.
         """
         cube, image = self.cube_term, self.image_term
-        half_plane = np.sqrt(self.cube_factor) * cube.adjoint(cube.weighted_noise(rng))
-        half_plane += np.sqrt(self.image_factor) * image.adjoint(image.weighted_noise(rng))
+        half_plane = self.cube_factor * np.sqrt(variances[1]) * cube.adjoint(cube.weighted_noise(rng))
+        half_plane += self.image_factor * np.sqrt(variances[0]) * image.adjoint(image.weighted_noise(rng))
         shape = (len(self.regularization), *self.groups.shape)
-        rough = self.divergence([rng.standard_normal(shape) for _ in range(2)])
+        edges = (1.0, 1.0) if self.edges is None else self.edges
+        variance = (1.0, 1.0) if self.steepness is None else self.steepness
+        steps = [e * np.sqrt(v) * rng.standard_normal(shape) for e, v in zip(edges, variance, strict=True)]
         values, axes = np.linalg.eigh(self.regularization)
         root = axes * np.sqrt(prior_scale * np.maximum(values, 0.0))
-        return irfft2(half_plane, s=self.groups.shape), np.tensordot(root, rough, axes=1)
+        smoothing = np.tensordot(root, self.divergence(steps), axes=1)
+        return irfft2(half_plane, s=self.groups.shape), smoothing
 
     def terms(self, coefficients: np.ndarray) -> tuple[float, float, float]:
         """

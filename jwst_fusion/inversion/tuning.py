@@ -26,6 +26,10 @@ MIN_FREEDOM = 0.05
 #: Median of the chi-squared distribution with one degree of freedom.
 CHI2_MEDIAN = 0.4549364
 
+#: Least variance of an instrument's residuals in units of the stated one. Noise that drizzle shares between
+#: neighbours is small in each pixel, and what the residuals do not show of it has gone into the scene.
+LEAST_VARIANCE = 1.0
+
 #: Fewest updates of the weights that turn squared gradients into lengths.
 L1_UPDATES = 2
 
@@ -38,9 +42,9 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
     Solve, with the variance of each instrument's residuals as its weight.
 
     A misjudged PSF or an optimistic error appears as residuals beyond the stated noise. Their variance,
-    their median square over its share of freedom, becomes the instrument's noise in the next
-    solution (variance components, by fixed point). The median keeps stars, where a wrong PSF shows most,
-    from speaking for the field.
+    their median square over its share of freedom, becomes the instrument's noise in the next solution
+    (variance components, by fixed point), unless the stated noise is larger. The median keeps stars, where a
+    wrong PSF shows most, from speaking for the field.
 
     Parameters
     ----------
@@ -59,19 +63,18 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
         For each solution the weight of NIRSpec over NIRCam that it was made with, and the one that its
         residuals ask for.
     """
-    solution, asked, images = None, [], problem.edges
+    solution, asked = None, []
     reweightings = settings.reweightings if settings.tuning == "variance_components" else 0
-    lengths = L1_UPDATES if settings.regularization == "l1" and images is not None else 0
+    lengths = L1_UPDATES if settings.regularization == "l1" and problem.edges is not None else 0
     updates = max(reweightings, lengths)
     for update in range(updates + 1):
         start: np.ndarray | None = None if solution is None else solution.coefficients
         rtol = settings.rtol if update == updates else min(LOOSER * settings.rtol, 0.1)
         solution = solve(problem, start=start, rtol=rtol, max_iterations=settings.max_iterations)
-        variances = residual_variances(problem, solution)
+        variances = [max(variance, LEAST_VARIANCE) for variance in residual_variances(problem, solution)]
         asked.append((problem.cube_factor / problem.image_factor, variances[0] / variances[1]))
         if update < lengths:
-            lengths_seen = length_weights(problem, solution.coefficients)
-            problem = replace(problem, edges=np.sqrt(images * lengths_seen))
+            problem = replace(problem, edges=length_weights(problem, solution.coefficients))
         if update < reweightings:
             gamma = settings.gamma or variances[0] / variances[1]
             problem = replace(problem, image_factor=1.0 / variances[0], cube_factor=gamma / variances[0])

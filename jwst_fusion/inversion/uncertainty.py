@@ -10,6 +10,7 @@ from scipy.fft import rfft2
 from scipy.ndimage import gaussian_filter
 
 from .solver import conjugate_gradients
+from .tuning import residual_variances
 
 if TYPE_CHECKING:
     from .solver import Problem, Solution
@@ -22,12 +23,15 @@ SAMPLE_RTOL = 0.03
 #: Standard deviation of the Gaussian over which the draws are averaged [cells].
 SMOOTHING = 1.5
 
-#: Variance that noise has in what the solution makes of it, over that of noise of each pixel's own: the
+#: Variance that noise has in what the solution makes of it, over what the residuals show of each pixel: the
 #: drizzle of images and cubes shares noise between neighbours, and the solution sums over them.
-SHARED_NOISE = 1.35
+SHARED_NOISE = 1.6
+
+#: Squared gradients of a scene over those that images show of it, which the telescope has blurred.
+UNSEEN_GRADIENTS = 1.5
 
 #: Bounds of the local growth of the residuals that the errors follow.
-GROWTH_RANGE = (1.0, 100.0)
+GROWTH_RANGE = (0.25, 100.0)
 
 #: Cells over which residuals are averaged, as the standard deviation of a Gaussian.
 RESIDUAL_SMOOTHING = 2.0
@@ -41,7 +45,7 @@ class Posterior:
     Attributes
     ----------
     covariance : ndarray, shape (k, k, ny, nx)
-        Posterior covariance, grown where residuals exceed their expectation.
+        Posterior covariance, larger where residuals are.
     prior_share : ndarray, shape (ny, nx)
         Share of the first component's variance that is the regularization's and not the noise's.
     """
@@ -51,17 +55,23 @@ class Posterior:
 
 
 def posterior(
-    problem: Problem, solution: Solution, n_samples: int, *, prior_scale: float = 1.0, seed: int = 0
+    problem: Problem,
+    solution: Solution,
+    n_samples: int,
+    *,
+    prior_scale: float = 1.0,
+    level: float = 1.0,
+    seed: int = 0,
 ) -> Posterior:
     """
     Estimate the posterior covariance of each cell by draws, or from the blocks.
 
-    A draw is the error that noise of the data, and gradients of the scene as they were measured, make of
-    the solution; masks and edges count in full (perturb and optimise; Papandreou and Yuille 2010). Where
-    the regularization is the inverse of the measured covariance of the gradients this is the posterior
-    covariance, else the error that the chosen regularization leaves. The covariance of few draws
-    is smoothed over neighbouring cells. Where the residuals of the images exceed what they should be, as
-    about stars with a wrong PSF, the covariance grows by their ratio.
+    A draw is the error that noise of the data, as large as the residuals say, and gradients of the scene,
+    as they were measured, make of the solution; masks and edges count in full (perturb and optimise;
+    Papandreou and Yuille 2010). Where the regularization is the inverse of the measured covariance of the
+    gradients this is the posterior covariance, else the error that the chosen regularization leaves. The
+    covariance of few draws is smoothed over neighbouring cells. It follows the squared residuals of the
+    images, over their typical size: they are large about stars when the PSF is wrong.
 
     Parameters
     ----------
@@ -73,6 +83,8 @@ def posterior(
         Number of draws; 0: the covariance of a field without masks and edges, the same in all cells.
     prior_scale : float, optional
         Regularization over the inverse of the measured covariance of the gradients.
+    level : float, optional
+        Variance of the images' residuals in units of the noise that the problem's weights stand for.
     seed : int, optional
         Seed of the draws.
 
@@ -82,26 +94,29 @@ def posterior(
         The covariance.
     """
     k, shape = len(problem.regularization), problem.groups.shape
+    growth = residual_growth(problem, solution)
     if n_samples == 0:
         covariance = np.broadcast_to(solution.blocks.covariance[:, :, np.newaxis, np.newaxis], (k, k, *shape))
-        return Posterior(covariance * residual_growth(problem, solution), np.zeros(shape))
+        return Posterior(level * growth * covariance, np.zeros(shape))
     rng = np.random.default_rng(seed)
+    images, cube = residual_variances(problem, solution)
+    variances = SHARED_NOISE * images, SHARED_NOISE * cube
+    gradients = UNSEEN_GRADIENTS * level * prior_scale
     sums = np.zeros((2, k, k, *shape))
     for _ in range(n_samples):
-        for total, perturbation in zip(sums, problem.perturbation(rng, prior_scale), strict=True):
+        for total, perturbation in zip(sums, problem.perturbation(rng, variances, gradients), strict=True):
             draw, _, _ = conjugate_gradients(
                 problem.normal, perturbation, solution.blocks.apply, rtol=SAMPLE_RTOL, max_iterations=50
             )
             total += draw[:, np.newaxis] * draw / n_samples
-    smooth = gaussian_filter(sums, (0, 0, 0, SMOOTHING, SMOOTHING), mode="wrap")
-    data, prior = SHARED_NOISE * smooth[0], smooth[1]
+    data, prior = gaussian_filter(sums, (0, 0, 0, SMOOTHING, SMOOTHING), mode="wrap")
     share = prior[0, 0] / np.maximum(data[0, 0] + prior[0, 0], np.finfo(float).tiny)
-    return Posterior((data + prior) * residual_growth(problem, solution), share)
+    return Posterior((data + prior) * growth, share)
 
 
 def residual_growth(problem: Problem, solution: Solution) -> np.ndarray:
     """
-    Measure by how much squared residuals of the images, over their noise, exceed their typical size.
+    Squared residuals of the images, over their noise, relative to their typical size.
 
     Parameters
     ----------
@@ -113,7 +128,7 @@ def residual_growth(problem: Problem, solution: Solution) -> np.ndarray:
     Returns
     -------
     ndarray, shape (ny, nx)
-        Mean over the bands of the smoothed squared residual over its median, at least 1.
+        Mean over the bands of the smoothed squared residual over its median.
     """
     image = problem.image_term
     predicted = image.predict(rfft2(solution.coefficients))

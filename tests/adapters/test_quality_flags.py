@@ -95,7 +95,8 @@ def test_errors_are_those_of_the_covariance(observation, result, cells):
     errors = cube_errors(observation, result, cells, inside_of(cells))
     covariance = result.covariance[(slice(None), slice(None), *cells)]
     variance = np.einsum("li,ijyx,lj->lyx", result.basis, covariance, result.basis, optimize=True)
-    np.testing.assert_allclose(errors**2, variance + result.dropped_variance[:, None, None], rtol=1e-4)
+    dropped = result.dropped_variance[:, None, None] * result.dropped_share[cells]
+    np.testing.assert_allclose(errors**2, variance + dropped, rtol=1e-4)
     scaled = tuple(replace(band, scale_err=0.01) for band in observation.bands)
     grown = cube_errors(replace(observation, bands=scaled), result, cells, inside_of(cells))
     assert (grown > errors).all()

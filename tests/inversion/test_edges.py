@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from jwst_fusion.inversion.fuse import FusionSettings, build_problem, fuse
-from jwst_fusion.inversion.regularization import edge_weights, local_gradients
+from jwst_fusion.inversion.regularization import (
+    edge_weights,
+    gradient_variances,
+    interior,
+    local_gradients,
+    steepness,
+)
 from jwst_fusion.inversion.solver import solve
 from jwst_fusion.inversion.subspace import find_subspace
 
@@ -36,9 +42,47 @@ def problem(field):
     return build_problem(field.observation, find_subspace(field.observation.cube), FusionSettings())
 
 
-def test_steepness_is_one_on_the_average_and_high_at_edges(field):
+def allowed(observation):
+    """Local gradients of an observation."""
+    subspace = find_subspace(observation.cube)
+    inside = interior(subspace.spaxels, observation.grid.decimation_factor)
+    return local_gradients(steepness(observation, subspace), inside)
+
+
+def test_noise_of_the_images_is_not_steep(field):
+    """Images have no noise in common: where the scene is flat the steepness vanishes."""
+    observation, rng = field.observation, np.random.default_rng(3)
+    column = np.arange(observation.grid.shape[1])
+    edge = np.where(column > column.size // 2, 1.0, 0.0)
+    noisy = tuple(
+        replace(b, data=edge + 0.03 * rng.normal(size=b.data.shape), error=np.full_like(b.error, 0.03))
+        for b in observation.bands
+    )
+    squared = steepness(replace(observation, bands=noisy), find_subspace(observation.cube))
+    far = np.abs(column - column.size // 2) > 8
+    assert len(noisy) > 1
+    assert squared[:, ~far].max() > 3
+    alone = steepness(replace(observation, bands=noisy[:1]), find_subspace(observation.cube))
+    assert squared[:, far].mean() < 0.5 * alone[:, far].mean()
+    assert squared[:, far].mean() < 0.02
+
+
+def test_variances_are_those_of_the_matrix(field):
+    """Relative to a matrix that was measured with weights, and one on the average without."""
     subspace = find_subspace(field.observation.cube)
-    local = local_gradients(field.observation, subspace)
+    inside = interior(subspace.spaxels, 3)
+    squared = steepness(field.observation, subspace)
+    even = gradient_variances(squared, None, inside, squared.shape)
+    assert even.mean(axis=0)[inside].mean() == pytest.approx(1, rel=0.05)
+    local = local_gradients(squared, inside)
+    uneven = gradient_variances(squared, local, inside, squared.shape)
+    assert (uneven / local).mean(axis=0)[inside].mean() == pytest.approx(1, rel=0.05)
+    unknown = gradient_variances(np.full_like(squared, np.nan), local, inside, squared.shape)
+    np.testing.assert_array_equal(unknown, 1.0)
+
+
+def test_steepness_is_one_on_the_average_and_high_at_edges(field):
+    local = allowed(field.observation)
     assert local[field.inside].mean() == pytest.approx(1, rel=0.3)
     step = np.abs(np.diff(field.scene.mean(axis=0), axis=1, append=0)) > 0.5
     assert local[step & field.inside].mean() > 3 * np.median(local[field.inside])
@@ -46,12 +90,11 @@ def test_steepness_is_one_on_the_average_and_high_at_edges(field):
 
 def test_steepness_does_not_know_units_or_holes(field):
     observation = field.observation
-    subspace = find_subspace(observation.cube)
-    here = local_gradients(observation, subspace)
+    here = allowed(observation)
     scaled = tuple(replace(b, data=1024 * b.data, error=1024 * b.error) for b in observation.bands)
-    np.testing.assert_allclose(local_gradients(replace(observation, bands=scaled), subspace), here)
+    np.testing.assert_allclose(allowed(replace(observation, bands=scaled)), here)
     unseen = tuple(replace(b, data=np.full_like(b.data, np.nan)) for b in observation.bands)
-    np.testing.assert_array_equal(local_gradients(replace(observation, bands=unseen), subspace), 1.0)
+    np.testing.assert_array_equal(allowed(replace(observation, bands=unseen)), 1.0)
 
 
 def test_weights_of_a_flat_field_are_one():

@@ -58,6 +58,7 @@ def test_cells_that_nothing_sees_are_less_certain(problem):
         problem,
         image_term=replace(problem.image_term, weight=weight),
         cube_term=replace(problem.cube_term, weight=spaxels),
+        steepness=None,
     )
     solution = solve(holed, rtol=1e-4)
     drawn = posterior(holed, solution, 8)
@@ -89,7 +90,8 @@ def test_errors_cover_the_truth(seed):
     field = make_field(3, noise=0.05, image_noise=0.01, seed=seed)
     result = fuse(field.observation)
     error = np.einsum("li,ijyx,lj->lyx", result.basis, result.covariance, result.basis, optimize=True)
-    error = np.sqrt(error + result.dropped_variance[:, None, None])[:, field.inside]
+    error += result.dropped_variance[:, None, None] * result.dropped_share
+    error = np.sqrt(error)[:, field.inside]
     pull = np.abs(fused_scene(result) - field.scene)[:, field.inside] / error
     assert 0.55 < (pull < 1).mean() < 0.85
     assert 0.88 < (pull < 2).mean() < 0.995
