@@ -3,8 +3,9 @@
 import numpy as np
 
 from jwst_fusion.limits import check_memory
+from jwst_fusion.scratch import on_disk
 
-__all__ = ["coregistration_memory", "fusion_memory", "product_size", "refuse_too_large"]
+__all__ = ["coregistration_memory", "fusion_memory", "product_on_disk", "product_size", "refuse_too_large"]
 
 #: Python with the libraries of the official pipeline [bytes] (measured: 0.31 GiB).
 BASE = 0.35 * 2**30
@@ -15,8 +16,9 @@ READ_VOXEL = 62
 HELD_VOXEL = 24
 WORK_VOXEL = 52
 
-#: Bytes for each voxel of the fused cube: SCI, ERR, DQ and WMAP, and some planes.
-PRODUCT_VOXEL = 16
+#: Bytes for each voxel of the fused cube: SCI, ERR, DQ and WMAP, four each; and some planes.
+PLANES_OF_PRODUCT = 4
+PRODUCT_VOXEL = 4 * PLANES_OF_PRODUCT
 PLANES = 1.06
 
 #: Nodes of the OTFs along wavelength, and cells that the padded grid has for each of the data's.
@@ -71,7 +73,8 @@ def fusion_memory(grid, n_wave, n_bands, n_components):
         + 2 * 16 * spaxels / 2 * (n_components * d**2) ** 2  # blocks and their factors
     )
     work = WORK_VOXEL * n_wave * spaxels
-    return BASE + held + max(solver, work, PLANES * product_size(grid, n_wave))
+    product = 0.0 if product_on_disk(grid, n_wave) else PLANES * product_size(grid, n_wave)
+    return BASE + held + max(solver, work, product)
 
 
 def refuse_too_large(observation, n_components, max_memory):
@@ -115,6 +118,25 @@ def product_size(grid, n_wave):
         Bytes.
     """
     return float(PRODUCT_VOXEL) * n_wave * field_cells(grid)
+
+
+def product_on_disk(grid, n_wave):
+    """
+    Tell whether the fused cube is in a file, not in memory, until it is written.
+
+    Parameters
+    ----------
+    grid : FusionGrid
+        The grid.
+    n_wave : int
+        Number of wavelengths.
+
+    Returns
+    -------
+    bool
+        Whether an array of it is too large for the memory.
+    """
+    return on_disk(product_size(grid, n_wave) / PLANES_OF_PRODUCT)
 
 
 def field_cells(grid):

@@ -15,6 +15,7 @@ from jwst_fusion.datamodels.flags import (
     UNCONVERGED,
     UNSEEN,
 )
+from jwst_fusion.scratch import roomy
 
 __all__ = ["cube_errors", "fused_model", "fused_quality", "seen_by_a_band"]
 
@@ -28,7 +29,7 @@ MIN_LOOK = 0.01
 CHUNK = 128
 
 
-def fused_model(observation, result, validation, source):
+def fused_model(observation, result, validation, source, folder=None):
     """
     Put a fused cube into a model.
 
@@ -42,6 +43,8 @@ def fused_model(observation, result, validation, source):
         How well it agrees with its input.
     source : CrossCalibratedModel
         Source of the metadata.
+    folder : path-like, optional
+        Where arrays are kept that are too large for the memory.
 
     Returns
     -------
@@ -54,12 +57,13 @@ def fused_model(observation, result, validation, source):
     inside = np.kron(cube.footprint[box], np.ones((d, d), dtype=bool))
     alive = np.isfinite(cube.noise)
     with threadpool_limits(limits=1, user_api="blas"):  # the same bits on any number of threads
-        scene, errors = _scene(result, cells, inside, alive), cube_errors(observation, result, cells, inside)
+        scene = _scene(result, cells, inside, alive, folder)
+        errors = cube_errors(observation, result, cells, inside, folder)
     model = datamodels.FusedCubeModel(  # given all arrays, for it makes those that it is not given
         data=scene,
         err=errors,
-        dq=fused_quality(observation, result, cells, inside),
-        weightmap=_coverage(observation, cells, inside, alive),
+        dq=fused_quality(observation, result, cells, inside, folder),
+        weightmap=_coverage(observation, cells, inside, alive, folder),
     )
     model.update(source)
     _carry_over(model, source)
@@ -116,17 +120,26 @@ def _rescale(model, factor):
                 table[name] *= factor
 
 
-def _scene(result, cells, inside, alive):
+def _chunks(number):
+    """Slices of channels that are worked on together."""
+    return [slice(first, min(first + CHUNK, number)) for first in range(0, number, CHUNK)]
+
+
+def _scene(result, cells, inside, alive, folder):
     """Fused cube, float32 of shape (n_wave, ny, nx); NaN where nothing is known."""
     coefficients = result.coefficients[(slice(None), *cells)].astype(np.float32)
-    scene = np.tensordot(result.basis.astype(np.float32), coefficients, axes=1)
-    scene += result.mean_spectrum.astype(np.float32)[:, np.newaxis, np.newaxis]
-    scene[~alive] = np.nan
-    scene[:, ~inside] = np.nan
+    basis, mean = result.basis.astype(np.float32), result.mean_spectrum.astype(np.float32)
+    scene = roomy((alive.size, *inside.shape), np.float32, folder)
+    for part in _chunks(alive.size):
+        planes = np.tensordot(basis[part], coefficients, axes=1)
+        planes += mean[part, np.newaxis, np.newaxis]
+        planes[~alive[part]] = np.nan
+        planes[:, ~inside] = np.nan
+        scene[part] = planes
     return scene
 
 
-def cube_errors(observation, result, cells, inside):
+def cube_errors(observation, result, cells, inside, folder=None):
     """
     Compute the error of the fused cube, a few channels at a time.
 
@@ -140,6 +153,8 @@ def cube_errors(observation, result, cells, inside):
         Rows and columns of the observation's cells.
     inside : ndarray of bool, shape (ny, nx)
         Which of them are wanted.
+    folder : path-like, optional
+        Where an array is kept that is too large for the memory.
 
     Returns
     -------
@@ -153,17 +168,19 @@ def cube_errors(observation, result, cells, inside):
     maps = np.stack([covariance[i, j] * (1 if i == j else 2) for i, j in pairs])[:, inside]
     share = result.dropped_share[cells][inside]
     scale_error = _calibration_error(observation)
-    errors = np.full((len(result.basis), *inside.shape), np.nan, dtype=np.float32)
+    errors = roomy((len(result.basis), *inside.shape), np.float32, folder)
+    alive = np.isfinite(observation.cube.noise)
     coefficients = result.coefficients[(slice(None), *cells)][:, inside]
-    for first in range(0, len(errors), CHUNK):
-        part = slice(first, first + CHUNK)
+    for part in _chunks(len(errors)):
         basis = result.basis[part]
         products = np.stack([basis[:, i] * basis[:, j] for i, j in pairs], axis=1)
         variance = products @ maps
         variance += (scale_error * (basis @ coefficients + result.mean_spectrum[part, np.newaxis])) ** 2
         variance += result.dropped_variance[part, np.newaxis] * share
-        errors[part, inside] = np.sqrt(np.maximum(variance, 0.0))
-    errors[~np.isfinite(observation.cube.noise)] = np.nan
+        planes = np.full((len(basis), *inside.shape), np.nan, dtype=np.float32)
+        planes[:, inside] = np.sqrt(np.maximum(variance, 0.0))
+        planes[~alive[part]] = np.nan
+        errors[part] = planes
     return errors
 
 
@@ -173,16 +190,19 @@ def _calibration_error(observation):
     return min(known, default=0.0)
 
 
-def _coverage(observation, cells, inside, alive):
+def _coverage(observation, cells, inside, alive, folder):
     """Count the data sets, the cube and the bands, that see each voxel."""
     bands = [band for band in observation.bands if not band.held_out]
     looks = np.stack([band.bandpass > 0 for band in bands], axis=1).astype(np.float32)
     known = np.stack([np.isfinite(band.data[cells]) for band in bands]).astype(np.float32)
-    count = np.tensordot(looks, known, axes=1)
-    return np.add(count, inside, out=count, where=alive[:, np.newaxis, np.newaxis])
+    count = roomy((alive.size, *inside.shape), np.float32, folder)
+    for part in _chunks(alive.size):
+        seen = np.tensordot(looks[part], known, axes=1)
+        count[part] = np.add(seen, inside, out=seen, where=alive[part, np.newaxis, np.newaxis])
+    return count
 
 
-def fused_quality(observation, result, cells, inside):
+def fused_quality(observation, result, cells, inside, folder=None):
     """
     Flag the voxels of the fused cube (`jwst_fusion.datamodels.flags`).
 
@@ -196,6 +216,8 @@ def fused_quality(observation, result, cells, inside):
         Rows and columns of the field's cells on the observation's grid.
     inside : ndarray of bool, shape (ny, nx)
         Which of them the IFU saw.
+    folder : path-like, optional
+        Where an array is kept that is too large for the memory.
 
     Returns
     -------
@@ -204,18 +226,19 @@ def fused_quality(observation, result, cells, inside):
     """
     cube = observation.cube
     alive = np.isfinite(cube.noise)
-    dq = np.zeros((alive.size, *inside.shape), dtype=np.uint32)
-    dq[~seen_by_a_band(observation)] |= UNSEEN
-    dq[:, result.prior_share[cells] > MAX_PRIOR_SHARE] |= PRIOR_DRIVEN
-    d, box = observation.grid.decimation_factor, observation.grid.field
-    for plane, unknown in zip(dq, ~np.isfinite(cube.data[(slice(None), *box)]), strict=True):
-        plane[np.kron(unknown, np.ones((d, d), dtype=bool))] |= INTERPOLATED
+    dq = roomy((alive.size, *inside.shape), np.uint32, folder)
+    all_channels = np.zeros(inside.shape, dtype=np.uint32)
+    all_channels[result.prior_share[cells] > MAX_PRIOR_SHARE] |= PRIOR_DRIVEN
     images = np.all([~np.isfinite(b.data[cells]) for b in observation.bands if not b.held_out], axis=0)
-    dq[:, images] |= INTERPOLATED
+    all_channels[images] |= INTERPOLATED
     if not result.converged:
-        dq |= UNCONVERGED
-    dq[~alive] |= DO_NOT_USE
-    dq[:, ~inside] = DO_NOT_USE | NON_SCIENCE
+        all_channels |= UNCONVERGED
+    channels = np.where(seen_by_a_band(observation), 0, UNSEEN) | np.where(alive, 0, DO_NOT_USE)
+    d, box = observation.grid.decimation_factor, observation.grid.field
+    for plane, flags, spaxels in zip(dq, channels, cube.data[(slice(None), *box)], strict=True):
+        plane[:] = all_channels | np.uint32(flags)
+        plane[np.kron(~np.isfinite(spaxels), np.ones((d, d), dtype=bool))] |= INTERPOLATED
+        plane[~inside] = DO_NOT_USE | NON_SCIENCE
     return dq
 
 

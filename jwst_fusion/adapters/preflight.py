@@ -18,7 +18,7 @@ from jwst_fusion.limits import check_memory, format_size, free_disk
 from jwst_fusion.observation import CubeProduct, ImageProduct
 from jwst_fusion.optics import throughput
 
-from .estimates import coregistration_memory, fusion_memory, product_size
+from .estimates import coregistration_memory, fusion_memory, product_on_disk, product_size
 from .inputs import list_members, open_file, refuse_missing, sort_members
 from .products import celestial_wcs, check_unit, cube_wavelengths, image_filter
 
@@ -306,7 +306,7 @@ def _together(looked, images, settings, where, findings, output_dir, max_memory,
         if max_components is not None:
             grid = make_grid(window, cube.wcs, d, settings.margin)
             n_wave = cut.wavelength.size
-            disk = product_size(grid, n_wave)
+            disk = product_size(grid, n_wave) * (2 if product_on_disk(grid, n_wave) else 1)
             memory = max(memory, fusion_memory(grid, n_wave, len(images), max_components))
             findings.append(_room_on_disk(disk, output_dir))
         findings.append(_room_in_memory(memory, max_memory, cube.name))

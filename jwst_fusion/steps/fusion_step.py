@@ -94,7 +94,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         fused = fuse(observation, settings)
         validation = validate(observation, fused)
         diagnosis = self._diagnose(observation, fused)  # before the cube, which is most of the memory
-        result = adapters.fused_model(observation, fused, validation, model)
+        result = adapters.fused_model(observation, fused, validation, model, self.search_attr("output_dir"))
         self.record_source(result, source)
         if diagnosis is not None:
             adapters.store_diagnosis(result, diagnosis)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from jwst_fusion import scratch
 from jwst_fusion.adapters.fused import cube_errors, fused_quality, seen_by_a_band
 from jwst_fusion.datamodels import flags
 from jwst_fusion.inversion.fuse import FusionSettings, fuse
@@ -108,3 +109,14 @@ def test_bits_are_those_of_jwst():
     for value, (name, meaning) in flags.MEANINGS.items():
         assert dqflags.pixel[name] == value
         assert meaning
+
+
+def test_arrays_in_files_have_the_same_values(observation, result, cells, tmp_path, monkeypatch):
+    inside = inside_of(cells)
+    inside[0, 0] = False
+    made = [make(observation, result, cells, inside, tmp_path) for make in (cube_errors, fused_quality)]
+    monkeypatch.setattr(scratch, "LARGE", 1)
+    for make, here in zip((cube_errors, fused_quality), made, strict=True):
+        there = make(observation, result, cells, inside, tmp_path)
+        assert isinstance(there, np.memmap)
+        np.testing.assert_array_equal(there, here)

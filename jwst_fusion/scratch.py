@@ -1,0 +1,72 @@
+"""Arrays that would take too much of the memory."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from jwst_fusion.exceptions import LimitError
+
+__all__ = ["LARGE", "on_disk", "roomy"]
+
+#: Size from which an array lives in a file [bytes].
+LARGE = 2**30
+
+
+def on_disk(size):
+    """
+    Tell whether an array will live in a file.
+
+    Parameters
+    ----------
+    size : float
+        Size of the array [bytes].
+
+    Returns
+    -------
+    bool
+        Whether it is large.
+    """
+    return size >= LARGE
+
+
+def roomy(shape, dtype, folder=None):
+    """
+    Make an array of zeros, in a file without a name if it is large.
+
+    The system then holds in memory as much of it as there is room for. The file goes with the array, also
+    if the process is killed.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape.
+    dtype : dtype
+        Type of its elements.
+    folder : path-like, optional
+        Where the file is made; by default where the system has its temporary files.
+
+    Returns
+    -------
+    ndarray
+        The array.
+
+    Raises
+    ------
+    LimitError
+        The disk has no room for it.
+    """
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if not on_disk(size):
+        return np.zeros(shape, dtype)
+    folder = folder if folder and os.access(folder, os.W_OK) else None
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:  # or a full disk would end the process when the array is written to
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            raise LimitError(
+                f"{Path(folder or tempfile.gettempdir())}: no room for {size / 2**30:.1f} GiB to work in "
+                f"({error.strerror}); make room, or set height and width or wavelength_range to fuse a part"
+            ) from None
+        return np.memmap(file, dtype, "r+", shape=tuple(shape))
