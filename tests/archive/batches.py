@@ -1,6 +1,7 @@
 """Batches of stand-ins for the tests, in this process or in one to be killed."""
 
 import json
+import signal
 import sqlite3
 import sys
 from pathlib import Path
@@ -58,7 +59,8 @@ def assert_complete(folder, names):
 
 
 def main(folder, options):
-    """Run the batch of a folder; this process is to be killed."""
+    """Run the batch of a folder; this process is to be killed, or interrupted as from a terminal."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells make background jobs ignore it
     folder = Path(folder)
     outcome = run_batch(folder / "manifest.json", settings_for(folder, **json.loads(options)))
     return outcome.exit_status

@@ -458,12 +458,13 @@ def test_interrupted_batch_stops_its_targets_and_goes_on(tmp_path):
     names = [f"good_{index}" for index in range(4)]
     make_manifest(tmp_path, names)
     command = [sys.executable, "-m", "tests.archive.batches", str(tmp_path), "{}"]
-    environment = {**os.environ, "STANDIN_SECONDS": "1.0"}
+    environment = {**os.environ, "STANDIN_SECONDS": "10.0"}
     process = subprocess.Popen(
         command, cwd=STANDIN.parents[2], env=environment, stderr=subprocess.PIPE, text=True
     )
     while not descendants_running(tmp_path) and process.poll() is None:
         time.sleep(0.02)
+    assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, shown = process.communicate(timeout=60)
     assert "KeyboardInterrupt" in shown
