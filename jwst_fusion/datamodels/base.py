@@ -78,6 +78,7 @@ class FusionModel(IFUCubeModel):
         self.meta.fusion.model_type = type(self).__name__
         self._set_units()
         _make_storable(self._instance["meta"])
+        _make_keywords_printable(self._instance, self._schema)
 
     def _set_units(self):
         """State the unit of the arrays that are surface brightness."""
@@ -159,7 +160,7 @@ class FusionModel(IFUCubeModel):
         _make_storable(values)
         for name, value in values.items():
             if isinstance(value, str):
-                value = value.encode("ascii", "replace").decode()
+                value = _printable(value)
             setattr(self.meta.fusion, name, value)
 
     def add_history(self, text):
@@ -169,10 +170,10 @@ class FusionModel(IFUCubeModel):
         Parameters
         ----------
         text : str
-            The line; FITS holds 72 characters.
+            The line; FITS holds 72 characters, and a question mark for one that it can not hold.
         """
         entries = self._instance.setdefault("history", {}).setdefault("entries", [])
-        entries.append(HistoryEntry({"description": text}))
+        entries.append(HistoryEntry({"description": _printable(text)}))
 
     @property
     def history_lines(self):
@@ -307,6 +308,21 @@ def _make_storable(tree):
         if value is None or (isinstance(value, Real) and not math.isfinite(value)):
             log.debug("%s is %s: not stored", key, value)
             del tree[key]
+
+
+def _make_keywords_printable(tree, schema):
+    """Put question marks for what FITS can not hold in the texts that become keywords."""
+    for key, part in schema.get("properties", {}).items():
+        value = tree.get(key)
+        if isinstance(value, dict):
+            _make_keywords_printable(value, part)
+        elif isinstance(value, str) and "fits_keyword" in part:
+            tree[key] = _printable(value)
+
+
+def _printable(text):
+    """Text with a question mark for each character that a FITS header can not hold."""
+    return "".join(each if " " <= each <= "~" else "?" for each in text)
 
 
 def _complete_table_header(hdu, units):

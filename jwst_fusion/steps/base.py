@@ -221,7 +221,7 @@ class FusionStepMixin:
             inputs = result.meta.fusion.instance.get("inputs", [])
             lines[:0] = ["Input " + ", ".join(f"{k} {v}" for k, v in entry.items()) for entry in inputs]
         for line in lines:
-            for part in textwrap.wrap(line.encode("ascii", "replace").decode(), HISTORY_WIDTH):
+            for part in textwrap.wrap(line, HISTORY_WIDTH):
                 result.add_history(part)
 
     def default_suffix(self):

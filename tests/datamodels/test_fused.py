@@ -203,6 +203,11 @@ def test_long_text_survives(fused_model, tmp_path):
 
 
 def test_text_that_fits_can_not_hold_does_not_stop_a_run(fused_model, tmp_path):
-    fused_model.set_fusion(asn_name="étoile_asn.json")
+    fused_model.set_fusion(asn_name="étoile_asn.json", parameters={"fusion": {"psf_file": "é.asdf"}})
+    fused_model.meta.target.catalog_name = "a\x0eb"  # of a damaged card
+    fused_model.add_history("cal_ver \x0e")
     with datamodels.open(fused_model.save(tmp_path / "x.fits")) as model:
         assert model.meta.fusion.asn_name == "?toile_asn.json"
+        assert model.meta.fusion.instance["parameters"] == {"fusion": {"psf_file": "é.asdf"}}
+        assert model.meta.target.catalog_name == "a?b"
+        assert model.history_lines[-1] == "cal_ver ?"
