@@ -161,6 +161,9 @@ def _covariances(jacobian, residual, rows, columns, side):
     """
     root = (1 + (residual / ROBUST_SCALE) ** 2) ** -0.25
     design, rest = jacobian * root[:, np.newaxis], residual * root
+    length = np.linalg.norm(design, axis=0)
+    length[length == 0.0] = 1.0  # of a parameter that is kept
+    design = design / length  # or what is far from one in the data's unit is lost to rounding
     inverse = np.linalg.pinv(design.T @ design)
     freedom = max(residual.size - jacobian.shape[1], 1)
     plain = inverse * (rest @ rest) / freedom
@@ -173,4 +176,5 @@ def _covariances(jacobian, residual, rows, columns, side):
         scores.append((axes * factor) @ (axes.T @ rest[block == label]) @ own)
     scores = np.array(scores)
     clustered = inverse @ (scores.T @ scores) @ inverse
-    return plain, clustered
+    units = np.outer(length, length)
+    return plain / units, clustered / units

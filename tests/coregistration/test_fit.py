@@ -62,3 +62,20 @@ def test_a_single_block_that_fixes_the_shift_promises_no_less_than_its_residuals
     # A blob in the corner is seen by four spaxels: what the fit takes of their noise is missing in them.
     corner = template_of([(14.0, 14.0)])
     assert np.sqrt((pulls(corner, shared_by_neighbours) ** 2).mean()) < 1.6
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_stated_errors_do_not_depend_on_the_unit(factor):
+    template = template_of(MANY)
+    inside = ROWS.astype(int), COLUMNS.astype(int)
+    values = template[0][inside] + 7.0 + white(np.random.default_rng(1))
+    first, second = (
+        fit_band((f * values).ravel(), ROWS.ravel(), COLUMNS.ravel(), f * template, np.zeros(2), D)
+        for f in (1.0, factor)
+    )
+    units = np.array([1.0, 1.0, 1.0, factor, 1.0, 1.0])
+    for here, there in zip(first.covariances, second.covariances, strict=True):
+        scale = np.sqrt(np.diag(here))
+        np.testing.assert_allclose(
+            there / np.outer(units * scale, units * scale), here / np.outer(scale, scale), atol=1e-3
+        )
