@@ -48,7 +48,7 @@ GUARD = 0.5
 RESOLUTION_SAMPLES = 16
 
 #: Factor of the regularization: best over simulated disk, Titan and nebula to 0.7 dB.
-DEFAULT_MU = 0.25
+DEFAULT_MU = 0.2
 
 #: Bounds of the stated error of a voxel over its channel's, within which it counts.
 VOXEL_RANGE = (0.2, 10.0)
