@@ -158,7 +158,9 @@ class ImageTerm:
     weight : ndarray, shape (n_band, ny, nx)
         Inverse variance [(MJy/sr)^-2]; zero where unknown.
     noise : ndarray, shape (n_band, ny, nx)
-        Stated error of each pixel on the cube's flux scale [MJy/sr].
+        Error of each pixel on the cube's flux scale [MJy/sr].
+    excess : ndarray, shape (n_band,)
+        Variance behind the weights over the stated one.
     """
 
     groups: FrequencyGroups
@@ -166,6 +168,7 @@ class ImageTerm:
     data: np.ndarray
     weight: np.ndarray
     noise: np.ndarray
+    excess: np.ndarray
 
     def weighted_noise(self, rng: np.random.Generator) -> np.ndarray:
         """Draw noise and weigh it, (n_band, ny, nx)."""
@@ -314,6 +317,7 @@ def image_term(
     bands: Sequence[BandImage],
     nircam_otf: Sequence[np.ndarray],
     *,
+    model_errors: np.ndarray | None = None,
     each_pixel: bool = False,
 ) -> ImageTerm:
     """
@@ -331,6 +335,8 @@ def image_term(
         Cross-calibrated images, at the grid's lower left corner. Those held out get no weight.
     nircam_otf : sequence of ndarray, shape (n_nodes, ny, nx // 2 + 1)
         OTF of each band's image at the nodes.
+    model_errors : ndarray, shape (n_band,), optional
+        Error that the model of a band's image has beside the image's own [MJy/sr].
     each_pixel : bool, optional
         Weigh each pixel by its own stated error, not all by the typical one.
 
@@ -342,6 +348,8 @@ def image_term(
     shape = (len(bands), *groups.shape)
     transfer = np.empty((len(bands), subspace.n_components, *groups.half_shape), dtype=complex)
     data, weight, noise = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    model_errors = np.zeros(len(bands)) if model_errors is None else model_errors
+    excess = np.ones(len(bands))
     for f, (band, otf) in enumerate(zip(bands, nircam_otf, strict=True)):
         mixing = np.einsum("l,li,lr->ir", band.bandpass, subspace.basis, interpolation, optimize=True)
         transfer[f] = make_hermitian(np.tensordot(mixing, otf, axes=1), groups.shape[1])
@@ -350,11 +358,12 @@ def image_term(
         mean = band.bandpass @ subspace.mean_spectrum
         data[f, :ny, :nx] = np.where(known, band.data / band.scale - mean, 0.0)
         typical = _typical_error(band)
-        error = np.where(band.error > 0, band.error, typical)
+        error = np.hypot(np.where(band.error > 0, band.error, typical), model_errors[f])
         noise[f, :ny, :nx] = error / band.scale
-        sigma = error if each_pixel else typical
+        sigma = error if each_pixel else np.hypot(typical, model_errors[f])
+        excess[f] = 1.0 + (model_errors[f] / typical) ** 2
         weight[f, :ny, :nx] = (known & ~np.bool_(band.held_out)) * (band.scale / sigma) ** 2
-    return ImageTerm(groups=groups, transfer=transfer, data=data, weight=weight, noise=noise)
+    return ImageTerm(groups=groups, transfer=transfer, data=data, weight=weight, noise=noise, excess=excess)
 
 
 def _typical_error(band):

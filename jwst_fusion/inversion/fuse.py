@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import next_fast_len, rfft2
+from scipy.ndimage import gaussian_filter
 from threadpoolctl import threadpool_limits
 
 from jwst_fusion.exceptions import ParameterError
@@ -49,6 +50,11 @@ RESOLUTION_SAMPLES = 16
 
 #: Factor of the regularization: best over simulated disk, Titan and nebula to 0.7 dB.
 DEFAULT_MU = 0.2
+
+#: Error of a modelled image over the structure that the image has on the scale of the PSF, which is not known
+#: better: the median of what is left of it when a Gaussian of this width [arcsec] is taken away.
+PSF_ERROR = 0.15
+PSF_SCALE = 0.1
 
 #: Bounds of the stated error of a voxel over its channel's, within which it counts.
 VOXEL_RANGE = (0.2, 10.0)
@@ -231,7 +237,13 @@ def build_problem(observation: Observation, subspace: Subspace, settings: Fusion
     regularization, edges, steep = _regularization(observation, subspace, settings, shape)
     return Problem(
         image_term=image_term(
-            groups, subspace, transfer.interpolation, observation.bands, transfer.nircam, each_pixel=each
+            groups,
+            subspace,
+            transfer.interpolation,
+            observation.bands,
+            transfer.nircam,
+            model_errors=_model_errors(observation) if settings.tuning == "variance_components" else None,
+            each_pixel=each,
         ),
         cube_term=compress_cube(
             groups,
@@ -247,6 +259,21 @@ def build_problem(observation: Observation, subspace: Subspace, settings: Fusion
         edges=edges,
         steepness=steep,
     )
+
+
+def _model_errors(observation):
+    """Error that an inexact PSF makes in the model of each image [MJy/sr]."""
+    grid = observation.grid
+    d = grid.decimation_factor
+    inside = np.kron(observation.cube.footprint, np.ones((d, d), dtype=bool))
+    errors = np.zeros(len(observation.bands))
+    for f, band in enumerate(observation.bands):
+        known = np.isfinite(band.data)
+        if (known & inside).any():
+            image = np.where(known, band.data, np.median(band.data[known & inside]))
+            structure = np.abs(image - gaussian_filter(image, PSF_SCALE / grid.cell_size))
+            errors[f] = PSF_ERROR * np.median(structure[known & inside])
+    return errors
 
 
 def _default_mu(settings):
@@ -285,7 +312,8 @@ def _result(observation, subspace, problem, solution, settings, asked, unseen):
     image, cube = problem.image_term, problem.cube_term
     predicted = image.predict(spectrum)
     count = (image.weight > 0).sum(axis=(1, 2))
-    chi2 = (image.weight * (image.data - predicted) ** 2).sum(axis=(1, 2)) / np.where(count, count, np.nan)
+    chi2 = image.excess * (image.weight * (image.data - predicted) ** 2).sum(axis=(1, 2))
+    chi2 /= np.where(count, count, np.nan)
     mean = np.array([band.bandpass @ subspace.mean_spectrum for band in observation.bands])
     mean = mean[:, np.newaxis, np.newaxis]
     residual = np.tensordot(cube.projection, cube.data - cube.predict(spectrum), axes=1)
