@@ -336,7 +336,7 @@ def test_negative_reweightings():
 
 
 def test_a_psf_is_not_known_better_than_its_images_are_structured(field):
-    """Weights of very good images stop to grow where the model's error begins; chi2 is of the stated noise."""
+    """Weights of very good images stop to grow where the model's error begins."""
     subspace = find_subspace(field.observation.cube)
     sharper = change(field.observation, noise=1e-3)
     terms = [build_problem(o, subspace, FusionSettings()).image_term for o in (field.observation, sharper)]
