@@ -169,42 +169,38 @@ class Blocks:
 
     def __init__(self, problem):
         self.problem, self.groups, self.k = problem, problem.groups, len(problem.regularization)
-        total, cube, image = self._assemble()
-        self._inverse = np.linalg.inv(total)
-        multiplicity = self.groups.multiplicity
-        self.cube_parameters, self.image_parameters = (
-            float((multiplicity * np.einsum("gij,gji->g", self._inverse, part, optimize=True).real).sum())
-            for part in (cube, image)
-        )
-
-    def _assemble(self):
-        """Blocks of the whole and of the two data terms, (n_groups, k * d**2, k * d**2) each."""
-        problem, groups, k = self.problem, self.groups, self.k
-        d2 = groups.decimation_factor**2
+        groups = self.groups
+        n, d2 = groups.n_groups, groups.decimation_factor**2
+        self._prior = self._typical_prior()
         cube = problem.cube_factor * problem.cube_term.blocks()
-        members = groups.gather(problem.image_factor * problem.image_term.power())
-        image = np.zeros_like(cube).reshape(groups.n_groups, k, d2, k, d2)
+        image = groups.gather(problem.image_factor * problem.image_term.power())
         cell = np.arange(d2)
-        image[:, :, cell, :, cell] = members.transpose(3, 2, 0, 1)
-        total = cube.reshape(image.shape) + image
+        total = cube.reshape(n, self.k, d2, self.k, d2).copy()
+        total[:, :, cell, :, cell] += (image + groups.gather(self._prior)).transpose(3, 2, 0, 1)
+        self._inverse = np.linalg.inv(total.reshape(cube.shape))
+        self._own = self._inverse.reshape(total.shape)[:, :, cell, :, cell]  # of each frequency with itself
+        share = groups.multiplicity
+        self.cube_parameters = float(share @ np.einsum("gij,gji->g", self._inverse, cube, optimize=True).real)
+        self.image_parameters = float(share @ np.einsum("agij,jiga->g", self._own, image, optimize=True).real)
+
+    def _typical_prior(self):
+        """Regularization of each frequency, (k, k, ny, nx // 2 + 1), with the typical weight everywhere."""
+        problem = self.problem
         typical = 1.0 if problem.edges is None else np.exp(np.log(problem.edges).mean())
-        prior = typical * groups.gather(problem.gradient)
-        matrix = problem.regularization[np.newaxis, :, :, np.newaxis]
-        total[:, :, cell, :, cell] += (matrix * prior[:, np.newaxis, np.newaxis]).transpose(3, 0, 1, 2)
-        return total.reshape(cube.shape), cube, image.reshape(cube.shape)
+        return problem.regularization[:, :, np.newaxis, np.newaxis] * (typical * problem.gradient)
 
     @cached_property
     def covariance(self) -> np.ndarray:
         """Mean over cells of the posterior covariance of a cell's coefficients, (k, k)."""
-        groups = self.groups
-        d2 = groups.decimation_factor**2
-        blocks = self._inverse.reshape(groups.n_groups, self.k, d2, self.k, d2)
-        share = groups.multiplicity / (groups.shape[0] * groups.shape[1])
-        return np.einsum("g,giaja->ij", share, blocks, optimize=True).real
+        share = self.groups.multiplicity / (self.groups.shape[0] * self.groups.shape[1])
+        return np.einsum("g,agij->ij", share, self._own, optimize=True).real
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Apply the inverse to coefficients of shape (k, ny, nx)."""
-        return self._apply(self._inverse, values)
+        groups = self.groups
+        members = groups.gather(rfft2(values)).transpose(1, 0, 2).reshape(groups.n_groups, -1, 1)
+        members = (self._inverse @ members).reshape(groups.n_groups, self.k, -1).transpose(1, 0, 2)
+        return irfft2(groups.scatter(members), s=groups.shape)
 
     def response(self, point: np.ndarray) -> np.ndarray:
         """
@@ -224,15 +220,8 @@ class Blocks:
         row, column = (n // 2 * d + (d - 1) // 2 for n in self.groups.spaxel_shape)
         scene = np.zeros((self.k, *self.groups.shape))
         scene[:, row, column] = point
-        _, cube, image = self._assemble()
-        return self.apply(self._apply(cube, scene) + self._apply(image, scene))
-
-    def _apply(self, blocks, values):
-        """Apply blocks to coefficients."""
-        groups = self.groups
-        members = groups.gather(rfft2(values)).transpose(1, 0, 2).reshape(groups.n_groups, -1, 1)
-        members = (blocks @ members).reshape(groups.n_groups, self.k, -1).transpose(1, 0, 2)
-        return irfft2(groups.scatter(members), s=groups.shape)
+        smoothed = np.einsum("ijyx,jyx->iyx", self._prior, rfft2(scene))
+        return scene - self.apply(irfft2(smoothed, s=self.groups.shape))
 
 
 @dataclass(frozen=True, eq=False)
