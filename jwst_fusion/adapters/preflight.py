@@ -333,8 +333,8 @@ def _coverage(images, cube, where):
         findings.append(Finding(image.name, what, "ok" if good else "warning", cure))
     if not usable:
         raise InputError(
-            f"{where}: none of the filters {', '.join(sorted(seen))} lies in the cube's wavelengths from "
-            f"{low:.3f} to {high:.3f} um; use filters that the cube covers"
+            f"{where}: none of {', '.join(sorted(seen))} has {100 * MIN_COVERED:.0f} % of its bandpass in "
+            f"the cube's wavelengths from {low:.3f} to {high:.3f} um; use filters that the cube covers"
         )
     return findings
 

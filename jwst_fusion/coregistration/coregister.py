@@ -313,7 +313,7 @@ def _cube_on_grid(product, grid):
 def _usable_bands(images, cube):
     """Bandpass, covered fraction and pivot of each band that the cube covers, by filter."""
     usable = np.isfinite(cube.noise)
-    bandpasses = {}
+    bandpasses, shares = {}, []
     for image in images:
         if image.filter in bandpasses:
             raise InputError(
@@ -325,6 +325,7 @@ def _usable_bands(images, cube):
             )
         except InputError:
             weights, covered = None, 0.0
+        shares.append(f"{image.filter} {100 * covered:.0f} %")
         if covered < MIN_COVERED:
             log.warning(
                 "%s left out: %.0f %% of the bandpass of %s lie in the cube's data from %.3f to %.3f um, "
@@ -336,8 +337,9 @@ def _usable_bands(images, cube):
         bandpasses[image.filter] = weights, covered, pivot
     if not bandpasses:
         raise InputError(
-            f"none of the filters {', '.join(image.filter for image in images)} lies in the cube's data from "
-            f"{cube.wavelength[0]:.3f} to {cube.wavelength[-1]:.3f} um; use filters that the cube covers"
+            f"no filter has {100 * MIN_COVERED:.0f} % of its bandpass in the cube's data from "
+            f"{cube.wavelength[0]:.3f} to {cube.wavelength[-1]:.3f} um ({', '.join(shares)}); use filters "
+            "that the cube covers"
         )
     return bandpasses
 

@@ -174,7 +174,7 @@ def test_a_dead_band_is_left_out(cube, images, caplog):
 
 
 def test_no_band_in_the_cube(cube, images):
-    with pytest.raises(InputError, match=r"none of the filters F182M lies"):
+    with pytest.raises(InputError, match=r"no filter has 80 % of its bandpass .* \(F182M 0 %\)"):
         coregister(cube, [images["F182M"]], replace(KEEP, wavelength_range=(2.1, 2.3)))
     with pytest.raises(InputError, match=r"cube_s3d\.fits: no data between .* F335M"):
         coregister(cube, [renamed(images["F182M"], "F335M")], KEEP)
