@@ -49,7 +49,7 @@ GUARD = 0.5
 RESOLUTION_SAMPLES = 16
 
 #: Factor of the regularization: best over simulated disk, Titan and nebula to 0.7 dB.
-DEFAULT_MU = 0.2
+DEFAULT_MU = 0.17
 
 #: Error of a modelled image over the structure that the image has on the scale of the PSF, which is not known
 #: better: the median of what is left of it when a Gaussian of this width [arcsec] is taken away.

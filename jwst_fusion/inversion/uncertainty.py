@@ -25,7 +25,7 @@ SMOOTHING = 1.5
 
 #: Variance that noise has in what the solution makes of it, over what the residuals show of each pixel: the
 #: drizzle of images and cubes shares noise between neighbours, and the solution sums over them.
-SHARED_NOISE = 1.5
+SHARED_NOISE = 1.45
 
 #: Squared gradients of a scene over those that images show of it, which the telescope has blurred.
 UNSEEN_GRADIENTS = 1.35
