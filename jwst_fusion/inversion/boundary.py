@@ -1,4 +1,4 @@
-"""The paper's boundary and weights: data mirrored at the field's edge, and all of them alike."""
+"""What surrounds the data; and the paper's boundary and weights: data mirrored, and all of them alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,34 @@ from jwst_fusion.optics.matching import fill_nearest
 if TYPE_CHECKING:
     from jwst_fusion.observation import FusionGrid, Observation
 
-__all__ = ["mirrored", "unmirrored", "unweighted"]
+__all__ = ["mirrored", "periodic_shape", "unmirrored", "unweighted"]
+
+#: Least distance of opposite edges of the field on the periodic grid [arcsec]. Twice the usual margin, which
+#: NIRCam sees: cells that nothing sees can take whatever light the PSF's wings would need there.
+SEPARATION = 1.2
+
+
+def periodic_shape(grid: FusionGrid) -> tuple[int, int]:
+    """
+    Choose the periodic grid on which a field is fused.
+
+    Parameters
+    ----------
+    grid : FusionGrid
+        Grid of the data, margin included.
+
+    Returns
+    -------
+    ny, nx : int
+        Cells, not fewer than the data's and a multiple of the decimation factor; the data lie at the lower
+        left corner.
+    """
+    d = grid.decimation_factor
+    apart = int(np.ceil(SEPARATION / (grid.cell_size * d) - 1e-6))
+    ny, nx = (
+        d * max(m, len(range(m)[at]) + apart) for m, at in zip(grid.spaxel_shape, grid.field, strict=True)
+    )
+    return ny, nx
 
 
 def mirrored(observation: Observation) -> Observation:

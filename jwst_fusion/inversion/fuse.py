@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.fft import next_fast_len, rfft2
+from scipy.fft import rfft2
 from scipy.ndimage import gaussian_filter
 from threadpoolctl import threadpool_limits
 
@@ -15,7 +15,7 @@ from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics.psf import fwhm
 from jwst_fusion.optics.transfer import transfer_functions
 
-from .boundary import mirrored, unmirrored, unweighted
+from .boundary import mirrored, periodic_shape, unmirrored, unweighted
 from .forward import compress_cube, gradient_power, image_term
 from .groups import FrequencyGroups
 from .regularization import (
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["FusionResult", "FusionSettings", "build_problem", "fuse"]
 
 log = logging.getLogger(__name__)
-
-#: Free cells around the data [arcsec], so that opposite edges of the field do not touch.
-GUARD = 0.5
 
 #: Channels at which the width of the point spread function is measured.
 RESOLUTION_SAMPLES = 16
@@ -208,7 +205,7 @@ def _leave_each_out(problem, solution, settings):
 
 def build_problem(observation: Observation, subspace: Subspace, settings: FusionSettings) -> Problem:
     """
-    Set up the objective on the observation's grid with free cells around it.
+    Set up the objective on a periodic grid that holds the observation's.
 
     Parameters
     ----------
@@ -225,14 +222,9 @@ def build_problem(observation: Observation, subspace: Subspace, settings: Fusion
         The objective with weights from the stated noise.
     """
     grid = observation.grid
-    d = grid.decimation_factor
-    guard = 0 if settings.boundary == "symmetric" else int(np.ceil(GUARD / (grid.cell_size * d)))
-    spaxels: tuple = tuple(
-        m if guard == 0 else next_fast_len(m + guard, real=True) for m in grid.spaxel_shape
-    )
-    shape: tuple = tuple(d * m for m in spaxels)
+    shape = grid.shape if settings.boundary == "symmetric" else periodic_shape(grid)
     transfer = transfer_functions(observation, shape)
-    groups = FrequencyGroups(shape, d)
+    groups = FrequencyGroups(shape, grid.decimation_factor)
     each = settings.weighting == "voxel"
     regularization, edges, steep = _regularization(observation, subspace, settings, shape)
     return Problem(

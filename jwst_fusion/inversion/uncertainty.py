@@ -25,10 +25,10 @@ SMOOTHING = 1.5
 
 #: Variance that noise has in what the solution makes of it, over what the residuals show of each pixel: the
 #: drizzle of images and cubes shares noise between neighbours, and the solution sums over them.
-SHARED_NOISE = 1.45
+SHARED_NOISE = 1.55
 
 #: Squared gradients of a scene over those that images show of it, which the telescope has blurred.
-UNSEEN_GRADIENTS = 1.35
+UNSEEN_GRADIENTS = 1.4
 
 #: Bounds of the local growth of the residuals that the errors follow.
 GROWTH_RANGE = (0.25, 100.0)

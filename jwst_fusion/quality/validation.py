@@ -3,16 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import irfft2, next_fast_len, rfft2
+from scipy.fft import irfft2, rfft2
 
+from jwst_fusion.inversion.boundary import periodic_shape
 from jwst_fusion.optics.transfer import transfer_functions
 
 from .metrics import band_scores
 
 __all__ = ["Validation", "mean_spectra", "seen_by_ifu", "validate"]
-
-#: Cells around the field onto which it is continued, so that opposite edges do not touch [arcsec].
-GUARD = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,9 +159,8 @@ def seen_by_ifu(observation, result):
         Noise-free cube on the spaxels of the grid [MJy/sr].
     """
     d = observation.grid.decimation_factor
-    guard = int(np.ceil(GUARD / (observation.grid.cell_size * d)))
     my, mx = observation.grid.spaxel_shape
-    shape = tuple(d * next_fast_len(m + guard, real=True) for m in (my, mx))
+    shape = periodic_shape(observation.grid)
     pads = [(0, long - short) for long, short in zip(shape, observation.grid.shape, strict=True)]
     coefficients = np.pad(result.coefficients, [(0, 0), *pads], mode="symmetric")
     optics = transfer_functions(observation, shape)
