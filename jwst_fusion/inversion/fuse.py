@@ -30,7 +30,7 @@ from .regularization import (
 from .settings import FusionSettings
 from .solver import Problem, solve
 from .subspace import find_subspace
-from .tuning import residual_variances, solve_and_weigh
+from .tuning import solve_and_weigh
 from .uncertainty import posterior
 
 if TYPE_CHECKING:
@@ -313,8 +313,7 @@ def _result(observation, subspace, problem, solution, settings, asked, unseen):
     relative = settings.weighting != "uniform"
     prior_scale = (settings.mu or _default_mu(settings)) if relative else 1.0
     tuned = settings.tuning == "variance_components"
-    level = 1.0 if tuned else residual_variances(problem, solution)[0]
-    errors = posterior(problem, solution, settings.samples, prior_scale=prior_scale, level=level)
+    errors = posterior(problem, solution, settings.samples, prior_scale=prior_scale, absolute=tuned)
     dropped, share = _dropped_variance(subspace, observation.grid)
     return FusionResult(
         mean_spectrum=subspace.mean_spectrum,

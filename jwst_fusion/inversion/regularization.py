@@ -229,9 +229,8 @@ def gradient_variances(
         return np.ones((2, *shape))
     weight = np.ones(squared.shape) if local is None else local
     relative = squared / (squared[seen] / weight[seen]).mean()
-    variance = np.full(shape, np.nanmedian(relative))
-    variance[: squared.shape[0], : squared.shape[1]] = np.where(np.isfinite(squared), relative, weight)
-    return np.stack([(variance + np.roll(variance, -1, axis)) / 2.0 for axis in (0, 1)])
+    known = np.where(np.isfinite(squared), relative, weight)
+    return _between_cells(known, shape, np.nanmedian(relative))
 
 
 def edge_weights(local: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -251,9 +250,14 @@ def edge_weights(local: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     ndarray, shape (2, ny, nx)
         Inverse of the mean variance of a cell and of the next along y, and along x.
     """
-    variance = np.full(shape, np.median(local))
-    variance[: local.shape[0], : local.shape[1]] = local
-    return np.stack([2.0 / (variance + np.roll(variance, -1, axis)) for axis in (0, 1)])
+    return 1.0 / _between_cells(local, shape, np.median(local))
+
+
+def _between_cells(values, shape, elsewhere):
+    """Mean of a cell and of the next along y, and along x, on a periodic grid that holds the values."""
+    full = np.full(shape, elsewhere)
+    full[: values.shape[0], : values.shape[1]] = values
+    return np.stack([(full + np.roll(full, -1, axis)) / 2.0 for axis in (0, 1)])
 
 
 def length_weights(problem: Problem, coefficients: np.ndarray) -> np.ndarray:

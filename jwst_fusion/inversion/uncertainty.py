@@ -60,7 +60,7 @@ def posterior(
     n_samples: int,
     *,
     prior_scale: float = 1.0,
-    level: float = 1.0,
+    absolute: bool = True,
     seed: int = 0,
 ) -> Posterior:
     """
@@ -83,8 +83,9 @@ def posterior(
         Number of draws; 0: the covariance of a field without masks and edges, the same in all cells.
     prior_scale : float, optional
         Regularization over the inverse of the measured covariance of the gradients.
-    level : float, optional
-        Variance of the images' residuals in units of the noise that the problem's weights stand for.
+    absolute : bool, optional
+        Whether the problem's weights stand for the noise itself; else for its ratios, and the residuals of
+        the images tell its level.
     seed : int, optional
         Seed of the draws.
 
@@ -95,11 +96,12 @@ def posterior(
     """
     k, shape = len(problem.regularization), problem.groups.shape
     growth = residual_growth(problem, solution)
+    images, cube = residual_variances(problem, solution)
+    level = 1.0 if absolute else images
     if n_samples == 0:
         covariance = np.broadcast_to(solution.blocks.covariance[:, :, np.newaxis, np.newaxis], (k, k, *shape))
         return Posterior(level * growth * covariance, np.zeros(shape))
     rng = np.random.default_rng(seed)
-    images, cube = residual_variances(problem, solution)
     variances = SHARED_NOISE * images, SHARED_NOISE * cube
     gradients = UNSEEN_GRADIENTS * level * prior_scale
     sums = np.zeros((2, k, k, *shape))
