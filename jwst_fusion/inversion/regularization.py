@@ -10,15 +10,14 @@ from scipy.ndimage import binary_erosion, gaussian_filter, map_coordinates
 if TYPE_CHECKING:
     from jwst_fusion.observation import Observation
 
-    from .solver import Problem
     from .subspace import Subspace
 
 __all__ = [
+    "average_known",
     "crude_weights",
     "edge_weights",
     "gradient_variances",
     "interior",
-    "length_weights",
     "local_gradients",
     "sharpening",
     "smoothness_matrix",
@@ -133,6 +132,28 @@ def crude_weights(observation: Observation, subspace: Subspace) -> np.ndarray:
     return np.diag(1.0 / (_mean_squared_gradient(upsample(coefficients, d), inside) + MIN_GRADIENT))
 
 
+def average_known(values: np.ndarray, width: float) -> np.ndarray:
+    """
+    Average neighbouring known values with Gaussian weights.
+
+    Parameters
+    ----------
+    values : ndarray, shape (ny, nx)
+        Values; NaN where unknown.
+    width : float
+        Standard deviation of the Gaussian [cells].
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        Averages; NaN where few are known.
+    """
+    known = np.isfinite(values)
+    share = gaussian_filter(known.astype(float), width)
+    total = gaussian_filter(np.where(known, values, 0.0), width)
+    return np.where(share > MIN_SHARE, total / np.maximum(share, MIN_SHARE), np.nan)
+
+
 def steepness(observation: Observation, subspace: Subspace) -> np.ndarray:
     """
     Squared gradient of the scene in each cell over its mean, from what the NIRCam images have in common.
@@ -157,7 +178,7 @@ def steepness(observation: Observation, subspace: Subspace) -> np.ndarray:
     inside = interior(subspace.spaxels, observation.grid.decimation_factor)
     images, noises = [], []
     for band in (band for band in observation.bands if not band.held_out):
-        squared = _smooth(_squared_gradient(band.data), GRADIENT_SMOOTHING)
+        squared = average_known(_squared_gradient(band.data), GRADIENT_SMOOTHING)
         known = np.isfinite(squared) & np.isfinite(band.data) & inside
         if not known.any():
             continue
@@ -169,7 +190,7 @@ def steepness(observation: Observation, subspace: Subspace) -> np.ndarray:
     if not images:
         return np.full(inside.shape, np.nan)
     power = sum(_on_cells(_common_power(images, noises, axis), axis) for axis in (0, 1))
-    power = np.maximum(_smooth(power, GRADIENT_SMOOTHING), 0.0)
+    power = np.maximum(average_known(power, GRADIENT_SMOOTHING), 0.0)
     seen = np.isfinite(images).any(axis=0) & np.isfinite(power)
     level = power[seen & inside].mean() if (seen & inside).any() else 0.0
     return np.where(seen, power / level, np.nan) if level > 0 else np.full(inside.shape, np.nan)
@@ -260,37 +281,6 @@ def _between_cells(values, shape, elsewhere):
     return np.stack([(full + np.roll(full, -1, axis)) / 2.0 for axis in (0, 1)])
 
 
-def length_weights(problem: Problem, coefficients: np.ndarray) -> np.ndarray:
-    """
-    Weights of the differences that make their squares count as their length (Pineau et al. 2025).
-
-    One step of half-quadratic minimisation: each cell's gradient is weighed by the inverse of its own
-    length, in units of the typical one, at the present solution.
-
-    Parameters
-    ----------
-    problem : Problem
-        The objective; its matrix M measures the length ``(g^T M g)^(1/2)``.
-    coefficients : ndarray, shape (k, ny, nx)
-        Present solution.
-
-    Returns
-    -------
-    ndarray, shape (2, ny, nx)
-        Weights of the differences along y and along x.
-    """
-    shape = problem.groups.shape
-    squared = np.zeros(shape)
-    for axis in (1, 2):
-        steps = np.roll(coefficients, -1, axis) - coefficients
-        power = np.einsum("iyx,ij,jyx->yx", steps, problem.regularization, steps, optimize=True)
-        squared += (power + np.roll(power, 1, axis - 1)) / 2
-    seen = (problem.image_term.weight > 0).any(axis=0)
-    level = max(float(squared[seen].mean()), MIN_GRADIENT)
-    length = np.sqrt(np.clip(squared / level, *STEEPNESS_RANGE))
-    return edge_weights(length / length[seen].mean(), shape)
-
-
 def sharpening(observation: Observation, subspace: Subspace) -> float:
     """
     Mean squared gradient of the NIRCam images over that of the cube seen through the same bands.
@@ -352,14 +342,6 @@ def interior(spaxels: np.ndarray, d: int) -> np.ndarray:
     """
     inside = binary_erosion(np.kron(spaxels, np.ones((d, d), dtype=bool)), iterations=d)
     return inside if inside.any() else np.ones_like(inside)
-
-
-def _smooth(values, width):
-    """Average neighbouring known values with Gaussian weights; NaN where few are known."""
-    known = np.isfinite(values)
-    share = gaussian_filter(known.astype(float), width)
-    total = gaussian_filter(np.where(known, values, 0.0), width)
-    return np.where(share > MIN_SHARE, total / np.maximum(share, MIN_SHARE), np.nan)
 
 
 def _squared_gradient(image):

@@ -11,7 +11,7 @@ __all__ = ["CHOICES", "FusionSettings"]
 #: What can be chosen, by setting.
 CHOICES = {
     "tuning": ("variance_components", "empirical_bayes", "manual"),
-    "regularization": ("l1", "edge", "sobolev"),
+    "regularization": ("nuclear", "l1", "edge", "sobolev"),
     "boundary": ("free", "symmetric"),
     "weighting": ("channel", "voxel", "uniform"),
 }
@@ -37,9 +37,10 @@ class FusionSettings:
     gamma : float or None
         Weight of NIRSpec over NIRCam, relative to their inverse variances; with uniform weighting their
         ratio itself. None: chosen by the tuning.
-    regularization : {'l1', 'edge', 'sobolev'}
-        Penalty of the gradients' length (``l1``; Pineau et al. 2025); of their squares, less where the
-        NIRCam images are steep (``edge``; Guilloteau et al. 2022); or of their squares (paper).
+    regularization : {'nuclear', 'l1', 'edge', 'sobolev'}
+        Penalty of the gradients' length, by which components change together (``nuclear``; Holt 2014) or
+        not (``l1``; Pineau et al. 2025); of their squares, less where the NIRCam images are steep
+        (``edge``; Guilloteau et al. 2022); or of their squares (paper).
     boundary : {'free', 'symmetric'}
         What surrounds the data: an unknown scene, or their mirror image (paper).
     weighting : {'channel', 'voxel', 'uniform'}
@@ -62,7 +63,7 @@ class FusionSettings:
     tuning: str = "variance_components"
     mu: float | None = None
     gamma: float | None = None
-    regularization: str = "l1"
+    regularization: str = "nuclear"
     boundary: str = "free"
     weighting: str = "channel"
     reweightings: int = 2

@@ -25,7 +25,7 @@ class Problem:
     The quadratic objective of the fusion (paper, Eq. C.2, with a weight for each datum).
 
     ``image_factor * sum w_f |image_f - .|^2 + cube_factor * sum |cube - .|^2
-    + sum_x e(x) grad a(x)^T M grad a(x)``
+    + sum_x e(x) grad a(x)^T A(x) grad a(x)``
 
     Attributes
     ----------
@@ -39,6 +39,9 @@ class Problem:
         Squared transfer function of the gradient.
     edges : ndarray, shape (2, ny, nx), or None
         Weights e of the differences to the next cell along y and along x; None: one everywhere.
+    alignment : ndarray, shape (2, k, k, ny, nx), or None
+        Matrices A of these differences, ``M^(1/2) D^(-1/2) M^(1/2)``: the gradients' local covariance is D
+        in units of the one that M was taken from. None: M everywhere.
     steepness : ndarray, shape (2, ny, nx), or None
         Variances that these differences of the scene are expected to have, in units of the covariance that
         M was taken from; None: one everywhere. The errors need it, the solution does not.
@@ -51,12 +54,19 @@ class Problem:
     regularization: np.ndarray
     gradient: np.ndarray
     edges: np.ndarray | None = None
+    alignment: np.ndarray | None = None
     steepness: np.ndarray | None = None
 
     @property
     def groups(self) -> FrequencyGroups:
         """The grid, as `FrequencyGroups`."""
         return self.cube_term.groups
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """Symmetric square root of the matrix M, shape (k, k)."""
+        values, axes = np.linalg.eigh(self.regularization)
+        return (axes * np.sqrt(np.maximum(values, 0.0))) @ axes.T
 
     def right_hand_side(self) -> np.ndarray:
         """Right-hand side of the normal equations, shape (k, ny, nx)."""
@@ -74,8 +84,19 @@ class Problem:
         if self.edges is None:
             half_plane += np.tensordot(self.regularization, self.gradient * spectrum, axes=1)
             return irfft2(half_plane, s=self.groups.shape)
-        rough = self.divergence([e * step for e, step in zip(self.edges, _steps(coefficients), strict=True)])
-        return irfft2(half_plane, s=self.groups.shape) + np.tensordot(self.regularization, rough, axes=1)
+        return irfft2(half_plane, s=self.groups.shape) + self.divergence(self._fluxes(coefficients))
+
+    def _fluxes(self, coefficients):
+        """Differences along y and along x, times their weights."""
+        steps = _steps(coefficients)
+        if self.edges is not None:
+            steps = [e * step for e, step in zip(self.edges, steps, strict=True)]
+        if self.alignment is None:
+            return [np.tensordot(self.regularization, step, axes=1) for step in steps]
+        return [
+            np.einsum("ijyx,jyx->iyx", matrices, step)
+            for matrices, step in zip(self.alignment, steps, strict=True)
+        ]
 
     def divergence(self, steps: Sequence[np.ndarray]) -> np.ndarray:
         """Apply the adjoint of the differences to fields (k, ny, nx) along y and along x."""
@@ -87,8 +108,10 @@ class Problem:
         """
         Draw right-hand sides whose solutions are the errors that the noise and the smoothing make.
 
-        The solution's error is linear in both: ``inverse(N) (H^T W noise - D^T e M D scene)``. Gradients
-        of the scene have the covariance that was measured, ``prior_scale * steepness * inverse(M)``.
+        The solution's error is linear in both: ``inverse(N) (H^T W noise - grad^T e A grad scene)``.
+        Gradients of the scene have the covariance that was measured, ``prior_scale * steepness * inverse(M)``
+        or, where they are aligned, with ``M^(-1/2) D M^(-1/2)`` in place of ``inverse(M)``: A times such
+        gradients is ``M^(1/2)`` times white noise in both cases.
 
         Parameters
         ----------
@@ -112,9 +135,7 @@ class Problem:
         edges = (1.0, 1.0) if self.edges is None else self.edges
         variance = (1.0, 1.0) if self.steepness is None else self.steepness
         steps = [e * np.sqrt(v) * rng.standard_normal(shape) for e, v in zip(edges, variance, strict=True)]
-        values, axes = np.linalg.eigh(self.regularization)
-        root = axes * np.sqrt(prior_scale * np.maximum(values, 0.0))
-        smoothing = np.tensordot(root, self.divergence(steps), axes=1)
+        smoothing = np.tensordot(np.sqrt(prior_scale) * self.root, self.divergence(steps), axes=1)
         return irfft2(half_plane, s=self.groups.shape), smoothing
 
     def terms(self, coefficients: np.ndarray) -> tuple[float, float, float]:
@@ -136,11 +157,8 @@ class Problem:
         images = self.image_factor * (image.weight * (image.data - image.predict(spectrum)) ** 2).sum()
         residual = cube.data - cube.predict(spectrum)
         squares = self.cube_factor * (residual * cube.weigh(residual)).sum()
-        edges = (1.0, 1.0) if self.edges is None else self.edges
-        rough = sum(
-            (e * np.einsum("iyx,ij,jyx->yx", step, self.regularization, step, optimize=True)).sum()
-            for e, step in zip(edges, _steps(coefficients), strict=True)
-        )
+        fluxes = self._fluxes(coefficients)
+        rough = sum((step * flux).sum() for step, flux in zip(_steps(coefficients), fluxes, strict=True))
         return float(images), float(squares), float(rough)
 
 
@@ -187,7 +205,8 @@ class Blocks:
         """Regularization of each frequency, (k, k, ny, nx // 2 + 1), with the typical weight everywhere."""
         problem = self.problem
         typical = 1.0 if problem.edges is None else np.exp(np.log(problem.edges).mean())
-        return problem.regularization[:, :, np.newaxis, np.newaxis] * (typical * problem.gradient)
+        matrix = problem.regularization if problem.alignment is None else problem.alignment.mean((0, 3, 4))
+        return matrix[:, :, np.newaxis, np.newaxis] * (typical * problem.gradient)
 
     @cached_property
     def covariance(self) -> np.ndarray:

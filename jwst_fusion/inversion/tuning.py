@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.fft import rfft2
 
-from .regularization import length_weights
+from .lengths import count_lengths
 from .solver import solve
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ CHI2_MEDIAN = 0.4549364
 #: neighbours is small in each pixel, and what the residuals do not show of it has gone into the scene.
 LEAST_VARIANCE = 1.0
 
-#: Fewest updates of the weights that turn squared gradients into lengths.
-L1_UPDATES = 2
+#: Updates of the weights that turn squared gradients into lengths.
+LENGTH_UPDATES = 2
 
 #: Tolerance of the solutions that only serve to find the weights, over that of the last.
-LOOSER = 10.0
+LOOSER = 3.0
 
 
 def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem, Solution, list]:
@@ -65,7 +65,8 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
     """
     solution, asked = None, []
     reweightings = settings.reweightings if settings.tuning == "variance_components" else 0
-    lengths = L1_UPDATES if settings.regularization == "l1" and problem.edges is not None else 0
+    counted = settings.regularization in ("nuclear", "l1") and problem.edges is not None
+    lengths = LENGTH_UPDATES if counted else 0
     updates = max(reweightings, lengths)
     for update in range(updates + 1):
         start: np.ndarray | None = None if solution is None else solution.coefficients
@@ -74,7 +75,8 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
         variances = [max(variance, LEAST_VARIANCE) for variance in residual_variances(problem, solution)]
         asked.append((problem.cube_factor / problem.image_factor, variances[0] / variances[1]))
         if update < lengths:
-            problem = replace(problem, edges=length_weights(problem, solution.coefficients))
+            aligned = settings.regularization == "nuclear"
+            problem = count_lengths(problem, solution.coefficients, aligned=aligned)
         if update < reweightings:
             gamma = settings.gamma or variances[0] / variances[1]
             problem = replace(problem, image_factor=1.0 / variances[0], cube_factor=gamma / variances[0])

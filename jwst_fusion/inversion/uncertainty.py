@@ -25,10 +25,7 @@ SMOOTHING = 1.5
 
 #: Variance that noise has in what the solution makes of it, over what the residuals show of each pixel: the
 #: drizzle of images and cubes shares noise between neighbours, and the solution sums over them.
-SHARED_NOISE = 1.55
-
-#: Squared gradients of a scene over those that images show of it, which the telescope has blurred.
-UNSEEN_GRADIENTS = 1.4
+SHARED_NOISE = 1.65
 
 #: Bounds of the local growth of the residuals that the errors follow.
 GROWTH_RANGE = (0.25, 100.0)
@@ -103,7 +100,7 @@ def posterior(
         return Posterior(level * growth * covariance, np.zeros(shape))
     rng = np.random.default_rng(seed)
     variances = SHARED_NOISE * images, SHARED_NOISE * cube
-    gradients = UNSEEN_GRADIENTS * level * prior_scale
+    gradients = level * prior_scale
     sums = np.zeros((2, k, k, *shape))
     for _ in range(n_samples):
         for total, perturbation in zip(sums, problem.perturbation(rng, variances, gradients), strict=True):

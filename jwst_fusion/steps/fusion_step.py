@@ -50,7 +50,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         tuning = option('variance_components', 'empirical_bayes', 'manual', default='variance_components')  # How the weights are found
         mu = float(min=0.0, default=None)  # Factor of the regularization, its weight with uniform weighting; None: by the tuning
         gamma = float(min=0.0, default=None)  # Weight of NIRSpec over NIRCam, relative to inverse variance; None: by the tuning
-        regularization = option('l1', 'edge', 'sobolev', default='l1')  # Length of the gradients; or their squares, less at the images' edges or not
+        regularization = option('nuclear', 'l1', 'edge', 'sobolev', default='nuclear')  # Length of the gradients, by which components change together or not; or their squares, less at the images' edges or not
         boundary = option('free', 'symmetric', default='free')  # What surrounds the data: an unknown scene, or their mirror image
         weighting = option('channel', 'voxel', 'uniform', default='channel')  # Noise by channel and band, by voxel and pixel too, or the same
         reweightings = integer(min=0, default=2)  # Updates of the weights from the residuals

@@ -122,11 +122,12 @@ def test_the_terms_are_the_objective(problem):
 def test_edges_are_better_kept(field):
     truth = field.scene[:, field.inside]
     errors = {}
-    for name in ("sobolev", "edge", "l1"):
+    for name in ("sobolev", "edge", "l1", "nuclear"):
         fused = fused_scene(fuse(field.observation, FusionSettings(regularization=name, **QUICK)))
         errors[name] = rms(fused[:, field.inside] - truth)
     assert errors["edge"] < 0.9 * errors["sobolev"]
     assert errors["l1"] < 0.95 * errors["sobolev"]
+    assert errors["nuclear"] < 0.95 * errors["sobolev"]
 
 
 def test_weights_of_each_voxel_equal_those_of_channels_where_errors_are_alike(field):
