@@ -158,9 +158,7 @@ class ImageTerm:
     weight : ndarray, shape (n_band, ny, nx)
         Inverse variance [(MJy/sr)^-2]; zero where unknown.
     noise : ndarray, shape (n_band, ny, nx)
-        Error of each pixel on the cube's flux scale [MJy/sr].
-    excess : ndarray, shape (n_band,)
-        Variance behind the weights over the stated one.
+        Stated error of each pixel on the cube's flux scale [MJy/sr].
     """
 
     groups: FrequencyGroups
@@ -168,7 +166,6 @@ class ImageTerm:
     data: np.ndarray
     weight: np.ndarray
     noise: np.ndarray
-    excess: np.ndarray
 
     def weighted_noise(self, rng: np.random.Generator) -> np.ndarray:
         """Draw noise and weigh it, (n_band, ny, nx)."""
@@ -317,7 +314,7 @@ def image_term(
     bands: Sequence[BandImage],
     nircam_otf: Sequence[np.ndarray],
     *,
-    model_errors: np.ndarray | None = None,
+    model_errors: Sequence[np.ndarray] | None = None,
     each_pixel: bool = False,
 ) -> ImageTerm:
     """
@@ -335,8 +332,8 @@ def image_term(
         Cross-calibrated images, at the grid's lower left corner. Those held out get no weight.
     nircam_otf : sequence of ndarray, shape (n_nodes, ny, nx // 2 + 1)
         OTF of each band's image at the nodes.
-    model_errors : ndarray, shape (n_band,), optional
-        Error that the model of a band's image has beside the image's own [MJy/sr].
+    model_errors : sequence of ndarray, shape (my, mx), optional
+        Error that the model of each band's image has beside the image's own [MJy/sr].
     each_pixel : bool, optional
         Weigh each pixel by its own stated error, not all by the typical one.
 
@@ -348,8 +345,6 @@ def image_term(
     shape = (len(bands), *groups.shape)
     transfer = np.empty((len(bands), subspace.n_components, *groups.half_shape), dtype=complex)
     data, weight, noise = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    model_errors = np.zeros(len(bands)) if model_errors is None else model_errors
-    excess = np.ones(len(bands))
     for f, (band, otf) in enumerate(zip(bands, nircam_otf, strict=True)):
         mixing = np.einsum("l,li,lr->ir", band.bandpass, subspace.basis, interpolation, optimize=True)
         transfer[f] = make_hermitian(np.tensordot(mixing, otf, axes=1), groups.shape[1])
@@ -358,12 +353,13 @@ def image_term(
         mean = band.bandpass @ subspace.mean_spectrum
         data[f, :ny, :nx] = np.where(known, band.data / band.scale - mean, 0.0)
         typical = _typical_error(band)
-        error = np.hypot(np.where(band.error > 0, band.error, typical), model_errors[f])
+        error = np.where(band.error > 0, band.error, typical)
         noise[f, :ny, :nx] = error / band.scale
-        sigma = error if each_pixel else np.hypot(typical, model_errors[f])
-        excess[f] = 1.0 + (model_errors[f] / typical) ** 2
+        sigma = error if each_pixel else typical
+        if model_errors is not None:
+            sigma = np.hypot(sigma, model_errors[f])
         weight[f, :ny, :nx] = (known & ~np.bool_(band.held_out)) * (band.scale / sigma) ** 2
-    return ImageTerm(groups=groups, transfer=transfer, data=data, weight=weight, noise=noise, excess=excess)
+    return ImageTerm(groups, transfer, data, weight, noise)
 
 
 def _typical_error(band):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import rfft2
-from scipy.ndimage import gaussian_filter
 from threadpoolctl import threadpool_limits
 
 from jwst_fusion.exceptions import ParameterError
@@ -19,6 +18,7 @@ from .boundary import mirrored, periodic_shape, unmirrored, unweighted
 from .forward import compress_cube, gradient_power, image_term
 from .groups import FrequencyGroups
 from .regularization import (
+    average_known,
     crude_weights,
     edge_weights,
     gradient_variances,
@@ -46,11 +46,11 @@ log = logging.getLogger(__name__)
 RESOLUTION_SAMPLES = 16
 
 #: Factor of the regularization: best over simulated disk, Titan and nebula to 0.7 dB.
-DEFAULT_MU = 0.17
+DEFAULT_MU = 0.15
 
 #: Error of a modelled image over the structure that the image has on the scale of the PSF, which is not known
-#: better: the median of what is left of it when a Gaussian of this width [arcsec] is taken away.
-PSF_ERROR = 0.15
+#: better: what is left of it when a Gaussian of this width [arcsec] is taken away.
+PSF_ERROR = 0.025
 PSF_SCALE = 0.1
 
 #: Bounds of the stated error of a voxel over its channel's, within which it counts.
@@ -254,17 +254,12 @@ def build_problem(observation: Observation, subspace: Subspace, settings: Fusion
 
 
 def _model_errors(observation):
-    """Error that an inexact PSF makes in the model of each image [MJy/sr]."""
-    grid = observation.grid
-    d = grid.decimation_factor
-    inside = np.kron(observation.cube.footprint, np.ones((d, d), dtype=bool))
-    errors = np.zeros(len(observation.bands))
-    for f, band in enumerate(observation.bands):
-        known = np.isfinite(band.data)
-        if (known & inside).any():
-            image = np.where(known, band.data, np.median(band.data[known & inside]))
-            structure = np.abs(image - gaussian_filter(image, PSF_SCALE / grid.cell_size))
-            errors[f] = PSF_ERROR * np.median(structure[known & inside])
+    """Errors that inexact PSFs make in the model of each image [MJy/sr], (ny, nx) each."""
+    width = PSF_SCALE / observation.grid.cell_size
+    errors = []
+    for band in observation.bands:
+        structure = average_known((band.data - average_known(band.data, width)) ** 2, 1.0)
+        errors.append(PSF_ERROR * np.sqrt(np.where(np.isfinite(structure), structure, 0.0)))
     return errors
 
 
@@ -303,9 +298,10 @@ def _result(observation, subspace, problem, solution, settings, asked, unseen):
     spectrum = rfft2(solution.coefficients)
     image, cube = problem.image_term, problem.cube_term
     predicted = image.predict(spectrum)
-    count = (image.weight > 0).sum(axis=(1, 2))
-    chi2 = image.excess * (image.weight * (image.data - predicted) ** 2).sum(axis=(1, 2))
-    chi2 /= np.where(count, count, np.nan)
+    known = image.weight > 0
+    squares = known * ((image.data - predicted) / np.where(known, image.noise, 1.0)) ** 2
+    count = known.sum(axis=(1, 2))
+    chi2 = squares.sum(axis=(1, 2)) / np.where(count, count, np.nan)
     mean = np.array([band.bandpass @ subspace.mean_spectrum for band in observation.bands])
     mean = mean[:, np.newaxis, np.newaxis]
     residual = np.tensordot(cube.projection, cube.data - cube.predict(spectrum), axes=1)

@@ -1,11 +1,13 @@
 """Weights of the gradients by their length and by which components change together."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, gaussian_filter
 
+from jwst_fusion.inversion import fuse as fuse_module
 from jwst_fusion.inversion.fuse import FusionSettings, build_problem, fuse
 from jwst_fusion.inversion.lengths import count_lengths
 from jwst_fusion.inversion.solver import solve
@@ -120,3 +122,13 @@ def test_stars_leave_less_in_a_line_map():
     field = make_field(3, noise=0.3, image_noise=0.1, draw=partial(starry, brightness=60))
     aligned, plain = (line_error(field, field.observation, regularization=r) for r in ("nuclear", "l1"))
     assert aligned < 0.75 * plain
+
+
+def test_a_wrong_psf_of_one_band_does_not_make_a_line(field, monkeypatch):
+    """Of an image that is wider than the telescope is taken to make it."""
+    first, second = field.observation.bands
+    wider = replace(first, data=gaussian_filter(first.data, 0.4))
+    observation = replace(field.observation, bands=(wider, second))
+    error = line_error(field, observation)
+    monkeypatch.setattr(fuse_module, "PSF_ERROR", 1e-9)
+    assert error < 0.5 * line_error(field, observation)
