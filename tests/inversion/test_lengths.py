@@ -94,21 +94,6 @@ def test_gradients_along_a_stars_spectrum_are_cheap(field, problem, solution, al
     assert costs[0] < 0.5 * costs[1]
 
 
-def test_the_normal_matrix_is_symmetric_and_positive(aligned):
-    rng = np.random.default_rng(1)
-    x, y = rng.normal(size=(2, len(aligned.regularization), *aligned.groups.shape))
-    assert np.vdot(x, aligned.normal(y)) == pytest.approx(np.vdot(aligned.normal(x), y), rel=1e-10)
-    assert np.vdot(x, aligned.normal(x)) > 0
-
-
-def test_the_terms_are_the_objective(aligned):
-    best = solve(aligned, rtol=1e-8, max_iterations=2000)
-    least = sum(aligned.terms(best.coefficients))
-    step = 10 * np.random.default_rng(2).normal(size=best.coefficients.shape)
-    gain = np.vdot(step, aligned.normal(step))
-    assert sum(aligned.terms(best.coefficients + step)) - least == pytest.approx(gain, rel=1e-3)
-
-
 def line_error(field, observation, **settings):
     """Rms error of the line less its continuum, about the stars."""
     peak = np.argmax(spectra(observation.cube.wavelength)[1])
