@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from .regularization import MIN_GRADIENT, STEEPNESS_RANGE
+from .regularization import MIN_GRADIENT, STEEPNESS_RANGE, edge_weights
 
 if TYPE_CHECKING:
     from .solver import Problem
@@ -54,8 +54,7 @@ def count_lengths(problem: Problem, coefficients: np.ndarray, *, aligned: bool) 
     squared = _over_steps(scene, lambda steps: (steps**2).sum(axis=0))
     level = max(float(squared[seen].mean()), MIN_GRADIENT)
     length = np.sqrt(np.clip(squared / level, *STEEPNESS_RANGE))
-    inverse = length[seen].mean() / length
-    edges = np.stack([(inverse + np.roll(inverse, -1, axis)) / 2 for axis in (0, 1)])
+    edges = edge_weights(length / length[seen].mean(), problem.groups.shape)
     if not aligned:
         return replace(problem, edges=edges)
     variances, directions = _local_mixture(scene, MIXTURE_SMOOTHING * problem.groups.decimation_factor)

@@ -269,9 +269,9 @@ def edge_weights(local: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     Returns
     -------
     ndarray, shape (2, ny, nx)
-        Inverse of the mean variance of a cell and of the next along y, and along x.
+        Mean inverse variance of a cell and of the next along y, and along x.
     """
-    return 1.0 / _between_cells(local, shape, np.median(local))
+    return _between_cells(1.0 / local, shape, 1.0 / np.median(local))
 
 
 def _between_cells(values, shape, elsewhere):

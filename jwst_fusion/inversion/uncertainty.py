@@ -25,7 +25,7 @@ SMOOTHING = 1.5
 
 #: Variance that noise has in what the solution makes of it, over what the residuals show of each pixel: the
 #: drizzle of images and cubes shares noise between neighbours, and the solution sums over them.
-SHARED_NOISE = 1.65
+SHARED_NOISE = 1.5
 
 #: Bounds of the local growth of the residuals that the errors follow.
 GROWTH_RANGE = (0.25, 100.0)
