@@ -163,13 +163,15 @@ def _machine_memory():
 def _group_memory():
     """Tell what each control group leaves of its memory [bytes]; cached files are taken back at need."""
     for folder in _groups("memory"):
-        for limit, used, cached in (
-            ("memory.max", "memory.current", "inactive_file"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        for limit, used, scope in (
+            ("memory.max", "memory.current", ""),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
         ):
             allowed, taken = _number(folder / limit), _number(folder / used)
             if allowed is not None and taken is not None:
-                yield allowed - taken + _statistics(folder / "memory.stat").get(cached, 0)
+                known = _statistics(folder / "memory.stat")
+                cached = sum(known.get(f"{scope}{kind}_file", 0) for kind in ("active", "inactive"))
+                yield allowed - taken + cached
 
 
 def _group_quotas():

@@ -40,6 +40,9 @@ def test_memory_of_a_container(machine):
     assert limits.available_memory() == 2 * GIB
     machine(sys__fs__cgroup__memory_dot_stat=f"anon 5\ninactive_file {GIB}\n")
     assert limits.available_memory() == 3 * GIB
+    twice_read = f"inactive_file {GIB // 4}\nactive_file {GIB // 2}\n"
+    machine(sys__fs__cgroup__memory_dot_stat=twice_read)
+    assert limits.available_memory() == 2.75 * GIB
     machine(sys__fs__cgroup__memory_dot_max="max\n")
     assert limits.available_memory() == 16 * GIB
 
