@@ -45,13 +45,17 @@ log = logging.getLogger(__name__)
 #: Channels at which the width of the point spread function is measured.
 RESOLUTION_SAMPLES = 16
 
-#: Factor of the regularization: best over simulated disk, Titan and nebula to 0.7 dB.
+#: Factor of the regularization: best to 0.5 dB in eleven of twelve simulated cases, to 1.3 in the other
+#: (docs/benchmarks/quality.txt).
 DEFAULT_MU = 0.15
 
 #: Error of a modelled image over the structure that the image has on the scale of the PSF, which is not known
 #: better: what is left of it when a Gaussian of this width [arcsec] is taken away.
 PSF_ERROR = 0.025
 PSF_SCALE = 0.1
+
+#: Standard deviation of the Gaussian over which that structure is averaged [cells].
+STRUCTURE_SMOOTHING = 1.0
 
 #: Bounds of the stated error of a voxel over its channel's, within which it counts.
 VOXEL_RANGE = (0.2, 10.0)
@@ -258,7 +262,7 @@ def _model_errors(observation):
     width = PSF_SCALE / observation.grid.cell_size
     errors = []
     for band in observation.bands:
-        structure = average_known((band.data - average_known(band.data, width)) ** 2, 1.0)
+        structure = average_known((band.data - average_known(band.data, width)) ** 2, STRUCTURE_SMOOTHING)
         errors.append(PSF_ERROR * np.sqrt(np.where(np.isfinite(structure), structure, 0.0)))
     return errors
 

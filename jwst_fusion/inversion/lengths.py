@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from .regularization import MIN_GRADIENT, STEEPNESS_RANGE, edge_weights
+from .regularization import MIN_GRADIENT, STEEPNESS_RANGE, between_cells
 
 if TYPE_CHECKING:
     from .solver import Problem
@@ -54,15 +54,14 @@ def count_lengths(problem: Problem, coefficients: np.ndarray, *, aligned: bool) 
     squared = _over_steps(scene, lambda steps: (steps**2).sum(axis=0))
     level = max(float(squared[seen].mean()), MIN_GRADIENT)
     length = np.sqrt(np.clip(squared / level, *STEEPNESS_RANGE))
-    edges = edge_weights(length / length[seen].mean(), problem.groups.shape)
+    edges = between_cells(length[seen].mean() / length)
     if not aligned:
         return replace(problem, edges=edges)
     variances, directions = _local_mixture(scene, MIXTURE_SMOOTHING * problem.groups.decimation_factor)
     axes = root @ directions
     at_cells = np.einsum("yxil,yxl,yxjl->ijyx", axes, variances**-0.5, axes, optimize=True)
-    alignment = np.stack([(at_cells + np.roll(at_cells, -1, axis)) / 2 for axis in (2, 3)])
     typical = np.exp(np.log(variances[seen]).mean() / 2)
-    return replace(problem, edges=typical * edges, alignment=alignment)
+    return replace(problem, edges=typical * edges, alignment=between_cells(at_cells))
 
 
 def _local_mixture(scene, width):

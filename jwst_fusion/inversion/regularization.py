@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "average_known",
+    "between_cells",
     "crude_weights",
     "edge_weights",
     "gradient_variances",
@@ -251,7 +252,7 @@ def gradient_variances(
     weight = np.ones(squared.shape) if local is None else local
     relative = squared / (squared[seen] / weight[seen]).mean()
     known = np.where(np.isfinite(squared), relative, weight)
-    return _between_cells(known, shape, np.nanmedian(relative))
+    return between_cells(_within(known, shape, np.nanmedian(relative)))
 
 
 def edge_weights(local: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -271,14 +272,31 @@ def edge_weights(local: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     ndarray, shape (2, ny, nx)
         Mean inverse variance of a cell and of the next along y, and along x.
     """
-    return _between_cells(1.0 / local, shape, 1.0 / np.median(local))
+    return between_cells(_within(1.0 / local, shape, 1.0 / np.median(local)))
 
 
-def _between_cells(values, shape, elsewhere):
-    """Mean of a cell and of the next along y, and along x, on a periodic grid that holds the values."""
+def between_cells(values: np.ndarray) -> np.ndarray:
+    """
+    Average each cell with the next, on a periodic grid.
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., ny, nx)
+        Values at the cells.
+
+    Returns
+    -------
+    ndarray, shape (2, ..., ny, nx)
+        Mean of a cell and of the next along y, and along x.
+    """
+    return np.stack([(values + np.roll(values, -1, axis)) / 2.0 for axis in (-2, -1)])
+
+
+def _within(values, shape, elsewhere):
+    """Values at the lower left corner of a grid that has another one elsewhere."""
     full = np.full(shape, elsewhere)
     full[: values.shape[0], : values.shape[1]] = values
-    return np.stack([(full + np.roll(full, -1, axis)) / 2.0 for axis in (0, 1)])
+    return full
 
 
 def sharpening(observation: Observation, subspace: Subspace) -> float:

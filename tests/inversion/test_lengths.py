@@ -71,12 +71,18 @@ def test_a_flat_scene_is_not_aligned(problem):
     np.testing.assert_allclose(weighed.edges, 1.0)
 
 
-def test_alignment_only_redistributes(problem, aligned):
+def test_alignment_only_redistributes(problem, solution, aligned):
     """Its determinant is that of M on the average, with the weights of the differences."""
     size = len(problem.regularization)
+    spread = aligned.edges / count_lengths(problem, solution, aligned=False).edges
+    assert np.ptp(spread) < 1e-9 * spread.mean()
     matrices = np.moveaxis(aligned.alignment, (1, 2), (-2, -1))
     assert (np.linalg.eigvalsh(matrices) > 0).all()
     np.testing.assert_allclose(matrices, np.swapaxes(matrices, -2, -1), rtol=1e-9, atol=1e-15)
+    seen = (problem.image_term.weight > 0).any(axis=0)
+    growth = np.linalg.slogdet(matrices[:, seen])[1].mean() - np.linalg.slogdet(problem.regularization)[1]
+    assert growth > 0.3 * size  # the scene has directions to align with
+    assert np.log(spread.mean()) == pytest.approx(-growth / size, rel=0.1)
     plain = count_lengths(problem, np.zeros((size, *problem.groups.shape)), aligned=True)
     np.testing.assert_allclose(plain.alignment[0, :, :, 5, 5], problem.regularization, rtol=1e-8, atol=1e-15)
 
