@@ -8,7 +8,7 @@ from .information import describe
 from .inputs import Inputs, open_inputs
 from .observations import coregistered_model, cross_calibrated_model, observation
 from .offsets import write_offsets
-from .optics import attach_optics, attach_throughputs
+from .optics import attach_optics, attach_throughputs, measured_psfs, store_measured_psfs
 from .preflight import Finding, Preflight, examine
 from .products import cube_product, image_product
 from .provenance import input_records
@@ -30,6 +30,7 @@ __all__ = [
     "image_product",
     "input_records",
     "make_association",
+    "measured_psfs",
     "observation",
     "open_inputs",
     "read_factors",
@@ -39,5 +40,6 @@ __all__ = [
     "report_content",
     "select_members",
     "store_diagnosis",
+    "store_measured_psfs",
     "write_offsets",
 ]

@@ -1,8 +1,54 @@
 """What each product was seen through: PSFs of a source, and throughputs of a user's file."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
-__all__ = ["attach_optics", "attach_throughputs"]
+import numpy as np
+
+from jwst_fusion.optics.analytic import Wavefront
+from jwst_fusion.optics.retrieval.measure import MeasuredPsf
+
+__all__ = ["attach_optics", "attach_throughputs", "measured_psfs", "store_measured_psfs"]
+
+
+def store_measured_psfs(model, measured):
+    """
+    Put PSFs that were measured on stars into a product, for the steps that follow.
+
+    Parameters
+    ----------
+    model : FusionModel
+        The product.
+    measured : sequence of MeasuredPsf
+        What was measured, a channel each.
+    """
+    rows = [asdict(m) | {"amplitudes": m.amplitudes.tolist()} for m in measured]
+    for row in rows:
+        row["excess"] = {band: list(moments) for band, moments in row["excess"].items()}
+    model.meta.fusion.psf_measured = rows
+
+
+def measured_psfs(model):
+    """
+    Take PSFs that were measured on stars out of a product.
+
+    Parameters
+    ----------
+    model : FusionModel
+        The product of a step.
+
+    Returns
+    -------
+    list of MeasuredPsf
+        What was measured, a channel each.
+    """
+    found = []
+    for stored in model.meta.fusion.instance.get("psf_measured") or ():
+        row = dict(stored)
+        row["statistics"] = Wavefront(**row["statistics"])
+        row["amplitudes"] = np.array(row["amplitudes"], dtype=float)
+        row["excess"] = {band: tuple(moments) for band, moments in row["excess"].items()}
+        found.append(MeasuredPsf(**row))
+    return found
 
 
 def attach_optics(cube, images, model, source):

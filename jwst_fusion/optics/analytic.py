@@ -30,10 +30,15 @@ __all__ = [
     "IFUOptics",
     "NIRCamOptics",
     "Wavefront",
+    "moment_exponents",
+    "nircam_blur",
     "nircam_otf",
     "nirspec_otf",
     "telescope_otf",
 ]
+
+MOST_SHARPENING = 1.0
+"""Largest logarithm of what a measured blur, if it is narrower than the optical model's, raises an OTF by."""
 
 _BASELINE = 1e-6 * 180 * 3600 / np.pi
 """Metres of baseline per um of wavelength and cycle/arcsec."""
@@ -79,8 +84,14 @@ class NIRCamOptics:
         Standard deviation of the pointing on an axis [arcsec].
     short_diffusion, long_diffusion : float
         Standard deviation of the charge diffusion on an axis, in each channel [arcsec].
+    excess : tuple of float
+        Central moments of the blur along V2 and V3 beyond (or, negative, below) those of the above and of the
+        pixels, as measured on stars: xx, xy, yy [arcsec^2] and xxx, xxy, xyy, yyy [arcsec^3].
     psf : jwst_fusion.optics.sampled.SampledPsf or None
         PSFs in place of pupil and wavefront.
+    psf_error : float or None
+        Error of the PSF as measured: rms over that of its structure on the scale of 0.1"; None if it is not
+        known.
     """
 
     short_wavefront: Wavefront = SHORT_WAVEFRONT
@@ -88,7 +99,9 @@ class NIRCamOptics:
     jitter: float = 0.0008
     short_diffusion: float = 0.0062
     long_diffusion: float = 0.018
+    excess: tuple = (0.0,) * 7
     psf: Any = None
+    psf_error: float | None = None
 
     def __post_init__(self):
         """Check the sizes; raises ParameterError."""
@@ -269,13 +282,80 @@ def nircam_otf(
         result = _nircam_telescope(wavelength, frequencies, position_angle_v3, short, parameters)
     if parameters.psf is not None and parameters.psf.includes == "all":
         return result
-    jitter = _left_jitter(parameters)
-    axes = _rotate(*frequencies, position_angle_v3)
-    pixels = _box(axes, detector_pixel) * _box(axes, pixfrac * detector_pixel) * _box(axes, image_pixel)
-    for select, diffusion in ((short, parameters.short_diffusion), (~short, parameters.long_diffusion)):
+    for select, part in ((short, "short"), (~short, "long")):
         if select.any():
-            result[select] *= pixels * _gaussian(axes, np.hypot(jitter, diffusion))
+            blur = nircam_blur(
+                *_rotate(*frequencies, position_angle_v3),
+                detector_pixel=detector_pixel,
+                image_pixel=image_pixel,
+                pixfrac=pixfrac,
+                channel=part,
+                parameters=parameters,
+            )
+            result = result.astype(np.result_type(result, blur), copy=False)
+            result[select] *= blur
     return result
+
+
+def nircam_blur(
+    frequency_v2: np.ndarray,
+    frequency_v3: np.ndarray,
+    *,
+    detector_pixel: float,
+    image_pixel: float,
+    pixfrac: float,
+    channel: str,
+    parameters: NIRCamOptics,
+) -> np.ndarray:
+    """
+    Compute the OTF of all that blurs a drizzled NIRCam image beyond telescope and wavefront.
+
+    Parameters
+    ----------
+    frequency_v2, frequency_v3 : ndarray
+        Frequencies along V2 and V3 [cycles/arcsec], of one shape.
+    detector_pixel, image_pixel, pixfrac, channel, parameters
+        As in `nircam_otf`.
+
+    Returns
+    -------
+    ndarray
+        OTF of jitter, charge diffusion, detector pixel, drop and output pixel, and what was measured beyond
+        them; complex if that is skew.
+    """
+    axes = frequency_v2, frequency_v3
+    diffusion = parameters.short_diffusion if channel == "short" else parameters.long_diffusion
+    result = _box(axes, detector_pixel) * _box(axes, pixfrac * detector_pixel) * _box(axes, image_pixel)
+    result *= _gaussian(axes, np.hypot(_left_jitter(parameters), diffusion))
+    if any(parameters.excess):
+        beyond = np.tensordot(parameters.excess, moment_exponents(*axes), axes=1)
+        # what is narrower than the model raises the OTF, and not by more at any frequency of the telescope
+        result = result * np.exp(np.minimum(beyond.real, MOST_SHARPENING) + 1j * beyond.imag)
+    return result
+
+
+def moment_exponents(frequency_x: np.ndarray, frequency_y: np.ndarray) -> np.ndarray:
+    """
+    Exponents of an OTF for each of the central moments of a blur, to the third order.
+
+    Parameters
+    ----------
+    frequency_x, frequency_y : ndarray
+        Frequencies [cycles/arcsec], of one shape.
+
+    Returns
+    -------
+    ndarray of complex, shape (7, *shape)
+        Logarithms of the OTF over the moments xx, xy, yy [arcsec^-2] and xxx, xxy, xyy, yyy [arcsec^-3].
+
+    Notes
+    -----
+    ``ln otf = sum_n (-2 pi i f)^n kappa_n / n!`` with the cumulants kappa_n, here the central moments.
+    """
+    x, y = -2j * np.pi * frequency_x, -2j * np.pi * frequency_y
+    squares = np.stack([x * x, 2 * x * y, y * y]) / 2
+    cubes = np.stack([x**3, 3 * x * x * y, 3 * x * y * y, y**3]) / 6
+    return np.concatenate([squares, cubes])
 
 
 def _nircam_telescope(wavelength, frequencies, position_angle_v3, short, parameters):

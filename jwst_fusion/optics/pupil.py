@@ -50,7 +50,7 @@ def _geometry():
     return float(content["circumscribed_diameter"]), *polygons
 
 
-def pupil_amplitude(*, spacing: float = SPACING) -> np.ndarray:
+def pupil_amplitude(*, spacing: float = SPACING, frame: np.ndarray | None = None) -> np.ndarray:
     """
     Raster the telescope's pupil with grey edges.
 
@@ -58,11 +58,14 @@ def pupil_amplitude(*, spacing: float = SPACING) -> np.ndarray:
     ----------
     spacing : float, optional
         Side of a cell [m].
+    frame : ndarray, shape (2, 2), optional
+        Directions of x and y in (V2, V3), its columns, orthogonal and of length one; by default x is along
+        V2 and y along V3.
 
     Returns
     -------
     ndarray of float32, shape (n, n)
-        Open share of each cell, 0 to 1; V2 ascends along x, V3 along y, the centre is in the middle.
+        Open share of each cell, 0 to 1; x and y ascend, the centre is in the middle.
 
     Raises
     ------
@@ -77,15 +80,16 @@ def pupil_amplitude(*, spacing: float = SPACING) -> np.ndarray:
     if not 5e-4 <= spacing <= 0.2:
         raise ParameterError(f"found a pupil spacing of {spacing} m, expected 0.0005 to 0.2 m")
     diameter, segments, struts = _geometry()
+    axes = np.eye(2) if frame is None else frame
     half = int(np.ceil(0.5 * diameter / spacing))
     edges = np.arange(-half, half + 1) * spacing
     mirror = np.zeros((2 * half, 2 * half), dtype=np.float32)
     shade = np.zeros_like(mirror)
     for polygon in segments:
-        window, share = _coverage(polygon, edges)
+        window, share = _coverage(polygon @ axes, edges)
         mirror[window] += share
     for polygon in struts:
-        window, share = _coverage(polygon, edges)
+        window, share = _coverage(polygon @ axes, edges)
         np.maximum(shade[window], share, out=shade[window])
     np.minimum(mirror, 1.0, out=mirror)
     np.subtract(1.0, shade, out=shade)

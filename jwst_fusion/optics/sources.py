@@ -18,13 +18,16 @@ from jwst_fusion.optics.library import file_key, find_entry, read_library
 from jwst_fusion.optics.throughput import channel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from os import PathLike
 
-__all__ = ["SOURCES", "PsfSource", "choose_source"]
+    from .retrieval.measure import MeasuredPsf
+
+__all__ = ["SOURCES", "PsfSource", "choose_source", "with_measured"]
 
 log = logging.getLogger(__name__)
 
-SOURCES = ("auto", "stpsf", "analytic", "library")
+SOURCES = ("auto", "measured", "stpsf", "analytic", "library")
 """Values of the parameter psf_source."""
 
 
@@ -35,7 +38,7 @@ class PsfSource:
 
     Attributes
     ----------
-    name : {'analytic', 'stpsf', 'library'}
+    name : {'analytic', 'stpsf', 'library', 'measured'}
         What it is.
     key : str
         What tells its PSFs from others.
@@ -46,7 +49,9 @@ class PsfSource:
     path : str
         The file.
     rest : PsfSource or None
-        Source for the instrument that the library lacks.
+        Source for what library or measurement lack.
+    measured : tuple of MeasuredPsf
+        PSFs measured on stars, a channel each.
     """
 
     name: str
@@ -56,6 +61,7 @@ class PsfSource:
     entries: tuple = ()
     path: str = ""
     rest: Any = None
+    measured: tuple = ()
 
     def nircam(self, *, filter: str, module: str = "", detector: str = "", date: str = "") -> NIRCamOptics:
         """
@@ -83,6 +89,11 @@ class PsfSource:
         if self.name == "stpsf":
             psf = stpsf_source.nircam_psf(channel(filter), detector, module, date)
             return replace(self.nircam_optics, psf=psf)
+        if self.name == "measured":
+            found = next((m for m in self.measured if m.channel == channel(filter)), None)
+            if found is None:
+                return self.rest.nircam(filter=filter, module=module, detector=detector, date=date)
+            return found.nircam(filter, self.nircam_optics)
         entry = find_entry(
             self.entries, instrument="NIRCAM", filter=filter, detector=detector, name=Path(self.path).name
         )
@@ -114,6 +125,8 @@ class PsfSource:
         if self.name == "stpsf":
             psf = stpsf_source.nirspec_psf(grating, filter, detector, date)
             return replace(self.ifu_optics, psf=psf)
+        if self.name == "measured":
+            return replace(self.ifu_optics, psf=self.measured[0].psf)
         entry = find_entry(
             self.entries, instrument="NIRSPEC", grating=grating, detector=detector, name=Path(self.path).name
         )
@@ -134,8 +147,9 @@ def choose_source(
 
     Parameters
     ----------
-    psf_source : {'auto', 'stpsf', 'analytic', 'library'}
-        ``auto``: the library if one is given, else STPSF if STPSF_PATH holds its data, else analytic.
+    psf_source : {'auto', 'measured', 'stpsf', 'analytic', 'library'}
+        ``auto``: the library if one is given, else STPSF if STPSF_PATH holds its data, else analytic. So does
+        ``measured``, for what can not be measured, see `with_measured`.
     library : str or path-like, optional
         File of PSFs, see `jwst_fusion.optics.library.read_library`.
     wavefront_rms : float, optional
@@ -175,10 +189,33 @@ def choose_source(
         )
     if psf_source == "library":
         raise ParameterError("psf_source = library needs a file: give it as override_fusion_psf")
-    if psf_source == "stpsf" or (psf_source == "auto" and _stpsf_has_data()):
+    if psf_source == "stpsf" or (psf_source in ("auto", "measured") and _stpsf_has_data()):
         version = f"stpsf {metadata.version('stpsf')} data {stpsf_source.data_version()}"
         return PsfSource("stpsf", _key(version, models), *models)
     return PsfSource("analytic", _key("analytic", models), *models)
+
+
+def with_measured(source: PsfSource, measured: Sequence[MeasuredPsf]) -> PsfSource:
+    """
+    Put PSFs that were measured on stars before those of a source.
+
+    Parameters
+    ----------
+    source : PsfSource
+        Source for what was not measured.
+    measured : sequence of MeasuredPsf
+        PSFs of NIRCam's channels; the wavefront of the first is the IFU's too.
+
+    Returns
+    -------
+    PsfSource
+        The source; as it is if nothing was measured.
+    """
+    if not measured:
+        return source
+    key = "measured " + ", ".join(f"{m.channel} {m.key}" for m in measured)
+    models = source.nircam_optics, source.ifu_optics
+    return PsfSource("measured", _key(key, models), *models, measured=tuple(measured), rest=source)
 
 
 def _stpsf_has_data():

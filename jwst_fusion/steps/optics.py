@@ -7,10 +7,12 @@ from importlib import metadata
 from pathlib import Path
 
 from jwst_fusion import adapters
+from jwst_fusion.datamodels import CoregisteredModel
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics import stpsf_source
-from jwst_fusion.optics.sources import choose_source
-from jwst_fusion.optics.throughput import read_throughputs
+from jwst_fusion.optics.retrieval.measure import measure_psf
+from jwst_fusion.optics.sources import choose_source, with_measured
+from jwst_fusion.optics.throughput import channel, read_throughputs
 
 __all__ = ["OpticsMixin", "ThroughputMixin", "shared_optics"]
 
@@ -32,7 +34,7 @@ class OpticsMixin:
     reference_file_types = ["fusion_psf"]  # noqa: RUF012
 
     spec = """
-        psf_source = option('auto', 'stpsf', 'analytic', 'library', default='auto')  # Source of the PSFs; auto: the library of override_fusion_psf, else STPSF if STPSF_PATH has its data, else analytic
+        psf_source = option('auto', 'measured', 'stpsf', 'analytic', 'library', default='auto')  # Source of the PSFs; auto: the library of override_fusion_psf, else measured on stars of the images, else STPSF if STPSF_PATH has its data, else analytic
         wavefront_rms = float(min=0.0, default=None)  # Wavefront error of the analytic PSFs [nm]; None: 69.6 short, 95.7 long channel
         ifu_blur = float(min=0.0, default=None)  # Sigma of a Gaussian for the IFU's slices, pixels and spaxels [arcsec]; None: boxes
     """  # noqa: E501
@@ -71,11 +73,27 @@ class OpticsMixin:
             wavefront_rms=self.wavefront_rms,
             ifu_blur=self.ifu_blur,
         )
+        if library == "N/A" and self.psf_source in ("auto", "measured", None):
+            source = with_measured(source, self._measured(images, model, source))
         cube, images = adapters.attach_optics(cube, images, model, source)
         if source.name == "stpsf":
             source = replace(source, key=f"{source.key}, {cube.optics.psf.key}")
         log.info("PSFs: %s (%s)", source.name, source.key)
         return cube, images, source
+
+    @staticmethod
+    def _measured(images, model, source):
+        """PSFs measured on stars: by the step before, or of whole images now."""
+        if isinstance(model, CoregisteredModel):
+            return adapters.measured_psfs(model)
+        if str(model.meta.target.type).upper() == "MOVING":
+            log.info("PSFs are not measured: the target moves, and the stars of its images are trailed")
+            return []
+        channels = {}
+        for image in images:
+            channels.setdefault(channel(image.filter), []).append(image)
+        measured = [measure_psf(part, source.nircam_optics) for part in channels.values()]
+        return [m for m in measured if m is not None]
 
     def seen_through(self, observation, model):
         """
@@ -124,6 +142,7 @@ class OpticsMixin:
             Source of the PSFs.
         """
         result.set_fusion(psf_source=source.name, psf_key=source.key)
+        adapters.store_measured_psfs(result, source.measured)
         if source.name == "stpsf":
             result.set_fusion(
                 stpsf_version=metadata.version("stpsf"), stpsf_data_version=stpsf_source.data_version()

@@ -1,0 +1,316 @@
+"""Fit of wavefront and blur to the stars of all bands at once."""
+
+from __future__ import annotations
+
+import logging
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import minimize
+
+from .model import PointImage
+from .star_fit import ALIKE, at_star, fit_stars, star_residuals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .modes import WavefrontModes
+    from .star_fit import BandStars
+
+__all__ = ["Retrieval", "retrieve"]
+
+log = logging.getLogger(__name__)
+
+#: Standard deviations of the moments of the blur about those of the optical model: what lies between no blur
+#: and the largest by the drizzle; variances [pixels of the image, squared] and third moments [cubed].
+SQUARES, CUBES = 0.08, 0.05
+
+#: Error of the image of a star, over its brightness: that of the statistics' mean wavefront (measured), and
+#: the least that is left of it, as the blur by the drizzle differs from star to star.
+FIRST_FLOOR, LEAST_FLOOR = 0.04, 0.005
+
+#: Moments of a blur.
+MOMENTS = 7
+
+#: Modes, stars and steps of the first search, and how many wavefronts it starts from.
+FIRST_MODES, FIRST_STARS, FIRST_STEPS, STARTS = 40, 8, 12, 2
+
+#: Rms of these first wavefronts, in units of the statistics'.
+START_RMS = 0.5
+
+#: Steps of the fit of all modes, norm of the gradient at which it ends, and first radius of trust: parameters
+#: are in units of their standard deviation, so that the cost is known to half the square of the gradient.
+STEPS, GRADIENT, RADIUS = 12, 0.7, 5.0
+
+#: Groups of modes whose variance is taken from the data, by their first mode.
+GROUPS = (0, 12, 40, 70)
+
+#: Bounds of the standard deviation of a group over the statistics'.
+GROUP_RANGE = (0.1, 3.0)
+
+#: Misfit of a star over that of the best quarter, beyond which it is dropped.
+MISFIT = 1.7
+
+#: Sets into which stars are parted; each is left out in turn.
+FOLDS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Retrieval:
+    """
+    Wavefront and blur as measured.
+
+    Attributes
+    ----------
+    modes : WavefrontModes
+        Modes of the wavefront.
+    amplitudes : ndarray, shape (n_mode,)
+        Amplitudes of the modes, in units of their standard deviation.
+    rest : float
+        Variance of what the modes leave, in units of that of the statistics.
+    excess : dict of ndarray, shape (7,)
+        Moments of the blur beyond the optical model's by band, along V2 and V3: see `moment_exponents`.
+    error : dict of float
+        Error of the PSF by band: rms of the residuals of stars left out, noise apart, over their structure.
+    assumed_error : dict of float
+        The same of the statistics' mean PSF, from which the fit started.
+    used : dict of ndarray of bool, shape (n_star,)
+        Stars that were kept, by band.
+    scales : ndarray, shape (n_group,)
+        Standard deviation of each group of modes over the statistics'.
+    """
+
+    modes: WavefrontModes
+    amplitudes: np.ndarray
+    rest: float
+    excess: dict
+    error: dict
+    assumed_error: dict
+    used: dict
+    scales: np.ndarray
+
+
+class _Problem:
+    """Residuals of the stars of all bands, and their derivatives by amplitudes and blur."""
+
+    def __init__(self, bands, modes, *, precision=np.float32):
+        self.bands, self.floor = bands, FIRST_FLOOR
+        size = bands[0].data.shape[-1]
+        y, x = np.indices((size, size)) - size // 2
+        self.inside = np.hypot(x, y).ravel() <= size // 2
+        reach = [band.optics.pixel * (size // 2 + 1) for band in bands]
+        self.images = [
+            PointImage(b.optics, modes, r, precision=precision) for b, r in zip(bands, reach, strict=True)
+        ]
+
+    def with_stars(self, chosen):
+        """Restrict the stars of each band, by indices or masks."""
+        other = copy(self)
+        other.bands = [band.subset(c) for band, c in zip(self.bands, chosen, strict=True)]
+        return other
+
+    def split(self, parameters):
+        """Amplitudes of the modes, and the excess blur of each band [arcsec^2]."""
+        number = parameters.size - MOMENTS * len(self.bands)
+        units = np.array([_units(band) for band in self.bands])
+        return parameters[:number], parameters[number:].reshape(-1, MOMENTS) * units
+
+    def fits(self, parameters, scale, rest):
+        """Stars of each band fitted by the image of a point source."""
+        amplitudes, excess = self.split(parameters)
+        return [
+            fit_stars(band, image, image(amplitudes * scale, rest, e)[0], self.floor)[0]
+            for band, image, e in zip(self.bands, self.images, excess, strict=True)
+        ]
+
+    def cost(self, parameters, scale, rest):
+        """Half of the squared residuals over their errors and of the parameters over their deviations."""
+        squares = sum(np.sum(fit.residual**2) for fit in self.fits(parameters, scale, rest))
+        return 0.5 * (squares + parameters @ parameters)
+
+    def normal(self, parameters, scale, rest):
+        """
+        Gradient of the cost (n,), and its matrix of second derivatives (n, n) by Gauss and Newton.
+
+        Flux, background and place of each star follow the parameters (variable projection).
+        """
+        amplitudes, excess = self.split(parameters)
+        gradient, matrix = parameters.copy(), np.eye(parameters.size)
+        for index, (band, image) in enumerate(zip(self.bands, self.images, strict=True)):
+            planes, changes = image(amplitudes * scale, rest, excess[index], derivatives=True)
+            fit, columns = fit_stars(band, image, planes, self.floor)
+            own = np.arange(amplitudes.size + MOMENTS)
+            own[amplitudes.size :] += MOMENTS * index
+            unit = np.concatenate([scale, _units(band)])
+            for k in range(len(band.data)):
+                change = at_star(image, changes, band, fit.place[k])[:, self.inside]
+                change *= -fit.flux[k] * unit[:, None] * fit.weight[k, self.inside]
+                basis = np.linalg.qr(columns[k][:, self.inside].T)[0]
+                change -= (change @ basis) @ basis.T
+                gradient[own] += change @ fit.residual[k, self.inside]
+                matrix[np.ix_(own, own)] += change @ change.T
+        return gradient, matrix
+
+
+def _units(band):
+    """Give the standard deviations of the moments of a band's blur."""
+    pixel = band.optics.pixel
+    return np.array([SQUARES * pixel**2] * 3 + [CUBES * pixel**3] * 4)
+
+
+def retrieve(bands: Sequence[BandStars], modes: WavefrontModes, *, seed: int = 0) -> Retrieval:
+    """
+    Measure the wavefront and the blur on the stars of all bands.
+
+    Parameters
+    ----------
+    bands : sequence of BandStars
+        Stars of each band, all cut-outs of one size.
+    modes : WavefrontModes
+        Modes of the wavefront.
+    seed : int, optional
+        Of the wavefronts from which the search starts.
+
+    Returns
+    -------
+    Retrieval
+        The measurement.
+    """
+    problem = _Problem([replace(band, share=float(len(bands))) for band in bands], modes)
+    blank = np.zeros(modes.number + MOMENTS * len(bands))
+    kept = [np.ones(len(band.data), dtype=bool) for band in bands]
+    kept, _ = _fitting(problem, blank, 1.0, 1.0, FIRST_FLOOR)
+    groups = np.searchsorted(GROUPS, np.arange(modes.number), side="right") - 1
+    scales, rest = np.ones(len(GROUPS)), 1.0
+    parameters = _first(problem.with_stars(kept), modes, seed)
+    for _ in range(3):
+        part = problem.with_stars(kept)
+        parameters, _, matrix = _minimise(part, parameters, scales[groups], rest, STEPS)
+        kept, problem.floor = _fitting(problem, parameters, scales[groups], rest, LEAST_FLOOR)
+        log.debug("floor %.4f kept %s scales %s", problem.floor, [int(k.sum()) for k in kept], scales)
+        new, rest = _statistics(parameters, matrix, scales, groups, modes)
+        parameters[: modes.number] *= (scales / new)[groups]
+        scales = new
+    amplitudes, excess = problem.split(parameters)
+    error = _left_out(problem, kept, parameters, scales[groups], rest)
+    assumed = _error(_errors_of(problem.with_stars(kept), blank, 1.0, 1.0))
+    names = [band.name for band in bands]
+    return Retrieval(
+        modes=modes,
+        amplitudes=amplitudes * scales[groups],
+        rest=rest,
+        excess=dict(zip(names, excess, strict=True)),
+        error=dict(zip(names, (float(e) for e in error), strict=True)),
+        assumed_error=dict(zip(names, (float(e) for e in assumed), strict=True)),
+        used=dict(zip(names, kept, strict=True)),
+        scales=scales,
+    )
+
+
+def _first(problem, modes, seed):
+    """Search with few modes and the brightest stars, from several wavefronts: their signs are not known."""
+    brightest = [np.argsort(-_brightness(band))[:FIRST_STARS] for band in problem.bands]
+    part = problem.with_stars(brightest)
+    rng = np.random.default_rng(seed)
+    blurs, best = MOMENTS * len(problem.bands), None
+    for _ in range(STARTS):
+        start = np.concatenate([START_RMS * rng.standard_normal(FIRST_MODES), np.zeros(blurs)])
+        found = _minimise(part, start, np.ones(FIRST_MODES), 1.0, FIRST_STEPS)[:2]
+        best = found if best is None or found[1] < best[1] else best
+    return np.insert(best[0], FIRST_MODES, np.zeros(modes.number - FIRST_MODES))
+
+
+def _minimise(problem, start, scale, rest, steps):
+    """Solve for the parameters from a start: they, the cost, and its second derivatives there."""
+    latest = {}
+
+    def derivatives(parameters):
+        if not np.array_equal(latest.get("at"), parameters):
+            latest["at"], latest["normal"] = parameters.copy(), problem.normal(parameters, scale, rest)
+        return latest["normal"]
+
+    found = minimize(
+        lambda parameters: problem.cost(parameters, scale, rest),
+        start,
+        method="trust-exact",
+        jac=lambda parameters: derivatives(parameters)[0],
+        hess=lambda parameters: derivatives(parameters)[1],
+        options={"maxiter": steps, "gtol": GRADIENT, "initial_trust_radius": RADIUS},
+    )
+    log.debug(
+        "%d steps, %d costs, cost %.1f, gradient %.2f",
+        found.nit,
+        found.nfev,
+        found.fun,
+        np.linalg.norm(found.jac),
+    )
+    return found.x, found.fun, derivatives(found.x)[1]
+
+
+def _brightness(band):
+    """Signal-to-noise ratio of each star, without the floor of the errors."""
+    size = band.data.shape[-1]
+    core = slice(size // 2 - 2, size // 2 + 3)
+    level = np.nanmedian(band.data, axis=(1, 2))
+    signal = np.nansum(band.data[:, core, core] - level[:, None, None], axis=(1, 2))
+    return signal / np.sqrt(np.nansum(band.error[:, core, core] ** 2, axis=(1, 2)))
+
+
+def _fitting(problem, parameters, scale, rest, least):
+    """Stars that are fitted as well as the best quarter is, and the misfit of these over the brightness."""
+    fits = problem.fits(parameters, scale, rest)
+    measured = [_misfit(band, fit) for band, fit in zip(problem.bands, fits, strict=True)]
+    typical = np.quantile(np.concatenate([misfit for misfit, _ in measured]), 0.25)
+    floor = np.sqrt(max(typical, least**2))
+    return [misfit < (MISFIT * floor) ** 2 + 2 * error for misfit, error in measured], floor
+
+
+def _misfit(band, fit):
+    """Squared residuals beyond the noise over those of the star, and their error, (n_star,) each."""
+    squares, _ = star_residuals(band, fit)
+    star = np.sum(fit.model**2, axis=1)
+    variance = np.nanmean(band.error.astype(float) ** 2, axis=(1, 2)) + band.structure**2
+    return squares / star, variance * np.sqrt(2 * ALIKE * np.sum(fit.weight > 0, axis=1)) / star
+
+
+def _statistics(parameters, matrix, scales, groups, modes):
+    """
+    Find the standard deviations of the groups of modes, and the variance of what the modes leave.
+
+    The deviations follow from the amplitudes and their errors (a step of expectation maximisation). The total
+    of the wavefront's variance is that of the statistics, whose encircled energies are right: the modes leave
+    the less the more of it is seen in them.
+    """
+    number = groups.size
+    squares = parameters[:number] ** 2 + np.diag(np.linalg.inv(matrix))[:number]
+    new = scales * [np.sqrt(squares[groups == g].mean()) for g in range(scales.size)]
+    seen = np.sum(squares * scales[groups] ** 2 * modes.variance)
+    left = 1 - (seen - modes.variance.sum()) / modes.structure.max()
+    return np.clip(new, *GROUP_RANGE), float(np.clip(left, 0.0, 1.0))
+
+
+def _left_out(problem, kept, parameters, scale, rest):
+    """Error of the PSF in each band, from stars left out of the fit."""
+    parts = [np.flatnonzero(k) for k in kept]
+    sums = np.zeros((len(kept), 2))
+    for fold in range(FOLDS):
+        left = [p[fold::FOLDS] for p in parts]
+        others = [np.setdiff1d(p, out) for p, out in zip(parts, left, strict=True)]
+        found = _minimise(problem.with_stars(others), parameters, scale, rest, STEPS // 2)[0]
+        sums += _errors_of(problem.with_stars(left), found, scale, rest)
+    return _error(sums)
+
+
+def _errors_of(problem, parameters, scale, rest):
+    """Squared residuals of the bands' stars beyond the noise, and squares of their structure, (n, 2)."""
+    fits = problem.fits(parameters, scale, rest)
+    pairs = [star_residuals(band, fit) for band, fit in zip(problem.bands, fits, strict=True)]
+    return np.array([[squares.sum(), structure.sum()] for squares, structure in pairs])
+
+
+def _error(sums):
+    """Error over structure from the sums of their squares; that of all bands where a band tells none."""
+    squares, structure = np.where(sums[:, 1:] > 0, sums, sums.sum(axis=0)).T
+    return np.sqrt(np.maximum(squares / np.maximum(structure, 1e-30), LEAST_FLOOR**2))

@@ -1,0 +1,242 @@
+"""PSFs measured on the stars of NIRCam images: what the fit needs of them, and whether to trust it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from jwst_fusion.optics.analytic import NIRCamOptics, Wavefront, nircam_blur
+from jwst_fusion.optics.throughput import channel, transmission
+
+from .fit import Retrieval, retrieve
+from .model import BandOptics
+from .modes import wavefront_modes
+from .star_fit import BandStars
+from .stars import find_stars
+from .wavefront_psf import WavefrontPsf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jwst_fusion.observation import ImageProduct
+
+    from .stars import StarCutouts
+
+__all__ = ["MeasuredPsf", "band_nodes", "measure_psf"]
+
+log = logging.getLogger(__name__)
+
+#: Fewest stars in the band that has most of them.
+MIN_STARS = 3
+
+#: Standard deviation of a bandpass over its mean up to which one wavelength stands for it, and two do.
+NARROW, MEDIUM = 0.008, 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredPsf:
+    """
+    PSFs of one channel as measured.
+
+    Attributes
+    ----------
+    channel : {'short', 'long'}
+        NIRCam's channel.
+    statistics : Wavefront
+        Statistics of the wavefront that the modes are made of.
+    amplitudes : ndarray, shape (n_mode,)
+        Amplitudes of the modes of `wavefront_modes`.
+    rest : float
+        Variance of what the modes leave, in units of that of the statistics.
+    excess : dict of tuple
+        Moments of the blur beyond the optical model's, by band.
+    error, assumed_error : dict of float
+        Error of the PSF by band, measured and as it was assumed, on stars left out of the fit.
+    stars : dict of int
+        Stars that were used, by band.
+    """
+
+    channel: str
+    statistics: Wavefront
+    amplitudes: np.ndarray
+    rest: float
+    excess: dict
+    error: dict
+    assumed_error: dict
+    stars: dict
+
+    @cached_property
+    def psf(self) -> WavefrontPsf:
+        """PSFs of the telescope at any wavelength, WavefrontPsf."""
+        return WavefrontPsf(wavefront_modes(self.statistics), self.amplitudes, self.rest)
+
+    @property
+    def key(self) -> str:
+        """What tells it from other measurements, str."""
+        numbers = [
+            self.rest,
+            *self.amplitudes,
+            *(v for band in sorted(self.excess) for v in self.excess[band]),
+        ]
+        return hashlib.sha256(np.array(numbers, dtype=float).tobytes()).hexdigest()[:12]
+
+    def nircam(self, band: str, optics: NIRCamOptics) -> NIRCamOptics:
+        """
+        Put the measurement into the optics of a band.
+
+        Parameters
+        ----------
+        band : str
+            Effective band, of this channel.
+        optics : NIRCamOptics
+            Its optics as assumed.
+
+        Returns
+        -------
+        NIRCamOptics
+            As measured; a band without stars has the mean blur of the others.
+        """
+        mean = tuple(np.mean(list(self.excess.values()), axis=0))
+        error = self.error.get(band, max(self.error.values()))
+        return replace(optics, psf=self.psf, excess=tuple(self.excess.get(band, mean)), psf_error=error)
+
+
+def band_nodes(band: str, module: str) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Wavelengths that stand for a band, by Gaussian quadrature over its photons.
+
+    Parameters
+    ----------
+    band : str
+        Effective band.
+    module : str
+        NIRCam module.
+
+    Returns
+    -------
+    wavelength, weight : ndarray, shape (n,)
+        One wavelength [um] for a narrow, two for a medium, three for a wide band, and their shares, for a
+        spectrum that is flat in frequency.
+    """
+    wavelength, curve = transmission(band, module)
+    share = curve / wavelength * np.gradient(wavelength)
+    share = share / share.sum()
+    mean = share @ wavelength
+    offset = wavelength - mean
+    spread = np.sqrt(share @ offset**2) / mean
+    number = 1 if spread < NARROW else 2 if spread < MEDIUM else 3
+    # polynomials orthogonal over the photons (Lanczos), whose recursion has the nodes (Golub and Welsch 1969)
+    last, now, step = np.zeros_like(share), np.sqrt(share), 0.0
+    diagonal, beside = [], []
+    for _ in range(number):
+        following = offset * now
+        diagonal.append(following @ now)
+        following = following - diagonal[-1] * now - step * last
+        step = float(np.linalg.norm(following))
+        beside.append(step)
+        last, now = now, following / step
+    value, vector = np.linalg.eigh(np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1))
+    return mean + value, vector[0] ** 2
+
+
+def measure_psf(images: Sequence[ImageProduct], optics: NIRCamOptics | None = None) -> MeasuredPsf | None:
+    """
+    Measure the PSFs of the images of one channel on their stars.
+
+    Parameters
+    ----------
+    images : sequence of ImageProduct
+        Whole images, all of one channel, as wide as they are; they are read in stripes.
+    optics : NIRCamOptics, optional
+        Optics as assumed.
+
+    Returns
+    -------
+    MeasuredPsf or None
+        The measurement; None, and a line in the log, if the images have too few stars that can be used or if
+        stars left out of the fit tell that the assumed PSFs are better.
+    """
+    optics = replace(optics or NIRCamOptics(), psf=None)
+    (split,) = {channel(image.filter) for image in images}
+    with threadpool_limits(limits=1, user_api="blas"):
+        found = [find_stars(image.data, image.error, image.weight) for image in images]
+        most = max(len(stars.data) for stars in found)
+        if most < MIN_STARS:
+            log.info(
+                "PSFs are not measured: %d usable stars in the images of the %s channel, %d needed (%s)",
+                most, split, MIN_STARS, _rejections(found),
+            )  # fmt: skip
+            return None
+        bands = [
+            _band(image, stars, split, optics)
+            for image, stars in zip(images, found, strict=True)
+            if len(stars.data)
+        ]
+        statistics = optics.short_wavefront if split == "short" else optics.long_wavefront
+        result = retrieve(bands, wavefront_modes(statistics))
+    return _judge(result, split, statistics)
+
+
+def _judge(result: Retrieval, split, statistics):
+    """Give the measurement, if stars left out of it say that it is better than what was assumed."""
+    stars = {band: int(used.sum()) for band, used in result.used.items()}
+    text = ", ".join(
+        f"{band} {100 * result.error[band]:.1f} % ({number} stars; "
+        f"assumed {100 * result.assumed_error[band]:.1f} %)"
+        for band, number in stars.items()
+    )
+    if max(stars.values()) < MIN_STARS:
+        log.info("PSFs are not measured: the stars of the %s channel do not agree on one (%s)", split, text)
+        return None
+    if not _total(result.error, stars) < _total(result.assumed_error, stars):
+        log.info("PSFs are not measured: those assumed fit the stars left out as well (%s)", text)
+        return None
+    log.info("PSFs of the %s channel measured on stars; error over structure: %s", split, text)
+    return MeasuredPsf(
+        channel=split,
+        statistics=statistics,
+        amplitudes=result.amplitudes,
+        rest=result.rest,
+        excess={band: tuple(float(v) for v in moments) for band, moments in result.excess.items()},
+        error=result.error,
+        assumed_error=result.assumed_error,
+        stars=stars,
+    )
+
+
+def _total(errors, stars):
+    """Mean squared error over all stars."""
+    return sum(errors[band] ** 2 * number for band, number in stars.items())
+
+
+def _rejections(found):
+    """Reasons against candidates, with their numbers."""
+    reasons: dict[str, int] = {}
+    for stars in found:
+        for reason, number in stars.rejected.items():
+            reasons[reason] = max(reasons.get(reason, 0), number)
+    return ", ".join(f"{number} {reason}" for reason, number in reasons.items()) or "no candidates"
+
+
+def _band(image: ImageProduct, stars: StarCutouts, split, optics):
+    """Stars of an image with what they were seen through."""
+    angle = np.radians(image.position_angle_v3)
+    to_telescope = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    left, _, right = np.linalg.svd(to_telescope @ image.wcs.pixel_scale_matrix)
+    wavelength, weight = band_nodes(image.filter, image.module)
+    blur = partial(
+        nircam_blur,
+        detector_pixel=image.detector_pixel,
+        image_pixel=image.image_pixel,
+        pixfrac=image.pixfrac,
+        channel=split,
+        parameters=optics,
+    )
+    seen = BandOptics(wavelength, weight, left @ right, image.image_pixel, blur)
+    return BandStars(image.filter, seen, stars.data, stars.error, stars.structure, stars.place)
