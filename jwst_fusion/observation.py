@@ -241,6 +241,11 @@ class BandImage:
     optics: Any = None
     throughput: Any = None
 
+    @property
+    def psf_error(self) -> float | None:
+        """Error of the PSF over its structure on the scale of 0.1", if it was measured, float or None."""
+        return None if self.optics is None else self.optics.psf_error
+
 
 @dataclass(frozen=True, eq=False)
 class Observation:

@@ -5,7 +5,7 @@ from .estimates import refuse_too_large
 from .factors import read_factors
 from .fused import fused_model
 from .information import describe
-from .inputs import Inputs, open_inputs
+from .inputs import Inputs, open_images, open_inputs
 from .observations import coregistered_model, cross_calibrated_model, observation
 from .offsets import write_offsets
 from .optics import attach_optics, attach_throughputs, measured_psfs, store_measured_psfs
@@ -32,6 +32,7 @@ __all__ = [
     "make_association",
     "measured_psfs",
     "observation",
+    "open_images",
     "open_inputs",
     "read_factors",
     "read_member",

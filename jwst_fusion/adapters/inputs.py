@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,15 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 from jwst_fusion import datamodels
 from jwst_fusion.exceptions import InputError
 
-__all__ = ["Inputs", "list_members", "open_file", "open_inputs", "refuse_missing", "sort_members"]
+__all__ = [
+    "Inputs",
+    "list_members",
+    "open_file",
+    "open_images",
+    "open_inputs",
+    "refuse_missing",
+    "sort_members",
+]
 
 ADVICE = "give one NIRSpec IFU cube (*_s3d.fits) and one NIRCam image (*_i2d.fits) for each filter"
 
@@ -94,6 +102,38 @@ def open_inputs(source, make_path=str):
         stack.pop_all()
     product = product or Path(cube.meta.filename or "fusion").stem.removesuffix("_s3d")
     return Inputs(cube, tuple(images), product, association, tuple(opened), files)
+
+
+@contextmanager
+def open_images(paths):
+    """
+    Open NIRCam images.
+
+    Parameters
+    ----------
+    paths : sequence of str or path-like
+        Files.
+
+    Yields
+    ------
+    list of DataModel
+        Their models, open within the context.
+
+    Raises
+    ------
+    InputError
+        A file is missing, can not be read, or is no image of NIRCam.
+    """
+    with ExitStack() as stack:
+        models = []
+        for path in paths:
+            refuse_missing(path, None)
+            models.append(stack.enter_context(closing(open_file(path))))
+            if _kind(models[-1]) != "image":
+                raise InputError(
+                    f"{Path(path).name}: {_description(models[-1])} is no NIRCam image; give *_i2d.fits files"
+                )
+        yield models
 
 
 def list_members(source, make_path=str):

@@ -21,7 +21,7 @@ def store_measured_psfs(model, measured):
     measured : sequence of MeasuredPsf
         What was measured, a channel each.
     """
-    rows = [asdict(m) | {"amplitudes": m.amplitudes.tolist()} for m in measured]
+    rows = [asdict(m) | {"amplitudes": m.amplitudes.tolist(), "pictures": {}} for m in measured]
     for row in rows:
         row["excess"] = {band: list(moments) for band, moments in row["excess"].items()}
     model.meta.fusion.psf_measured = rows

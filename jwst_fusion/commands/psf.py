@@ -1,4 +1,4 @@
-"""``jwst-fusion psf``: a library of PSFs, built once, and a picture of it."""
+"""``jwst-fusion psf``: a library of PSFs, built once or measured on stars, and a picture of it."""
 
 import sys
 from pathlib import Path
@@ -34,6 +34,13 @@ def add_parser(commands):
     )
     parser.add_argument("--wavefront-rms", type=float, help="wavefront error of the analytic PSFs [nm]")
     parser.add_argument(
+        "--from-images",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="measure the PSFs on the stars of these *_i2d.fits, and write FITS files and a picture too",
+    )
+    parser.add_argument(
         "--add", nargs="+", default=[], metavar="FILE", help="files of PSFs to put into the library instead"
     )
     parser.add_argument(
@@ -59,6 +66,10 @@ def run(arguments):
     from jwst_fusion.exceptions import ParameterError
     from jwst_fusion.optics.library import read_library, write_library
 
+    if arguments.from_images:
+        from .psf_from_images import measure
+
+        return measure(arguments.from_images, Path(arguments.library or "psf_measured.asdf"))
     grating, filters = _choose_filters(arguments)
     path = Path(arguments.library or f"psf_{grating[0]}_{'_'.join(filters[:1])}.asdf".lower())
     if path.is_file() and path.suffix.lower() != ".asdf" and arguments.plot is None:

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
-__all__ = ["LibraryEntry", "file_key", "find_entry", "read_library", "write_library"]
+    from .sampled import PsfImages
+
+__all__ = [
+    "LibraryEntry",
+    "file_key",
+    "find_entry",
+    "read_library",
+    "write_cube",
+    "write_epsf",
+    "write_library",
+]
 
 FORMAT = 1
 """Version of the format of a library."""
@@ -113,6 +123,60 @@ def write_library(path: str | PathLike, entries: Sequence[LibraryEntry]) -> None
         temporary.replace(output)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_cube(path: str | PathLike, psf: PsfImages, limits: tuple[float, float], *, filter: str) -> None:
+    """
+    Write PSFs of NIRCam's telescope as a FITS cube of the form that STPSF's ``calc_datacube`` has.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File; replaced if it is there.
+    psf : PsfImages
+        PSFs without pixels, V3 up.
+    limits : tuple of float
+        Range of wavelengths [um].
+    filter : str
+        Effective band to be named.
+    """
+    wavelength, images = psf.samples(*limits)
+    hdu = fits.PrimaryHDU(np.stack(images).astype(np.float32))
+    header = hdu.header
+    header["EXTNAME"] = "OVERSAMP"
+    header["INSTRUME"], header["FILTER"] = "NIRCam", filter
+    header["PIXELSCL"] = (psf.pixel_scale, "[arcsec] side of a pixel")
+    header["NWAVES"] = len(images)
+    for index, length in enumerate(wavelength):
+        header[f"WAVE{index}"] = (length * 1e-6, "[m]")
+    header["VERSION"] = psf.name
+    hdu.writeto(path, overwrite=True)
+
+
+def write_epsf(
+    path: str | PathLike, image: np.ndarray, oversampling: int, *, filter: str, pixel: float
+) -> None:
+    """
+    Write the effective PSF of a band, as photutils' ``ImagePSF`` takes it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File; replaced if it is there.
+    image : ndarray, shape (n, n)
+        Effective PSF along the axes of the image that it was measured on; sums to ``oversampling^2``.
+    oversampling : int
+        Cells per pixel of that image.
+    filter : str
+        Effective band.
+    pixel : float
+        Side of a pixel of that image [arcsec].
+    """
+    hdu = fits.PrimaryHDU(np.asarray(image, dtype=np.float32))
+    hdu.header["INSTRUME"], hdu.header["FILTER"] = "NIRCam", filter
+    hdu.header["OVERSAMP"] = (oversampling, "cells per pixel: oversampling of photutils")
+    hdu.header["PIXELSCL"] = (pixel / oversampling, "[arcsec] side of a cell")
+    hdu.writeto(path, overwrite=True)
 
 
 def read_library(path: str | PathLike) -> tuple[LibraryEntry, ...]:

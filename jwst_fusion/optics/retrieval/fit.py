@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .modes import WavefrontModes
-    from .star_fit import BandStars
+    from .star_fit import BandStars, StarFit
 
 __all__ = ["Retrieval", "retrieve"]
 
@@ -53,6 +53,9 @@ GROUP_RANGE = (0.1, 3.0)
 #: Misfit of a star over that of the best quarter, beyond which it is dropped.
 MISFIT = 1.7
 
+#: Stars of a band whose residuals are kept to be looked at.
+PICTURES = 3
+
 #: Sets into which stars are parted; each is left out in turn.
 FOLDS = 2
 
@@ -78,8 +81,9 @@ class Retrieval:
         The same of the statistics' mean PSF, from which the fit started.
     used : dict of ndarray of bool, shape (n_star,)
         Stars that were kept, by band.
-    scales : ndarray, shape (n_group,)
-        Standard deviation of each group of modes over the statistics'.
+    pictures : dict of ndarray, shape (n, 2, m, m)
+        The brightest stars that were kept, less their background and over their peak, and what the fit leaves
+        of them, by band.
     """
 
     modes: WavefrontModes
@@ -89,7 +93,7 @@ class Retrieval:
     error: dict
     assumed_error: dict
     used: dict
-    scales: np.ndarray
+    pictures: dict
 
 
 class _Problem:
@@ -105,19 +109,19 @@ class _Problem:
             PointImage(b.optics, modes, r, precision=precision) for b, r in zip(bands, reach, strict=True)
         ]
 
-    def with_stars(self, chosen):
+    def with_stars(self, chosen: Sequence) -> _Problem:
         """Restrict the stars of each band, by indices or masks."""
         other = copy(self)
         other.bands = [band.subset(c) for band, c in zip(self.bands, chosen, strict=True)]
         return other
 
-    def split(self, parameters):
+    def split(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Amplitudes of the modes, and the excess blur of each band [arcsec^2]."""
         number = parameters.size - MOMENTS * len(self.bands)
         units = np.array([_units(band) for band in self.bands])
         return parameters[:number], parameters[number:].reshape(-1, MOMENTS) * units
 
-    def fits(self, parameters, scale, rest):
+    def fits(self, parameters: np.ndarray, scale: np.ndarray | float, rest: float) -> list[StarFit]:
         """Stars of each band fitted by the image of a point source."""
         amplitudes, excess = self.split(parameters)
         return [
@@ -125,12 +129,12 @@ class _Problem:
             for band, image, e in zip(self.bands, self.images, excess, strict=True)
         ]
 
-    def cost(self, parameters, scale, rest):
+    def cost(self, parameters: np.ndarray, scale: np.ndarray, rest: float) -> float:
         """Half of the squared residuals over their errors and of the parameters over their deviations."""
         squares = sum(np.sum(fit.residual**2) for fit in self.fits(parameters, scale, rest))
         return 0.5 * (squares + parameters @ parameters)
 
-    def normal(self, parameters, scale, rest):
+    def normal(self, parameters: np.ndarray, scale: np.ndarray, rest: float) -> tuple[np.ndarray, np.ndarray]:
         """
         Gradient of the cost (n,), and its matrix of second derivatives (n, n) by Gauss and Newton.
 
@@ -205,8 +209,23 @@ def retrieve(bands: Sequence[BandStars], modes: WavefrontModes, *, seed: int = 0
         error=dict(zip(names, (float(e) for e in error), strict=True)),
         assumed_error=dict(zip(names, (float(e) for e in assumed), strict=True)),
         used=dict(zip(names, kept, strict=True)),
-        scales=scales,
+        pictures=_pictures(problem.with_stars(kept), parameters, scales[groups], rest),
     )
+
+
+def _pictures(problem, parameters, scale, rest):
+    """Brightest stars of each band and what the fit leaves of them, over their peaks."""
+    found = {}
+    for band, fit in zip(problem.bands, problem.fits(parameters, scale, rest), strict=True):
+        brightest = np.argsort(-fit.flux)[:PICTURES]
+        used = fit.weight[brightest] > 0
+        left = np.where(used, fit.residual[brightest] / np.where(used, fit.weight[brightest], 1.0), np.nan)
+        pair = (
+            np.stack([fit.model[brightest] + left, left], axis=1)
+            / fit.model[brightest].max(axis=1)[:, None, None]
+        )
+        found[band.name] = pair.reshape(len(brightest), 2, *band.data.shape[1:])
+    return found
 
 
 def _first(problem, modes, seed):

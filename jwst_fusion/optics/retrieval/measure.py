@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from jwst_fusion.optics.analytic import NIRCamOptics, Wavefront, nircam_blur
+from jwst_fusion.optics.analytic import NIRCamOptics, Wavefront, nircam_blur, nircam_otf
+from jwst_fusion.optics.frequencies import grid_frequencies
 from jwst_fusion.optics.throughput import channel, transmission
 
 from .fit import Retrieval, retrieve
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
 
     from .stars import StarCutouts
 
-__all__ = ["MeasuredPsf", "band_nodes", "measure_psf"]
+__all__ = ["MeasuredPsf", "band_nodes", "band_psf", "measure_psf"]
 
 log = logging.getLogger(__name__)
+
+#: Cells per pixel, and width [arcsec], of a band's PSF as an image.
+OVERSAMPLING, FIELD = 4, 4.0
 
 #: Fewest stars in the band that has most of them.
 MIN_STARS = 3
@@ -60,6 +64,8 @@ class MeasuredPsf:
         Error of the PSF by band, measured and as it was assumed, on stars left out of the fit.
     stars : dict of int
         Stars that were used, by band.
+    pictures : dict of ndarray, shape (n, 2, m, m)
+        Some of them and what the fit leaves of them, by band, to be looked at.
     """
 
     channel: str
@@ -70,6 +76,7 @@ class MeasuredPsf:
     error: dict
     assumed_error: dict
     stars: dict
+    pictures: dict = field(default_factory=dict)
 
     @cached_property
     def psf(self) -> WavefrontPsf:
@@ -207,6 +214,7 @@ def _judge(result: Retrieval, split, statistics):
         error=result.error,
         assumed_error=result.assumed_error,
         stars=stars,
+        pictures=result.pictures,
     )
 
 
@@ -240,3 +248,43 @@ def _band(image: ImageProduct, stars: StarCutouts, split, optics):
     )
     seen = BandOptics(wavelength, weight, left @ right, image.image_pixel, blur)
     return BandStars(image.filter, seen, stars.data, stars.error, stars.structure, stars.place)
+
+
+def band_psf(
+    image: ImageProduct, optics: NIRCamOptics, *, oversampling: int = OVERSAMPLING, width: float = FIELD
+) -> np.ndarray:
+    """
+    Compute the PSF of an image, averaged over its band, as its pixels see it.
+
+    Parameters
+    ----------
+    image : ImageProduct
+        The image; its data are not looked at.
+    optics : NIRCamOptics
+        What it was seen through.
+    oversampling : int, optional
+        Cells per pixel of the image, along an axis.
+    width : float, optional
+        Width of the result [arcsec].
+
+    Returns
+    -------
+    ndarray, shape (n, n)
+        Light in a pixel about each cell's centre, along the image's axes: it sums to ``oversampling^2``. n is
+        odd, the source in the middle.
+    """
+    side = 2 * round(width / image.image_pixel * oversampling / 2) + 1
+    frequencies = grid_frequencies((side, side), 3600 * image.wcs.pixel_scale_matrix / oversampling)
+    wavelength, weight = band_nodes(image.filter, image.module)
+    otfs = nircam_otf(
+        wavelength,
+        *frequencies,
+        position_angle_v3=image.position_angle_v3,
+        detector_pixel=image.detector_pixel,
+        image_pixel=image.image_pixel,
+        pixfrac=image.pixfrac,
+        channel=channel(image.filter),
+        parameters=optics,
+    )
+    otf = np.tensordot(weight, otfs, axes=1)
+    return oversampling**2 * np.fft.fftshift(np.fft.irfft2(otf, s=(side, side)))

@@ -97,7 +97,7 @@ class StarFit:
     flux: np.ndarray
 
 
-def kernels(image, band, place):
+def _kernels(image, band, place):
     """Interpolation of an image of a point source to the pixels of cut-outs, along x and y."""
     half = band.data.shape[-1] // 2
     pixel = np.arange(-half, half + 1)
@@ -108,9 +108,27 @@ def kernels(image, band, place):
     return x, y
 
 
-def at_star(image, planes, band, place):
-    """Planes (n, ny, nx) about a point source at the pixels of a cut-out, (n, n_pixel)."""
-    x, y = (kernel.astype(planes.dtype) for kernel in kernels(image, band, place))
+def at_star(image: PointImage, planes: np.ndarray, band: BandStars, place: np.ndarray) -> np.ndarray:
+    """
+    Sample images of a point source at the pixels of a star's cut-out.
+
+    Parameters
+    ----------
+    image : PointImage
+        What the images were computed by.
+    planes : ndarray, shape (n, ny, nx)
+        Images about the source.
+    band : BandStars
+        The stars.
+    place : ndarray, shape (2,)
+        Place (x, y) of the star [pixels].
+
+    Returns
+    -------
+    ndarray, shape (n, n_pixel)
+        Light in each pixel.
+    """
+    x, y = (kernel.astype(planes.dtype) for kernel in _kernels(image, band, place))
     n, rows, columns = planes.shape
     turned = y @ planes.transpose(1, 0, 2).reshape(rows, n * columns)
     values = turned.reshape(-1, columns) @ x.T
@@ -150,7 +168,7 @@ def fit_stars(
     place, flux = band.place.copy(), np.zeros(number)
     area, pixel = (band.optics.pixel / image.step) ** 2, band.optics.pixel
     for _ in range(PLACE_STEPS):
-        to_x, to_y = kernels(image, band, place)
+        to_x, to_y = _kernels(image, band, place)
         seen = area * (to_y[:, None] @ planes.astype(float) @ to_x[:, None].swapaxes(-1, -2))
         seen = seen.reshape(number, 3, -1) * weight[:, None]
         columns[:, 0], columns[:, 1 + SKY :] = seen[:, 0], seen[:, 1:] * pixel
