@@ -141,7 +141,7 @@ def write_cube(path: str | PathLike, psf: PsfImages, limits: tuple[float, float]
         Effective band to be named.
     """
     wavelength, images = psf.samples(*limits)
-    hdu = fits.PrimaryHDU(np.stack(images).astype(np.float32))
+    hdu = fits.PrimaryHDU(np.array(list(images), dtype=np.float32))
     header = hdu.header
     header["EXTNAME"] = "OVERSAMP"
     header["INSTRUME"], header["FILTER"] = "NIRCam", filter

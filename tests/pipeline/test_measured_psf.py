@@ -116,10 +116,9 @@ def test_an_image_without_stars_is_refused_in_one_line(tmp_path, capsys):
 
 def test_a_product_keeps_what_was_measured(tmp_path):
     rng = np.random.default_rng(0)
-    measured = MeasuredPsf(
-        "short", Wavefront(69.6, 0.33), rng.standard_normal(117), 0.4, {"F212N": tuple(rng.standard_normal(7) * 1e-5)},
-        {"F212N": 0.008}, {"F212N": 0.05}, {"F212N": 9},
-    )  # fmt: skip
+    blur = {"F212N": tuple(rng.standard_normal(7) * 1e-5)}
+    amplitudes, errors = rng.standard_normal(117), ({"F212N": 0.008}, {"F212N": 0.05})
+    measured = MeasuredPsf("short", Wavefront(69.6, 0.33), amplitudes, 0.4, blur, *errors, {"F212N": 9})
     model = datamodels.CoregisteredModel((4, 3, 3))
     adapters.store_measured_psfs(model, [measured])
     model.save(str(tmp_path / "x_coreg.fits"))
