@@ -34,7 +34,8 @@ def measure(files, path):
         parts = {}
         for image in images:
             parts.setdefault(channel(image.filter), []).append(image)
-        measured = {split: measure_psf(part) for split, part in parts.items()}
+        moving = any(str(model.meta.target.type).upper() == "MOVING" for model in models)
+        measured = {split: measure_psf(part, moving=moving) for split, part in parts.items()}
         found = {split: result for split, result in measured.items() if result is not None}
         if not found:
             raise InputError(

@@ -86,13 +86,11 @@ class OpticsMixin:
         """PSFs measured on stars: by the step before, or of whole images now."""
         if isinstance(model, CoregisteredModel):
             return adapters.measured_psfs(model)
-        if str(model.meta.target.type).upper() == "MOVING":
-            log.info("PSFs are not measured: the target moves, and the stars of its images are trailed")
-            return []
+        moving = str(model.meta.target.type).upper() == "MOVING"
         channels = {}
         for image in images:
             channels.setdefault(channel(image.filter), []).append(image)
-        measured = [measure_psf(part, source.nircam_optics) for part in channels.values()]
+        measured = [measure_psf(part, source.nircam_optics, moving=moving) for part in channels.values()]
         return [m for m in measured if m is not None]
 
     def seen_through(self, observation, model):

@@ -42,7 +42,7 @@ START_RMS = 0.5
 
 #: Steps of the fit of all modes, norm of the gradient at which it ends, and first radius of trust: parameters
 #: are in units of their standard deviation, so that the cost is known to half the square of the gradient.
-STEPS, GRADIENT, RADIUS = 12, 0.7, 5.0
+STEPS, GRADIENT, RADIUS = 12, 2.0, 5.0
 
 #: Groups of modes whose variance is taken from the data, by their first mode.
 GROUPS = (0, 12, 40, 70)

@@ -39,8 +39,11 @@ OVERSAMPLING, FIELD = 4, 4.0
 #: Fewest stars in the band that has most of them.
 MIN_STARS = 3
 
+#: Variance of the blur, beyond what pixels and drizzle explain, of a trail of 0.8 pixels [pixels^2].
+TRAIL = 0.05
+
 #: Standard deviation of a bandpass over its mean up to which one wavelength stands for it, and two do.
-NARROW, MEDIUM = 0.008, 0.03
+NARROW, MEDIUM = 0.008, 0.035
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +155,9 @@ def band_nodes(band: str, module: str) -> tuple[np.ndarray, np.ndarray]:
     return mean + value, vector[0] ** 2
 
 
-def measure_psf(images: Sequence[ImageProduct], optics: NIRCamOptics | None = None) -> MeasuredPsf | None:
+def measure_psf(
+    images: Sequence[ImageProduct], optics: NIRCamOptics | None = None, *, moving: bool = False
+) -> MeasuredPsf | None:
     """
     Measure the PSFs of the images of one channel on their stars.
 
@@ -162,12 +167,14 @@ def measure_psf(images: Sequence[ImageProduct], optics: NIRCamOptics | None = No
         Whole images, all of one channel, as wide as they are; they are read in stripes.
     optics : NIRCamOptics, optional
         Optics as assumed.
+    moving : bool, optional
+        Whether the images follow a moving target, so that stars may be trailed.
 
     Returns
     -------
     MeasuredPsf or None
-        The measurement; None, and a line in the log, if the images have too few stars that can be used or if
-        stars left out of the fit tell that the assumed PSFs are better.
+        The measurement; None, and a line in the log, if the images have too few stars that can be used, if
+        these are trailed, or if stars left out of the fit tell that the assumed PSFs are better.
     """
     optics = replace(optics or NIRCamOptics(), psf=None)
     (split,) = {channel(image.filter) for image in images}
@@ -187,7 +194,21 @@ def measure_psf(images: Sequence[ImageProduct], optics: NIRCamOptics | None = No
         ]
         statistics = optics.short_wavefront if split == "short" else optics.long_wavefront
         result = retrieve(bands, wavefront_modes(statistics))
+    if moving and _trail(result, bands) > TRAIL:
+        log.info(
+            "PSFs are not measured: the target of the %s channel's images moves, and stars are trailed", split
+        )
+        return None
     return _judge(result, split, statistics)
+
+
+def _trail(result, bands):
+    """Largest variance of a band's blur beyond the optical model's, in any direction [pixels^2]."""
+    largest = 0.0
+    for band in bands:
+        xx, xy, yy = result.excess[band.name][:3] / band.optics.pixel**2
+        largest = max(largest, float(np.linalg.eigvalsh([[xx, xy], [xy, yy]])[-1]))
+    return largest
 
 
 def _judge(result: Retrieval, split, statistics):

@@ -23,7 +23,7 @@ DIAMETER = 6.61
 """Largest baseline of the pupil [m]."""
 
 #: Side of a cell of the pupil [m].
-PUPIL_SPACING = 0.06
+PUPIL_SPACING = 0.08
 
 #: Cells of an image of a point source over its highest frequency; two would be critical.
 SAMPLING = 2.6

@@ -134,6 +134,17 @@ def test_a_band_without_stars_has_the_blur_of_the_others(measured):
     assert optics.psf_error == max(measured.error.values())
 
 
+def test_trailed_stars_of_a_moving_target_leave_the_assumed_psf(images, truth, caplog):
+    """The same images serve a moving target as long as its stars show no trail."""
+    assert measure_psf(images[1:], moving=True) is not None
+    psf = pixel_psf(telescope_psf(2.1211, *truth))
+    trail = np.mean([np.roll(psf, step, axis=1) for step in range(-3, 4)], axis=0)  # 7 cells: 1.75 pixels
+    image, _ = star_image(trail, 12, seed=9)
+    with caplog.at_level(logging.INFO):
+        assert measure_psf([image], moving=True) is None
+    assert "stars are trailed" in caplog.text
+
+
 def test_few_stars_leave_the_assumed_psf(images, caplog):
     flat = replace(
         images[0], data=np.random.default_rng(0).standard_normal((200, 200)).astype("f4"), weight=None
