@@ -157,6 +157,26 @@ def test_few_stars_leave_the_assumed_psf(images, caplog):
     )
 
 
+def test_a_crowded_field_leaves_the_assumed_psf(truth, caplog):
+    """A star on each 12 x 12 pixels: none is isolated."""
+    rng = np.random.default_rng(1)
+    places = np.stack(np.meshgrid(*[np.arange(40, 260, 12)] * 2), -1).reshape(-1, 2)
+    stars = np.column_stack([places + rng.uniform(-3, 3, places.shape), rng.uniform(1000, 3000, len(places))])
+    image, _ = star_image(pixel_psf(telescope_psf(2.1211, *truth)), stars=stars, side=300)
+    with caplog.at_level(logging.INFO):
+        assert measure_psf([image]) is None
+    assert "neighbour" in caplog.text
+
+
+def test_saturated_stars_leave_the_assumed_psf(images, caplog):
+    """Where they saturate, an image has holes."""
+    bright = images[0].data > np.quantile(images[0].data, 0.99)
+    image = replace(images[0], data=np.where(bright, np.nan, images[0].data))
+    with caplog.at_level(logging.INFO):
+        assert measure_psf([image]) is None
+    assert "PSFs are not measured" in caplog.text
+
+
 def test_sources_that_are_no_stars_leave_the_assumed_psf(truth, caplog):
     """Double stars, none like the other: their residuals fit no common PSF."""
     psf = pixel_psf(telescope_psf(2.1211, *truth))
