@@ -27,9 +27,10 @@ log = logging.getLogger(__name__)
 #: and the largest by the drizzle; variances [pixels of the image, squared] and third moments [cubed].
 SQUARES, CUBES = 0.08, 0.05
 
-#: Error of the image of a star, over its brightness: that of the statistics' mean wavefront (measured), and
-#: the least that is left of it, as the blur by the drizzle differs from star to star.
-FIRST_FLOOR, LEAST_FLOOR = 0.04, 0.005
+#: Error of the image of a star, over its brightness: that of the statistics' mean image (measured: 0.03 to
+#: 0.07), the least that is left of it, as the blur by the drizzle differs from star to star, and by how much
+#: what is accepted may fall from one fit to the next.
+FIRST_FLOOR, LARGEST_FLOOR, LEAST_FLOOR, FALL = 0.04, 0.07, 0.005, 3.0
 
 #: Moments of a blur.
 MOMENTS = 7
@@ -79,6 +80,8 @@ class Retrieval:
         Error of the PSF by band: rms of the residuals of stars left out, noise apart, over their structure.
     assumed_error : dict of float
         The same of the statistics' mean PSF, from which the fit started.
+    improvement : float
+        How much smaller the squared residuals of the stars left out, over their errors, are than with that.
     used : dict of ndarray of bool, shape (n_star,)
         Stars that were kept, by band.
     pictures : dict of ndarray, shape (n, 2, m, m)
@@ -92,6 +95,7 @@ class Retrieval:
     excess: dict
     error: dict
     assumed_error: dict
+    improvement: float
     used: dict
     pictures: dict
 
@@ -185,29 +189,30 @@ def retrieve(bands: Sequence[BandStars], modes: WavefrontModes, *, seed: int = 0
     problem = _Problem([replace(band, share=float(len(bands))) for band in bands], modes)
     blank = np.zeros(modes.number + MOMENTS * len(bands))
     kept = [np.ones(len(band.data), dtype=bool) for band in bands]
-    kept, _ = _fitting(problem, blank, 1.0, 1.0, FIRST_FLOOR)
+    kept, problem.floor = _fitting(problem, blank, 1.0, 1.0, FIRST_FLOOR)
     groups = np.searchsorted(GROUPS, np.arange(modes.number), side="right") - 1
     scales, rest = np.ones(len(GROUPS)), 1.0
     parameters = _first(problem.with_stars(kept), modes, seed)
     for _ in range(3):
-        part = problem.with_stars(kept)
+        part, least = problem.with_stars(kept), max(problem.floor / FALL, LEAST_FLOOR)
         parameters, _, matrix = _minimise(part, parameters, scales[groups], rest, STEPS)
-        kept, problem.floor = _fitting(problem, parameters, scales[groups], rest, LEAST_FLOOR)
+        kept, problem.floor = _fitting(problem, parameters, scales[groups], rest, least)
         log.debug("floor %.4f kept %s scales %s", problem.floor, [int(k.sum()) for k in kept], scales)
         new, rest = _statistics(parameters, matrix, scales, groups, modes)
         parameters[: modes.number] *= (scales / new)[groups]
         scales = new
     amplitudes, excess = problem.split(parameters)
-    error = _left_out(problem, kept, parameters, scales[groups], rest)
-    assumed = _error(_errors_of(problem.with_stars(kept), blank, 1.0, 1.0))
+    left_out = _left_out(problem, kept, parameters, scales[groups], rest)
+    assumed = _errors_of(problem.with_stars(kept), blank, 1.0, 1.0)
     names = [band.name for band in bands]
     return Retrieval(
         modes=modes,
         amplitudes=amplitudes * scales[groups],
         rest=rest,
         excess=dict(zip(names, excess, strict=True)),
-        error=dict(zip(names, (float(e) for e in error), strict=True)),
-        assumed_error=dict(zip(names, (float(e) for e in assumed), strict=True)),
+        error=dict(zip(names, _error(left_out), strict=True)),
+        assumed_error=dict(zip(names, _error(assumed), strict=True)),
+        improvement=float(np.sum(assumed[:, 3] - left_out[:, 3])),
         used=dict(zip(names, kept, strict=True)),
         pictures=_pictures(problem.with_stars(kept), parameters, scales[groups], rest),
     )
@@ -278,11 +283,15 @@ def _brightness(band):
 
 
 def _fitting(problem, parameters, scale, rest, least):
-    """Stars that are fitted as well as the best quarter is, and the misfit of these over the brightness."""
+    """
+    Choose the stars that are fitted as well as the best quarter is.
+
+    Returns a mask for each band, and the misfit of the best quarter over the brightness, ``least`` or more.
+    """
     fits = problem.fits(parameters, scale, rest)
     measured = [_misfit(band, fit) for band, fit in zip(problem.bands, fits, strict=True)]
-    typical = np.quantile(np.concatenate([misfit for misfit, _ in measured]), 0.25)
-    floor = np.sqrt(max(typical, least**2))
+    best = np.quantile(np.concatenate([misfit for misfit, _ in measured]), 0.25)
+    floor = float(np.sqrt(np.clip(best, least**2, LARGEST_FLOOR**2)))
     return [misfit < (MISFIT * floor) ** 2 + 2 * error for misfit, error in measured], floor
 
 
@@ -290,8 +299,9 @@ def _misfit(band, fit):
     """Squared residuals beyond the noise over those of the star, and their error, (n_star,) each."""
     squares, _ = star_residuals(band, fit)
     star = np.sum(fit.model**2, axis=1)
-    variance = np.nanmean(band.error.astype(float) ** 2, axis=(1, 2)) + band.structure**2
-    return squares / star, variance * np.sqrt(2 * ALIKE * np.sum(fit.weight > 0, axis=1)) / star
+    noise, structure = np.nanmean(band.error.astype(float) ** 2, axis=(1, 2)), band.structure**2
+    variance = noise**2 + 2 * noise * structure + ALIKE * structure**2
+    return squares / star, np.sqrt(2 * np.sum(fit.weight > 0, axis=1) * variance) / star
 
 
 def _statistics(parameters, matrix, scales, groups, modes):
@@ -311,25 +321,35 @@ def _statistics(parameters, matrix, scales, groups, modes):
 
 
 def _left_out(problem, kept, parameters, scale, rest):
-    """Error of the PSF in each band, from stars left out of the fit."""
+    """Take the sums of `_errors_of` over stars that are left out of the fit."""
     parts = [np.flatnonzero(k) for k in kept]
-    sums = np.zeros((len(kept), 2))
+    sums = np.zeros((len(kept), 4))
     for fold in range(FOLDS):
         left = [p[fold::FOLDS] for p in parts]
         others = [np.setdiff1d(p, out) for p, out in zip(parts, left, strict=True)]
         found = _minimise(problem.with_stars(others), parameters, scale, rest, STEPS // 2)[0]
         sums += _errors_of(problem.with_stars(left), found, scale, rest)
-    return _error(sums)
+    return sums
 
 
 def _errors_of(problem, parameters, scale, rest):
-    """Squared residuals of the bands' stars beyond the noise, and squares of their structure, (n, 2)."""
+    """
+    Sum over the stars of each band, (n_band, 4).
+
+    Squared residuals beyond the noise, the variance of that, squares of the structure, and squared residuals
+    over their errors.
+    """
     fits = problem.fits(parameters, scale, rest)
-    pairs = [star_residuals(band, fit) for band, fit in zip(problem.bands, fits, strict=True)]
-    return np.array([[squares.sum(), structure.sum()] for squares, structure in pairs])
+    sums = []
+    for band, fit in zip(problem.bands, fits, strict=True):
+        squares, structure = star_residuals(band, fit)
+        spread = _misfit(band, fit)[1] * np.sum(fit.model**2, axis=1)
+        sums.append([squares.sum(), np.sum(spread**2), structure.sum(), np.sum(fit.residual**2)])
+    return np.array(sums)
 
 
 def _error(sums):
-    """Error over structure from the sums of their squares; that of all bands where a band tells none."""
-    squares, structure = np.where(sums[:, 1:] > 0, sums, sums.sum(axis=0)).T
-    return np.sqrt(np.maximum(squares / np.maximum(structure, 1e-30), LEAST_FLOOR**2))
+    """Error over structure from such sums: not below what all bands together can tell."""
+    least = max(np.sqrt(sums[:, 1].sum()) / max(sums[:, 2].sum(), 1e-30), LEAST_FLOOR**2)
+    squares, _, structure, _ = np.where(sums[:, 2:3] > 0, sums, sums.sum(axis=0)).T
+    return np.sqrt(np.maximum(squares / np.maximum(structure, 1e-30), least)).tolist()

@@ -39,6 +39,9 @@ OVERSAMPLING, FIELD = 4, 4.0
 #: Fewest stars in the band that has most of them.
 MIN_STARS = 3
 
+#: Error of a measured PSF from which on it is none.
+WORST = 0.1
+
 #: Variance of the blur, beyond what pixels and drizzle explain, of a trail of 0.8 pixels [pixels^2].
 TRAIL = 0.05
 
@@ -219,10 +222,10 @@ def _judge(result: Retrieval, split, statistics):
         f"assumed {100 * result.assumed_error[band]:.1f} %)"
         for band, number in stars.items()
     )
-    if max(stars.values()) < MIN_STARS:
+    if max(stars.values()) < MIN_STARS or min(result.error.values()) > WORST:
         log.info("PSFs are not measured: the stars of the %s channel do not agree on one (%s)", split, text)
         return None
-    if not _total(result.error, stars) < _total(result.assumed_error, stars):
+    if result.improvement <= 0:
         log.info("PSFs are not measured: those assumed fit the stars left out as well (%s)", text)
         return None
     log.info("PSFs of the %s channel measured on stars; error over structure: %s", split, text)
@@ -237,11 +240,6 @@ def _judge(result: Retrieval, split, statistics):
         stars=stars,
         pictures=result.pictures,
     )
-
-
-def _total(errors, stars):
-    """Mean squared error over all stars."""
-    return sum(errors[band] ** 2 * number for band, number in stars.items())
 
 
 def _rejections(found):

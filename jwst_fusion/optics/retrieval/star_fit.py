@@ -170,7 +170,7 @@ def fit_stars(
     for _ in range(PLACE_STEPS):
         to_x, to_y = _kernels(image, band, place)
         seen = area * (to_y[:, None] @ planes.astype(float) @ to_x[:, None].swapaxes(-1, -2))
-        seen = seen.reshape(number, 3, -1) * weight[:, None]
+        seen = seen.reshape(number, 3, size * size) * weight[:, None]
         columns[:, 0], columns[:, 1 + SKY :] = seen[:, 0], seen[:, 1:] * pixel
         normal = columns @ columns.swapaxes(1, 2)
         scale = np.sqrt(np.einsum("kii->ki", normal)) + 1e-30
@@ -223,9 +223,11 @@ def star_residuals(band: BandStars, fit: StarFit) -> tuple[np.ndarray, np.ndarra
     used = fit.weight > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         residual = np.where(used, fit.residual / fit.weight, 0.0)
-    noise = np.where(used, band.error.reshape(number, -1).astype(float) ** 2, 0.0)
+    noise = np.where(used, band.error.reshape(number, size * size).astype(float) ** 2, 0.0)
     noise += np.where(used, band.structure[:, None] ** 2, 0.0)
     noise *= (1 - (3 + SKY) / np.maximum(used.sum(axis=1), 4 + SKY))[:, None]
     star = fit.model.reshape(number, size, size)
     sharp = star - gaussian_filter(star, (0, *(STRUCTURE / band.optics.pixel,) * 2))
-    return np.sum(residual**2 - noise, axis=1), np.sum(sharp.reshape(number, -1)[:, :] ** 2 * used, axis=1)
+    return np.sum(residual**2 - noise, axis=1), np.sum(
+        sharp.reshape(number, size * size)[:, :] ** 2 * used, axis=1
+    )
