@@ -1,12 +1,13 @@
 """The console command ``jwst-fusion``."""
 
 import argparse
+import os
 import sys
 import traceback
 
 from jwst_fusion import __version__
 from jwst_fusion.commands import associate, batch, check, info, match, parameters, psf, report, simulate
-from jwst_fusion.exceptions import FusionError
+from jwst_fusion.exceptions import FusionError, InputError
 
 __all__ = ["main"]
 
@@ -42,15 +43,38 @@ def main(args=None):
     int
         Exit status: 0, the subcommand's, or the error's.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not fit the terminal
     arguments = _build_parser().parse_args(args)
     verbose = vars(arguments).pop("verbose")
     try:
+        _check_working_folder()
         return arguments.run(arguments) or 0
     except (FusionError, OSError) as error:
         if verbose:
             traceback.print_exc()
-        print(f"jwst-fusion: error: {error}", file=sys.stderr)
+        print(f"jwst-fusion: error: {_line(error)}", file=sys.stderr)
         return getattr(error, "exit_status", 1)
+    except KeyboardInterrupt:
+        print("jwst-fusion: interrupted", file=sys.stderr)
+        return 130
+
+
+def _check_working_folder():
+    """Check that the working folder is still there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise InputError("the working folder was removed; change to another folder and try again") from None
+
+
+def _line(error):
+    """Put an error into one line: file, finding and cure."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        cure = "correct the path, or make it readable and writable"
+        return f"{os.fsdecode(error.filename)}: {error.strerror}; {cure}"
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -232,7 +232,7 @@ def check_association(path):
         title = product["name"]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give the path of an association (*_asn.json)") from None
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path.name}: not an association ({reason}); make one with associate") from error
     members = [read_member(path.parent / name) for name in names]

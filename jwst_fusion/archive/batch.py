@@ -1,17 +1,19 @@
 """The coordinator of a batch: hands targets to Dask, puts products in place, keeps the state."""
 
 import logging
+import os
 import queue
+import socket
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jwst_fusion.archive.manifest import read_manifest
+from jwst_fusion.archive.manifest import check_own, read_manifest
 from jwst_fusion.archive.plan import commit, leftovers, make_plan
-from jwst_fusion.archive.state import STATES, StateFile, locked
-from jwst_fusion.archive.summary import write_summary
+from jwst_fusion.archive.state import STATES, StateFile, locked, state_path
+from jwst_fusion.archive.summary import SUMMARIES, write_summary
 from jwst_fusion.archive.worker import WORK, Job, fusion_command, is_own_unfinished, run_job
 from jwst_fusion.exceptions import InputError, ParameterError
 from jwst_fusion.limits import DEFAULT_SHARE, GIB, available_memory, available_threads
@@ -30,6 +32,9 @@ GRACE = 30.0
 STOPPING = 10.0
 
 NOTHING_TO_DO = 64
+
+#: Folders of the system: a manifest in one comes from a pipe or a device.
+SYSTEM_FOLDERS = ("/dev", "/proc", "/sys")
 
 _RETRIED = ("crash", "hang", "memory")
 
@@ -110,18 +115,21 @@ class Outcome:
         Number of the manifest's targets in each state.
     ran : int
         Targets that were run, or taken over from an earlier run.
+    refused : int
+        Targets that were not run because something is in the way that no batch made.
     stopped : str
         Why the batch ended early; empty if it did not.
     """
 
     counts: dict = field(default_factory=lambda: dict.fromkeys(STATES, 0))
     ran: int = 0
+    refused: int = 0
     stopped: str = ""
 
     @property
     def exit_status(self):
         """Exit status: 0, 1 if some failed, 64 if there was nothing to do."""
-        if self.stopped or (self.ran and self.counts["FAILED"]):
+        if self.stopped or self.refused or (self.ran and self.counts["FAILED"]):
             return 1
         return 0 if self.ran else NOTHING_TO_DO
 
@@ -143,10 +151,26 @@ def plan_batch(manifest, settings):
         What would be done with each target.
     """
     targets = read_manifest(manifest)
-    settings.output_dir.mkdir(parents=True, exist_ok=True)
-    with locked(settings.output_dir), StateFile(settings.output_dir) as state:
-        found = leftovers(settings.output_dir)
+    folder = settings.output_dir
+    _check_folder(folder)
+    known = state_path(folder).is_file()
+    with locked(folder) if known else nullcontext(), StateFile(folder if known else None) as state:
+        found = leftovers(folder, remove=False)
         return [(target, make_plan(target, state, settings, found)) for target in targets]
+
+
+def _check_folder(folder):
+    """Check that outputs may go to a folder: an InputError says why not."""
+    cure = "name another folder with --output-dir"
+    if str(folder) != str(folder).encode("utf-8", "replace").decode():
+        raise InputError(f"{str(folder)!a}: the folder's name is not UTF-8; {cure}")
+    resolved = folder.resolve()
+    system = any(resolved.is_relative_to(each) for each in SYSTEM_FOLDERS)
+    if system and not resolved.is_relative_to("/dev/shm"):
+        raise InputError(f"{folder}: a folder of the system, which cannot hold outputs; {cure}")
+    check_own(*(folder / name for name in SUMMARIES))
+    if os.path.lexists(folder / "logs") and not (folder / "logs").is_dir():
+        raise InputError(f"{folder / 'logs'}: not a folder, and in the way of the logs; {cure}")
 
 
 def run_batch(manifest, settings, report=None):
@@ -173,6 +197,7 @@ def run_batch(manifest, settings, report=None):
         If the manifest can not be read, another batch runs in the folder, or the scheduler is not there.
     """
     targets = read_manifest(manifest)
+    _check_folder(settings.output_dir)
     settings.output_dir.mkdir(parents=True, exist_ok=True)
     with locked(settings.output_dir), StateFile(settings.output_dir) as state:
         coordinator = _Coordinator(targets, state, settings, report or (lambda *_: None))
@@ -238,9 +263,11 @@ class _Coordinator:
                 self._note(target.name, record["state"], record["reason"] or plan.reason)
                 continue
             if plan.action == "set":
-                self.state.set(
-                    target.name, plan.state, kind="", reason=plan.reason, association=str(target.association)
-                )
+                columns = {"kind": "", "reason": plan.reason, "association": str(target.association)}
+                if plan.state == "FAILED":
+                    self.outcome.refused += 1
+                    columns.update(kind="folder", work_key="")
+                self.state.set(target.name, plan.state, **columns)
             self._note(target.name, plan.state, plan.reason)
 
     def _submit(self, client, slots, target, plan, attempt=1):
@@ -279,7 +306,7 @@ class _Coordinator:
             self._submit(client, slots, target, plan, attempt + 1)
             return
         if "work" in result:
-            commit(target, plan, self.state, self.settings, result)
+            result = commit(target, plan, self.state, self.settings, result)
         self.outcome.ran += 1
         self._note(target.name, result["state"], result["reason"] or f"{result['seconds']:.1f} s")
         if result["state"] == "FAILED" and self.settings.fail_fast and not self.outcome.stopped:
@@ -349,7 +376,27 @@ def _wait_for_stopped(output_dir):
 def _from_anywhere(parameter):
     """Make the path in a parameter absolute, if it is that of a file: workers have folders of their own."""
     name, _, value = parameter.partition("=")
-    return f"{name}={Path(value).absolute()}" if value and Path(value).is_file() else parameter
+    return f"{name}={Path(value).absolute()}" if value and os.path.isfile(value) else parameter
+
+
+def _check_scheduler(address):
+    """Check the address of a scheduler and that something listens there; an InputError says what is wrong."""
+    from distributed.comm.addressing import get_address_host_port
+    from distributed.security import Security
+
+    try:
+        host, port = get_address_host_port(address)
+        scheme = address.partition("://")[0] if "://" in address else "tcp"
+        if not host or not 0 < port < 65536:
+            raise ValueError("host or port missing")
+        if scheme in ("tls", "wss") and not Security().get_connection_args("client").get("ssl_context"):
+            raise ValueError("no certificate in Dask's configuration, distributed.comm.tls")
+        socket.create_connection((host, port), timeout=20).close()
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"no Dask scheduler at {address!r} ({reason}); start one and give its address, such as tcp://host:8786"
+        ) from None
 
 
 @contextmanager
@@ -357,7 +404,8 @@ def _cluster(settings):
     """Connect to a scheduler, or start one in this process: client, and number of slots."""
     from distributed import Client, LocalCluster
 
-    if settings.scheduler:
+    if settings.scheduler is not None:
+        _check_scheduler(settings.scheduler)
         try:
             client = Client(settings.scheduler, timeout="20s", set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
@@ -399,6 +447,7 @@ def index_job(manifest, index, settings):
         The record of the target. A batch with ``collect`` puts its products in place.
     """
     targets = read_manifest(manifest)
+    _check_folder(settings.output_dir)
     if not 0 <= index < len(targets):
         raise ParameterError(f"index {index}: the manifest has targets 0 to {len(targets) - 1}")
     with StateFile(None) as state:

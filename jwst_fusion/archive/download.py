@@ -1,16 +1,20 @@
 """Downloads: each file whole, of the stated size and checksum, or not at all."""
 
 import hashlib
+import http.client
 import logging
+import os
 import shutil
+import tempfile
 import urllib.request
 import warnings
 from pathlib import Path
 
 from astropy.io import fits
 
-from jwst_fusion.archive.manifest import write_text
+from jwst_fusion.archive.manifest import MARK, check_own, is_plain_name
 from jwst_fusion.archive.query import observations
+from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError
 
 __all__ = ["checksum_of", "download", "fault_of"]
@@ -46,12 +50,21 @@ def download(files, folder, *, base_url=None, replaced=()):
     fetched : list of str
         Names of the files that were fetched.
     problems : dict of str
-        Reason by name of each file that could not be fetched. What was there of it is removed.
+        Reason by name of each file that could not be fetched. What was there stays as it was.
+
+    Raises
+    ------
+    InputError
+        If the folder has a file of checksums that is not ours.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    check_own(folder / CHECKSUMS)
     known = _read_checksums(folder)
     fetched, problems = [], {}
     for file in files:
+        if not is_plain_name(file.filename):
+            problems[file.filename] = f"{file.filename!r}: cannot name a file in {folder}; correct the table"
+            continue
         path = folder / file.filename
         expected = file.checksum or known.get(file.filename, "")
         if path.is_file() and file.filename not in replaced:
@@ -63,20 +76,25 @@ def download(files, folder, *, base_url=None, replaced=()):
             known[file.filename] = _fetch(file, path, base_url)
         except InputError as error:
             problems[file.filename] = str(error)
-            if file.filename not in replaced:
-                path.unlink(missing_ok=True)
             continue
         fetched.append(file.filename)
-        write_text(folder / CHECKSUMS, "".join(f"{known[name]}  {name}\n" for name in sorted(known)))
+        lines = (f"{known[name]}  {name}\n" for name in sorted(known))
+        write_atomic(folder / CHECKSUMS, f"# {MARK} match\n{''.join(lines)}".encode())
     return fetched, problems
 
 
 def _fetch(file, path, base_url):
-    """Fetch one file under a name of its own, check it, put it in place; its SHA-256."""
-    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    """Fetch one file into a folder of its own, check it, put it in place; its SHA-256."""
+    if os.path.lexists(path) and not path.is_file():
+        raise InputError(f"{path}: not a file, and in the way of a product; move it")
+    with tempfile.TemporaryDirectory(prefix=".jwst-fusion-", dir=path.parent) as folder:
+        return _fetch_to(file, path, Path(folder) / path.name, base_url)
+
+
+def _fetch_to(file, path, partial, base_url):
+    """Fetch one file under a temporary path, try again if it fails, put it in place; its SHA-256."""
     reason = ""
     for attempt in range(1, ATTEMPTS + 1):
-        partial.unlink(missing_ok=True)
         try:
             _receive(file.uri, partial, base_url)
             reason = fault_of(partial, file.size, file.checksum)
@@ -84,13 +102,15 @@ def _fetch(file, path, base_url):
                 checksum = checksum_of(partial, "sha256")
                 partial.replace(path)
                 return checksum
-        except OSError as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             reason = " ".join(str(error).split())
         finally:
             partial.unlink(missing_ok=True)
         log.info("%s: attempt %d of %d failed: %s", file.filename, attempt, ATTEMPTS, reason)
+    kept = "; the file that is there stays" if path.is_file() else ""
     raise InputError(
-        f"{file.filename}: not fetched from {file.uri} ({reason}); check the network and the table, try again"
+        f"{file.filename}: not fetched from {file.uri} ({reason}){kept}; check the network and the table, "
+        "try again"
     )
 
 
@@ -178,5 +198,6 @@ def _read_checksums(folder):
     path = folder / CHECKSUMS
     if not path.is_file():
         return {}
-    pairs = (line.split(maxsplit=1) for line in path.read_text().splitlines() if line.strip())
+    lines = path.read_text(encoding="utf-8").splitlines()
+    pairs = (line.split(maxsplit=1) for line in lines if line.strip() and not line.startswith("#"))
     return {name.strip(): digest for digest, name in pairs}

@@ -8,17 +8,31 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jwst_fusion import __version__
+from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError
 
 __all__ = [
     "ArchiveFile",
     "Target",
     "association_members",
+    "check_own",
+    "is_own",
+    "is_plain_name",
     "read_manifest",
     "write_associations",
     "write_manifest",
-    "write_text",
 ]
+
+#: What the files that match and batch write say of themselves within their first bytes.
+MARK, MARKED = "made by jwst-fusion", 4096
+
+#: Names beside the outputs that the batch needs for itself.
+RESERVED = {"logs", "batch.sqlite", "batch.sqlite-journal", "summary.html", "summary.ecsv", "summary.json",
+            "submit.sh", "array.sbatch", "collect.sbatch", "batch.dag", "array.sub",
+            "collect.sub"}  # fmt: skip
+
+#: Longest name [byte]: file systems take 255, and suffixes are appended.
+MAX_NAME = 200
 
 _NAME = re.compile(r"[\w+][\w+.\-]*")
 
@@ -71,30 +85,68 @@ class Target:
     files: tuple = ()
 
 
-def write_text(path, text, *, durable=False):
+def is_plain_name(name):
     """
-    Write a file whole or not at all.
+    Determine whether a text names a file or folder inside a folder, and nothing outside of it.
+
+    Parameters
+    ----------
+    name : str
+        The text.
+
+    Returns
+    -------
+    bool
+        False for paths, hidden names, control characters, what is not UTF-8, and what is too long for a disk.
+    """
+    text = name.encode("utf-8", "replace").decode()
+    return text == name and name.isprintable() and len(name.encode()) <= MAX_NAME and not (
+        name.startswith((".", "-")) or set(name) & set("/\\") or not name.strip()
+    )  # fmt: skip
+
+
+def check_own(*paths):
+    """
+    Check that files may be replaced: they are not there, or carry the mark of this package.
+
+    Parameters
+    ----------
+    *paths : pathlib.Path
+        The files.
+
+    Raises
+    ------
+    InputError
+        If one is there that was not made by ``jwst-fusion match`` or ``batch``.
+    """
+    for path in paths:
+        if not is_own(path):
+            raise InputError(
+                f"{path}: not made by jwst-fusion and therefore not replaced; move it, or use another "
+                "--output-dir"
+            )
+
+
+def is_own(path):
+    """
+    Determine whether a file may be replaced.
 
     Parameters
     ----------
     path : pathlib.Path
         The file.
-    text : str or bytes
-        Its content.
-    durable : bool, optional
-        Whether to wait until it is on the disk.
+
+    Returns
+    -------
+    bool
+        Whether it is not there, or begins with the mark of this package.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    content = text.encode() if isinstance(text, str) else text
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    if not os.path.lexists(path):
+        return True
+    if not path.is_file() or path.is_symlink():
+        return False
+    with path.open("rb") as file:
+        return MARK.encode() in file.read(MARKED)
 
 
 def write_associations(fusions, folder, data_folder):
@@ -117,14 +169,17 @@ def write_associations(fusions, folder, data_folder):
 
     folder.mkdir(parents=True, exist_ok=True)
     relative = Path(os.path.relpath(data_folder, folder))
-    association = json.loads(asn_from_list(["member"], product_name="product").dump()[1])
+    check_own(*(folder / f"{fusion.name}_asn.json" for fusion in fusions))
+    association = {
+        "made_by": MARK, **json.loads(asn_from_list(["member"], product_name="product").dump()[1])
+    }  # fmt: skip
     targets = []
     for fusion in fusions:
         products = [*(pair.image for pair in fusion.pairs), fusion.cube]
         members = [{"expname": str(relative / p.filename), "exptype": "science"} for p in products]
         association["products"] = [{"name": fusion.name, "members": members}]
         path = folder / f"{fusion.name}_asn.json"
-        write_text(path, json.dumps(association, indent=4) + "\n")
+        write_atomic(path, (json.dumps(association, indent=4) + "\n").encode())
         files = tuple(
             ArchiveFile(p.filename, p.uri, p.size, p.checksum, p.calibration, p.context) for p in products
         )
@@ -149,7 +204,8 @@ def write_manifest(targets, path):
         entry["association"] = os.path.relpath(target.association, path.parent)
         entry["files"] = [{k: v for k, v in file.items() if v} for file in entry["files"]]
         entries.append({key: value for key, value in entry.items() if value})
-    write_text(path, json.dumps({"jwst_fusion": __version__, "targets": entries}, indent=1) + "\n")
+    content = {"jwst_fusion": __version__, "made_by": MARK, "targets": entries}
+    write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def read_manifest(path):
@@ -179,7 +235,7 @@ def read_manifest(path):
         targets = [_target(entry, path.parent) for entry in entries]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; {cure}") from None
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, RecursionError, csv.Error) as error:
         raise InputError(f"{path.name}: not a manifest ({' '.join(str(error).split())}); {cure}") from None
     names = [target.name for target in targets]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
@@ -212,13 +268,17 @@ def _table_entries(text):
 
 def _target(entry, folder):
     """Make a target of an entry."""
+    if "\0" in "".join(map(str, entry.values())):
+        raise ValueError("a target has a null character")
     association = entry.get("association")
     if not isinstance(association, str) or not association:
         raise ValueError("a target has no association")
     path = Path(os.path.abspath(folder / association))
     name = entry.get("name") or path.stem.removesuffix("_asn")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} can not name a folder")
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or not is_plain_name(name):
+        raise ValueError(f"{str(name)[:60]!r} cannot name a folder")
+    if name.lower() in RESERVED:
+        raise ValueError(f"the batch needs the name {name!r} for itself; name the target otherwise")
     parameters = entry.get("parameters") or []
     if isinstance(parameters, dict):
         parameters = [f"{key}={value}" for key, value in parameters.items()]
@@ -226,8 +286,15 @@ def _target(entry, folder):
         isinstance(each, str) and "=" in each for each in parameters
     ):
         raise ValueError(f"parameters of {name} are not of the form steps.fusion.mu=2")
+    if not _is_utf8(str(path), *parameters):
+        raise ValueError(f"path or parameters of {name} are not UTF-8; rename the file or folder")
     files = tuple(ArchiveFile(**file) for file in entry.get("files") or [])
     return Target(name, path, tuple(parameters), files)
+
+
+def _is_utf8(*texts):
+    """Whether texts have no lone surrogates, as names of files that are not UTF-8 have."""
+    return all(text == text.encode("utf-8", "replace").decode() for text in texts)
 
 
 def association_members(path):
@@ -253,9 +320,16 @@ def association_members(path):
     """
     try:
         product = json.loads(path.read_text(encoding="utf-8"))["products"][0]
-        return str(product["name"]), [path.parent / member["expname"] for member in product["members"]]
+        name = str(product["name"])
+        members = [path.parent / member["expname"] for member in product["members"]]
+        if not is_plain_name(name):
+            raise ValueError(f"its product's name {name[:60]!r} cannot name a file")
+        for member in map(str, members):
+            if "\0" in member or not _is_utf8(member):
+                raise ValueError(f"the member {member!r} cannot name a file")
+        return name, members
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; make it with jwst-fusion match or asn_from_list") from None
-    except (ValueError, KeyError, IndexError, TypeError, OSError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, OSError, RecursionError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise InputError(f"{path.name}: not an association ({reason}); make one with asn_from_list") from None

@@ -1,5 +1,6 @@
 """Pairs of NIRSpec cubes and NIRCam images that see the same field, and the fusions to make of them."""
 
+import io
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -7,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.table import Table
 
+from jwst_fusion.archive.manifest import MARK
 from jwst_fusion.archive.regions import Footprints
 from jwst_fusion.archive.table import ArchiveProduct
+from jwst_fusion.atomic import write_atomic
 from jwst_fusion.coregistration.ranges import filter_sets
 from jwst_fusion.exceptions import ParameterError
 
-__all__ = ["Fusion", "MatchSettings", "Pair", "find_fusions", "find_pairs", "pair_table"]
+__all__ = ["Fusion", "MatchSettings", "Pair", "find_fusions", "find_pairs", "pair_table", "write_pairs"]
 
 
 @dataclass(frozen=True)
@@ -232,3 +235,20 @@ def pair_table(pairs):
     table["overlap"].info.format = ".3f"
     table["gap"].info.format = ".2f"
     return table
+
+
+def write_pairs(table, path):
+    """
+    Write a table of pairs in ECSV.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        As `pair_table` gives it.
+    path : pathlib.Path
+        The file, which is replaced if it is there.
+    """
+    table.meta["made_by"] = MARK
+    text = io.StringIO()
+    table.write(text, format="ascii.ecsv")
+    write_atomic(path, text.getvalue().encode())

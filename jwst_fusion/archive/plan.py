@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import re
 import shutil
 from collections import defaultdict
 from dataclasses import dataclass
@@ -11,11 +13,12 @@ from pathlib import Path
 from astropy.io import fits
 
 from jwst_fusion.archive.download import checksum_of
-from jwst_fusion.archive.manifest import association_members
-from jwst_fusion.archive.worker import RECORD, WORK, is_alive
+from jwst_fusion.archive.manifest import association_members, is_own
+from jwst_fusion.archive.worker import RECORD, WORK, WORK_NAME, is_alive
+from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError
 
-__all__ = ["Plan", "commit", "leftovers", "make_plan", "versions"]
+__all__ = ["Plan", "commit", "forget_products", "leftovers", "make_plan", "versions"]
 
 #: Packages whose version makes a product another one.
 PACKAGES = ("jwst_fusion", "jwst", "stpsf")
@@ -82,8 +85,33 @@ def make_plan(target, state, settings, found):
     Returns
     -------
     Plan
-        The decision.
+        The decision; FAILED if something is in the way that no batch made.
     """
+    plan = _plan(target, state, settings, found)
+    reason = _in_the_way(target, settings) if plan.action == "run" or plan.work else ""
+    return Plan("set", "FAILED", reason) if reason else plan
+
+
+def _in_the_way(target, settings):
+    """Reason why the products or the log of a target may not be put in place; empty if they may."""
+    cure = "move it, rename the target, or use another --output-dir"
+    folder, log = settings.output_dir / target.name, settings.output_dir / "logs" / f"{target.name}.log"
+    if not is_own(log):
+        return f"{log}: not made by a batch and therefore not replaced; {cure}"
+    if not os.path.lexists(folder):
+        return ""
+    record = _record(folder)
+    if folder.is_symlink() or record.get("name") != target.name or "work_key" not in record:
+        return f"{folder}: not made by a batch and therefore not replaced; {cure}"
+    made = {RECORD, *record.get("files", [])}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_dir() and str(path.relative_to(folder)) not in made:
+            return f"{path}: not made by the batch, in a folder that is to be replaced; move it elsewhere"
+    return ""
+
+
+def _plan(target, state, settings, found):
+    """Decide what is to be done with a target whose folder is free."""
     row = state.row(target.name)
     folder = settings.output_dir / target.name
     there = (folder / RECORD).is_file()
@@ -162,7 +190,7 @@ def _work_key(target, inputs, settings):
     files = {}
     for text in (*target.parameters, *settings.parameters, f"={settings.parameter_file or ''}"):
         path = Path(text.partition("=")[2])
-        if path.is_file():
+        if os.path.isfile(path):
             files[text] = checksum_of(path)
     content = {
         "product": product,
@@ -178,12 +206,29 @@ def _work_key(target, inputs, settings):
 def _record(folder):
     """Read the record in a folder of products; empty if there is none."""
     try:
-        return json.loads((folder / RECORD).read_text())
-    except (OSError, ValueError):
+        record = json.loads((folder / RECORD).read_text())
+    except (OSError, ValueError, RecursionError):
         return {}
+    return record if isinstance(record, dict) else {}
 
 
-def leftovers(output_dir):
+def forget_products(folder, name):
+    """
+    Let the next batch make the products of a target anew; a folder that no batch made stays as it is.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Folder of the outputs.
+    name : str
+        Name of the target.
+    """
+    record = _record(folder / name)
+    if record.get("name") == name and "work_key" in record:
+        write_atomic(folder / name / RECORD, json.dumps({**record, "work_key": ""}, indent=1).encode())
+
+
+def leftovers(output_dir, *, remove=True):
     """
     Look at what earlier runs left, and remove what was not finished.
 
@@ -191,6 +236,8 @@ def leftovers(output_dir):
     ----------
     output_dir : pathlib.Path
         Folder of the outputs.
+    remove : bool, optional
+        Whether to remove anything.
 
     Returns
     -------
@@ -199,10 +246,12 @@ def leftovers(output_dir):
     """
     found = defaultdict(list)
     for work in sorted((output_dir / WORK).glob("*")):
+        if work.is_symlink() or not re.fullmatch(f"~?(.+){WORK_NAME}", work.name):
+            continue
         record = _record(work / "out")
         if record.get("state") in ("DONE", "FAILED", "SKIPPED"):
-            found[record["name"]].append(work)
-        elif not is_alive(work):
+            found[record.get("name")].append(work)
+        elif remove and not is_alive(work):
             shutil.rmtree(work, ignore_errors=True)
     return found
 
@@ -235,6 +284,11 @@ def commit(target, plan, state, settings, result=None):
     folder = settings.output_dir / target.name
     work = Path(result["work"]) if result else plan.work
     record = result or _record(work / "out" if work else folder)
+    reason = _in_the_way(target, settings) if work else ""
+    if reason:  # it came while the target ran: what was made waits in its work folder
+        columns = {"kind": "folder", "reason": reason, "work_key": "", "work": ""}
+        state.set(target.name, "FAILED", association=str(target.association), **columns)
+        return {**record, "state": "FAILED", "kind": "folder", "reason": reason}
     logs = settings.output_dir / "logs"
     logs.mkdir(exist_ok=True)
     if work and (work / "log").is_file():

@@ -44,9 +44,11 @@ COLUMNS = {
 _JSON = tuple(name for name, kind in COLUMNS.items() if kind == "JSON")
 
 _SCHEMA = f"""
+BEGIN;
 CREATE TABLE IF NOT EXISTS targets ({", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())});
 CREATE TABLE IF NOT EXISTS events (time REAL, name TEXT, state TEXT, reason TEXT);
 CREATE TABLE IF NOT EXISTS checksums (path TEXT PRIMARY KEY, size INTEGER, modified INTEGER, sha256 TEXT);
+COMMIT;
 """
 _PATIENCE = 30  # s that another process may hold the file
 
@@ -84,7 +86,10 @@ def locked(folder):
         If another coordinator runs.
     """
     path = folder / ".batch.lock"
-    with path.open("a+") as file:
+    with path.open("a+", encoding="utf-8", errors="replace") as file:
+        file.seek(0)
+        if file.read(8) not in ("", "process "):
+            raise InputError(f"{path}: not the lock of a batch; move it, or use another --output-dir")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -116,22 +121,39 @@ class StateFile:
 
     def __init__(self, folder):
         path = ":memory:" if folder is None else state_path(folder)
-        self._connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+        self._path = path
+        try:
+            self._connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
         self._connection.row_factory = sqlite3.Row
         try:
             self._connection.execute("PRAGMA synchronous = NORMAL")
+            tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            columns = [row["name"] for row in self._connection.execute("PRAGMA table_info(targets)")]
+            if tables and columns != list(COLUMNS):
+                raise sqlite3.DatabaseError("a database of something else")
             self._connection.executescript(_SCHEMA)
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             self._connection.close()
-            raise InputError(f"{path}: not the state of a batch ({error}); remove it to begin anew") from None
+            raise self._unusable(error) from None
+
+    def _unusable(self, error):
+        """Make the error of a state that cannot be read or written."""
+        return InputError(
+            f"{self._path}: not the state of a batch, or not to be written ({error}); move it to begin anew, "
+            "make room, or use another --output-dir"
+        )
 
     def __enter__(self):
         """Enter the context."""
         return self
 
-    def __exit__(self, *_):
-        """Close the file."""
+    def __exit__(self, _kind, error, _traceback):
+        """Close the file; an error of SQLite becomes one of the input."""
         self._connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise self._unusable(error) from error
 
     def rows(self):
         """

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 from jwst_fusion.archive.batch import plan_batch
-from jwst_fusion.archive.manifest import write_text
-from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.archive.manifest import MARK, check_own
+from jwst_fusion.atomic import write_atomic
+from jwst_fusion.exceptions import InputError, ParameterError
 
 __all__ = ["QUEUES", "write_jobs"]
 
@@ -39,21 +40,27 @@ def write_jobs(queue, manifest, settings, options):
     ------
     ParameterError
         If there is no such queue.
+    InputError
+        If something is in the way of a target that no batch made.
     """
     if queue not in QUEUES:
         raise ParameterError(f"submit = {queue} can not be used: {' or '.join(QUEUES)} can")
     plans = plan_batch(manifest, settings)
+    refused = [plan.reason for _, plan in plans if plan.action == "set" and plan.state == "FAILED"]
+    if refused:
+        raise InputError(refused[0])
     indices = [index for index, (_, plan) in enumerate(plans) if plan.action == "run"]
     if not indices:
         return [], 0
     folder = settings.output_dir.absolute()
-    (folder / "logs").mkdir(exist_ok=True)
     script = Path(sys.executable).with_name("jwst-fusion")
     base = [str(script), "batch", str(Path(manifest).absolute()), "--output-dir", str(folder), *options]
     content = _slurm if queue == "slurm" else _htcondor
-    files = []
-    for name, text in content(base, folder, indices, settings).items():
-        write_text(folder / name, text)
+    files, texts = [], content(base, folder, indices, settings)
+    check_own(*(folder / name for name in texts))
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_atomic(folder / name, text.encode())
         files.append(folder / name)
         if text.startswith("#!"):
             files[-1].chmod(0o755)
@@ -74,12 +81,13 @@ def _slurm(base, folder, indices, settings):
     run = shlex.join([*base, "--memory", f"{memory / 1024:g}", "--threads", str(threads)])
     return {
         "submit.sh": f"""#!/bin/sh
-# Runs {len(indices)} targets as an array of Slurm, then puts their products in place.
+# {MARK} batch: runs {len(indices)} targets as an array of Slurm, then puts their products in place.
 set -e
 job=$(sbatch --parsable {shlex.quote(f"{folder}/array.sbatch")})
 sbatch --dependency=afterany:"$job" {shlex.quote(f"{folder}/collect.sbatch")}
 """,
         "array.sbatch": f"""#!/bin/sh
+# {MARK} batch
 #SBATCH --job-name=jwst-fusion
 #SBATCH --array={array}
 #SBATCH --cpus-per-task={threads}
@@ -89,6 +97,7 @@ sbatch --dependency=afterany:"$job" {shlex.quote(f"{folder}/collect.sbatch")}
 exec {run} --index "$SLURM_ARRAY_TASK_ID"
 """,
         "collect.sbatch": f"""#!/bin/sh
+# {MARK} batch
 #SBATCH --job-name=jwst-fusion-collect
 #SBATCH --cpus-per-task=1
 #SBATCH --mem=2G
@@ -108,14 +117,15 @@ def _htcondor(base, folder, indices, settings):
     def quoted(words):
         return " ".join("'" + word.replace("'", "''").replace('"', '""') + "'" for word in words)
 
-    common = f"""universe = vanilla
+    common = f"""# {MARK} batch
+universe = vanilla
 executable = {script}
 getenv = True
 should_transfer_files = NO
 log = {folder}/logs/htcondor.log
 """
     return {
-        "batch.dag": f"""# condor_submit_dag {folder}/batch.dag
+        "batch.dag": f"""# {MARK} batch: condor_submit_dag {folder}/batch.dag
 JOB array {folder}/array.sub
 FINAL collect {folder}/collect.sub
 """,

@@ -1,16 +1,20 @@
 """Summary of a batch: a table, JSON, and a page with pictures, verdicts and links."""
 
 import html
+import io
 import json
 import time
 
 from astropy.table import Table
 
 from jwst_fusion import __version__
-from jwst_fusion.archive.manifest import write_text
+from jwst_fusion.archive.manifest import MARK
 from jwst_fusion.archive.state import STATES
+from jwst_fusion.atomic import write_atomic
 
-__all__ = ["write_summary"]
+__all__ = ["SUMMARIES", "write_summary"]
+
+SUMMARIES = ("summary.ecsv", "summary.json", "summary.html")
 
 #: Columns of the table, and their units.
 COLUMNS = {
@@ -64,14 +68,15 @@ def write_summary(folder, rows):
     )
     for name, (_, unit) in COLUMNS.items():
         table[name].unit = unit
-    table.meta["version"] = __version__
-    partial = folder / ".summary.part.ecsv"
-    table.write(partial, format="ascii.ecsv", overwrite=True)
-    partial.replace(folder / "summary.ecsv")
+    table.meta.update(version=__version__, made_by=MARK)
+    text = io.StringIO()
+    table.write(text, format="ascii.ecsv")
+    write_atomic(folder / "summary.ecsv", text.getvalue().encode())
     counts = {state: sum(row["state"] == state for row in ordered) for state in STATES}
-    content = {"jwst_fusion": __version__, "written": time.time(), "counts": counts, "targets": ordered}
-    write_text(folder / "summary.json", json.dumps(content, indent=1) + "\n")
-    write_text(folder / "summary.html", _page(ordered, counts))
+    content = {"jwst_fusion": __version__, "made_by": MARK, "written": time.time(), "counts": counts,
+               "targets": ordered}  # fmt: skip
+    write_atomic(folder / "summary.json", (json.dumps(content, indent=1) + "\n").encode())
+    write_atomic(folder / "summary.html", _page(ordered, counts).encode())
 
 
 def _page(rows, counts):
@@ -87,6 +92,7 @@ def _page(rows, counts):
     body = "\n".join(_line(row) for row in listed)
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="generator" content="{MARK}">
 <title>Batch of fusions: {len(rows)} targets</title><style>{_STYLE}</style></head><body>
 <h1>Batch of fusions: {len(rows)} targets</h1>
 <ul>{totals}</ul>

@@ -11,6 +11,7 @@ from astropy.io.votable import parse_single_table
 from astropy.table import Table
 from astropy.time import Time
 
+from jwst_fusion.archive.manifest import is_plain_name
 from jwst_fusion.archive.regions import Region, parse_region
 from jwst_fusion.coregistration.ranges import CUBE_RANGES
 from jwst_fusion.exceptions import InputError
@@ -253,6 +254,8 @@ def _product(values):
         if values["filename"]:
             raise InputError(f"a file that is no *{_SUFFIX[kind]}")
         filename = f"{values['name']}{_SUFFIX[kind]}"
+    if not is_plain_name(filename):
+        raise InputError("a file name that is a path, hidden, not printable, or too long")
     uri = values["uri"] if values["uri"].endswith(filename) else f"mast:JWST/product/{filename}"
     moving = values["moving"].upper() in ("TRUE", "T", "1", "1.0", "MOVING", "YES", "Y")
     try:

@@ -16,14 +16,18 @@ from pathlib import Path
 
 import psutil
 
-from jwst_fusion.archive.manifest import write_text
+from jwst_fusion.archive.manifest import MARK
 from jwst_fusion.archive.thumbnail import describe_product
+from jwst_fusion.atomic import write_atomic
 from jwst_fusion.limits import DEFAULT_SHARE, GIB, available_memory, available_threads, format_size
 
 __all__ = ["Job", "RECORD", "WORK", "fusion_command", "is_alive", "is_own_unfinished", "run_job"]
 
 #: Folder, beside the outputs, in which targets are worked on, and the file that ends the work on one.
 WORK, RECORD, OWNER = ".work", "record.json", "owner.json"
+
+#: End of the name of a folder in `WORK`, as a regular expression.
+WORK_NAME = r"\.[0-9a-f]{12}"
 
 _INTERVAL = 0.2  # s between looks at the memory
 _SEARCH = 10  # looks between searches for children, and signs of life
@@ -34,6 +38,7 @@ _CRASHES = {
     signal.SIGSEGV: "segmentation fault", signal.SIGBUS: "bus error", signal.SIGILL: "illegal instruction",
     signal.SIGFPE: "arithmetic error", signal.SIGABRT: "abort",
 }  # fmt: skip
+_LOG_HEAD = f"# {MARK} batch:"
 _ERROR_LINE = re.compile(
     r"(?:- (?:ERROR|CRITICAL) - |^(?:ERROR|CRITICAL)(?! RUNNING STEP)\W+)(.+)"
     r"|^((?:\w+\.)*\w*(?:Error|Exception)\b.*)"
@@ -99,7 +104,17 @@ def run_job(job):
     work = Path(job.output_dir) / WORK / f"{job.name}.{uuid.uuid4().hex[:12]}"
     out = work / "out"
     out.mkdir(parents=True)
-    write_text(work / OWNER, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+    try:
+        return _run_in(job, work, out)
+    except BaseException:  # an interruption too: what was not finished is of no use
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def _run_in(job, work, out):
+    """Run a target in its work folder; its record."""
+    owner = {"host": socket.gethostname(), "pid": os.getpid()}
+    write_atomic(work / OWNER, json.dumps(owner).encode())
     _tell_start(job, work)
     started = time.time()
     usage, end = _supervise(job, work, out)
@@ -111,7 +126,8 @@ def run_job(job):
     }  # fmt: skip
     if state == "DONE":
         record.update(describe_product(out))
-    write_text(out / RECORD, json.dumps(record, indent=1), durable=True)
+    record["files"] = sorted(str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir())
+    write_atomic(out / RECORD, json.dumps(record, indent=1).encode())
     return {**record, "work": str(work)}
 
 
@@ -150,6 +166,8 @@ def _supervise(job, work, out):
     begin, unwanted = time.monotonic(), None
     usage = {"seconds": 0.0, "cpu_seconds": 0.0, "peak_bytes": 0}
     with (work / "log").open("wb") as output:
+        output.write(f"{_LOG_HEAD} {job.name}\n".encode())
+        output.flush()
         process = subprocess.Popen(
             [*guard, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             env=environment, start_new_session=True, cwd=work,
@@ -262,7 +280,8 @@ def _error_line(path):
     """Find the line of a log that tells the error: the last error, else the last line."""
     with path.open("rb") as file:
         file.seek(max(path.stat().st_size - 65536, 0))
-        lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines()]
+    lines = [line for line in lines if line and not line.startswith(_LOG_HEAD)]
     for line in reversed(lines):
         found = _ERROR_LINE.search(line)
         if found:

@@ -91,7 +91,6 @@ def _batch(arguments):
     """Run a manifest; exit status."""
     import signal
 
-    from jwst_fusion.archive import batch
     from jwst_fusion.exceptions import ParameterError
 
     if arguments.names:
@@ -99,6 +98,21 @@ def _batch(arguments):
             f"batch: {arguments.names[0]} follows the manifest; names go with logs and retry"
         )
     settings = _settings(arguments)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return _run(arguments, settings)
+    except KeyboardInterrupt:
+        end = "\n" if sys.stderr.isatty() else ""  # the bar's line
+        print(f"{end}interrupted; run the same command to go on", file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(arguments, settings):
+    """Do what the options ask for; exit status."""
+    from jwst_fusion.archive import batch
+
     if arguments.dry_run:
         return _dry_run(batch.plan_batch(arguments.what, settings))
     if arguments.submit:
@@ -107,21 +121,14 @@ def _batch(arguments):
         record = batch.index_job(arguments.what, arguments.index, settings)
         print(f"{record['name']}: {record['state']}: {record['reason']}")
         return 1 if record["state"] == "FAILED" else 0
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress = _Progress()
-    try:
-        while True:
-            outcome = batch.run_batch(arguments.what, settings, progress)
-            if outcome.ran or arguments.watch is None:
-                progress.end(outcome, settings.output_dir)
-            if arguments.watch is None or outcome.stopped:
-                return outcome.exit_status
-            time.sleep(arguments.watch)
-    except KeyboardInterrupt:
-        print("\ninterrupted; run the same command to go on", file=sys.stderr)
-        return 130
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    while True:
+        outcome = batch.run_batch(arguments.what, settings, progress)
+        if outcome.ran or arguments.watch is None:
+            progress.end(outcome, settings.output_dir)
+        if arguments.watch is None or outcome.stopped:
+            return outcome.exit_status
+        time.sleep(arguments.watch)
 
 
 def _settings(arguments):
@@ -150,8 +157,9 @@ def _dry_run(plans):
         word = {"run": "would run", "commit": "would take over"}.get(plan.action, plan.state)
         print(f"{target.name}: {word}: {plan.reason}")
     number = sum(plan.action in ("run", "commit") for _, plan in plans)
-    print(f"{number} of {len(plans)} targets would be run")
-    return 0 if number else 64
+    refused = sum(plan.action == "set" and plan.state == "FAILED" for _, plan in plans)
+    print(f"{number} of {len(plans)} targets would be run" + (f", {refused} refused" if refused else ""))
+    return 1 if refused else 0 if number else 64
 
 
 def _submit(arguments, settings):
@@ -249,8 +257,8 @@ def _logs(folder, arguments):
 
 def _retry(folder, arguments):
     """Set targets back to PENDING, those that failed if none is named; exit status."""
+    from jwst_fusion.archive.plan import forget_products
     from jwst_fusion.archive.state import StateFile, locked, read_rows
-    from jwst_fusion.archive.worker import RECORD
 
     rows = read_rows(folder)
     names = arguments.names or [name for name, row in sorted(rows.items()) if row["state"] == "FAILED"]
@@ -258,7 +266,7 @@ def _retry(folder, arguments):
         _known(rows, name, folder)
     with locked(folder), StateFile(folder) as state:
         for name in names:
-            (folder / name / RECORD).unlink(missing_ok=True)
+            forget_products(folder, name)
             state.set(name, "PENDING", reason="to be tried again", work_key="")
             print(f"{name}: PENDING")
     print(f"{len(names)} targets will be run by the next jwst-fusion batch")

@@ -82,8 +82,9 @@ def run(arguments):
     print(f"{cubes} cubes and {len(products) - cubes} images: {len(pairs)} pairs, {len(fusions)} fusions")
     folder = arguments.output_dir
     folder.mkdir(parents=True, exist_ok=True)
+    manifest.check_own(folder / "match.ecsv", folder / "manifest.json")
     pair_table = match.pair_table(pairs)
-    pair_table.write(folder / "match.ecsv", overwrite=True)
+    match.write_pairs(pair_table, folder / "match.ecsv")
     if not fusions:
         raise NoOverlapError(
             f"{source}: no image covers the field and lies in the range of a cube; "

@@ -351,7 +351,7 @@ def test_running_scheduler_with_a_worker_that_dies(tmp_path):
 
 def test_absent_scheduler_is_told(tmp_path):
     manifest = make_manifest(tmp_path, ["good_a"])
-    with pytest.raises(InputError, match="no Dask scheduler at nonsense"):
+    with pytest.raises(InputError, match="no Dask scheduler at 'nonsense"):
         run_batch(manifest, settings_for(tmp_path, scheduler="nonsense://x"))
     assert read_rows(tmp_path / "out")["good_a"]["state"] == "PENDING"
 

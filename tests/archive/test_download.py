@@ -101,7 +101,7 @@ def test_checksum_of_the_first_download_guards_the_file(tmp_path, server, conten
     assert path.read_bytes() == content
 
 
-def test_what_can_not_be_fetched_is_told_and_leaves_nothing(tmp_path, server, content):
+def test_what_cannot_be_fetched_is_told_and_leaves_what_was_there(tmp_path, server, content):
     server.files.update({"a_i2d.fits": content, "page_i2d.fits": b"<html>busy</html>"})
     server.faults["a_i2d.fits"] = 99
     files = [
@@ -121,7 +121,20 @@ def test_what_can_not_be_fetched_is_told_and_leaves_nothing(tmp_path, server, co
     assert "no FITS file" in problems["page_i2d.fits"]
     assert "404" in problems["lost_i2d.fits"]
     assert "no address" in problems["odd_i2d.fits"]
-    assert list(folder.iterdir()) == []
+    assert "the file that is there stays" in problems["a_i2d.fits"]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a_i2d.fits": content[:100]}
+
+
+def test_names_that_lead_out_of_the_folder_are_refused(tmp_path, server, content):
+    server.files["a_i2d.fits"] = content
+    (tmp_path / "a_i2d.fits").write_text("mine")
+    names = ["../a_i2d.fits", str(tmp_path / "a_i2d.fits"), "..", "", "a\ud800_i2d.fits", "a\0_i2d.fits"]
+    files = [ArchiveFile(name, f"{server.url}/a_i2d.fits") for name in names]
+    fetched, problems = download(files, tmp_path / "data")
+    assert (fetched, list(problems), server.asked) == ([], names, [])
+    assert all("cannot name a file" in problem for problem in problems.values())
+    assert (tmp_path / "a_i2d.fits").read_text() == "mine"
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_command_downloads_what_the_fusions_need(tmp_path, server, content, capsys):
