@@ -3,13 +3,13 @@
 import logging
 import os
 import queue
-import socket
 import time
 import uuid
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jwst_fusion.archive.cluster import cluster
 from jwst_fusion.archive.manifest import check_own, read_manifest
 from jwst_fusion.archive.plan import commit, leftovers, make_plan
 from jwst_fusion.archive.state import STATES, StateFile, locked, state_path
@@ -229,7 +229,7 @@ class _Coordinator:
         first = next(plans, None)
         if first is None:
             return
-        with _cluster(self.settings) as (client, slots):
+        with cluster(self.settings) as (client, slots):
             client.subscribe_topic(self._topic, lambda event: self._events.put(("started", event[1])))
             try:
                 self._submit(client, slots, *first)
@@ -377,55 +377,6 @@ def _from_anywhere(parameter):
     """Make the path in a parameter absolute, if it is that of a file: workers have folders of their own."""
     name, _, value = parameter.partition("=")
     return f"{name}={Path(value).absolute()}" if value and os.path.isfile(value) else parameter
-
-
-def _check_scheduler(address):
-    """Check the address of a scheduler and that something listens there; an InputError says what is wrong."""
-    from distributed.comm.addressing import get_address_host_port
-    from distributed.security import Security
-
-    try:
-        host, port = get_address_host_port(address)
-        scheme = address.partition("://")[0] if "://" in address else "tcp"
-        if not host or not 0 < port < 65536:
-            raise ValueError("host or port missing")
-        if scheme in ("tls", "wss") and not Security().get_connection_args("client").get("ssl_context"):
-            raise ValueError("no certificate in Dask's configuration, distributed.comm.tls")
-        socket.create_connection((host, port), timeout=20).close()
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"no Dask scheduler at {address!r} ({reason}); start one and give its address, such as tcp://host:8786"
-        ) from None
-
-
-@contextmanager
-def _cluster(settings):
-    """Connect to a scheduler, or start one in this process: client, and number of slots."""
-    from distributed import Client, LocalCluster
-
-    if settings.scheduler is not None:
-        _check_scheduler(settings.scheduler)
-        try:
-            client = Client(settings.scheduler, timeout="20s", set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"no Dask scheduler at {settings.scheduler} ({reason}); start one") from None
-        with client:
-            yield client, max(sum(client.nthreads().values()), 1)
-        return
-    slots = settings.slots
-    with (
-        LocalCluster(
-            n_workers=1,
-            threads_per_worker=slots,
-            processes=False,
-            dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client, slots
 
 
 def index_job(manifest, index, settings):

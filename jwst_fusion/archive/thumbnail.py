@@ -1,11 +1,10 @@
 """What the summary shows of a product: a small picture and the verdict of its report."""
 
 import logging
-import struct
-import zlib
 
 import numpy as np
 from astropy.io import fits
+from PIL import Image
 
 __all__ = ["describe_product"]
 
@@ -44,7 +43,7 @@ def describe_product(folder):
             header, cube = hdus[0].header, hdus["SCI"].data
             picture = np.asarray(cube[:: max(len(cube) // CHANNELS, 1)], dtype=np.float64)
             found["verdict"] = str(header.get(VERDICT, ""))
-        (folder / "thumbnail.png").write_bytes(_png(_stretch(picture)))
+        Image.fromarray(_stretch(picture)).save(folder / "thumbnail.png")
         found["thumbnail"] = "thumbnail.png"
     except (OSError, KeyError, TypeError, ValueError) as error:
         log.warning("%s: no thumbnail: %s", product.name, error)
@@ -61,17 +60,3 @@ def _stretch(cube):
     grey = np.where(seen, 255 * np.arcsinh(10 * scaled) / np.arcsinh(10), 0).astype(np.uint8)[::-1]
     step, factor = max(max(grey.shape) // SIZE, 1), max(SIZE // max(grey.shape), 1)
     return np.repeat(np.repeat(grey[::step, ::step], factor, axis=0), factor, axis=1)
-
-
-def _png(grey):
-    """Bytes of a PNG of 8-bit grey levels (ny, nx) (PNG specification, W3C, 2003)."""
-
-    def chunk(kind, content):
-        body = kind + content
-        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-
-    ny, nx = grey.shape
-    rows = b"".join(b"\0" + row.tobytes() for row in grey)
-    header = struct.pack(">IIBBBBB", nx, ny, 8, 0, 0, 0, 0)
-    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)

@@ -3,15 +3,19 @@
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from jwst_fusion.archive.manifest import MARK
+from jwst_fusion.archive.manifest import MARK, RESERVED
 from jwst_fusion.cli import main
 
 SCRIPT = str(Path(sys.executable).with_name("jwst-fusion"))
@@ -398,3 +402,75 @@ def test_files_of_match_are_written_again(tmp_path, monkeypatch, capsys):
     assert main(MATCH) == 0
     for name in ("match.ecsv", "manifest.json", "a_f182m_asn.json"):
         assert MARK in Path("work/out", name).read_text()
+
+
+def test_something_else_at_the_address_of_a_scheduler(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up():
+            for _ in range(2):
+                connection, _address = server.accept()
+                connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        ended = run(tmp_path, *SCHEDULER, address, "--output-dir", "out")
+        thread.join()
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert f"no Dask scheduler at '{address}'" in ended.stderr
+    assert ended.stderr.count("jwst-fusion: error") == 1
+
+
+def test_interrupted_download_says_so_in_one_line_and_leaves_what_was_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        row = (*image("b_i2d.fits")[:4], f"http://127.0.0.1:{server.getsockname()[1]}/b_i2d.fits", "10")
+        table(row)()
+        write("work/out/b_i2d.fits", "mine")
+        process = subprocess.Popen(
+            [SCRIPT, *FETCH], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+        connection, _ = server.accept()  # and never answers
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        connection.close()
+    assert (process.returncode, err.splitlines()[-1]) == (130, "jwst-fusion: interrupted"), out
+    assert "Traceback" not in err
+    assert set(contents(tmp_path / "work" / "out")) == {
+        "b_i2d.fits", "match.ecsv", "manifest.json", "a_f182m_asn.json"
+    }  # fmt: skip
+    assert Path("work/out/b_i2d.fits").read_text() == "mine"
+
+
+NAMES = [*sorted(RESERVED), ".batch.lock", ".work", ".work/a/out", "a", "a/record.json", "a/a_fused.fits",
+         "b", "b/notes.txt", "logs/a.log", "logs/b.log", "a_asn.json", "manifest.json"]  # fmt: skip
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    names=st.sets(st.sampled_from(NAMES), max_size=6),
+    targets=st.lists(st.sampled_from(["a", "b", "logs", "Logs", "summary.html"]), min_size=1, max_size=3),
+    options=st.sampled_from([[], ["--dry-run"], ["--clobber"], ["--submit", "slurm"],
+                             ["--submit", "htcondor"], ["--skip-existing"], ["--collect"]]),
+)  # fmt: skip
+def test_no_layout_of_files_is_harmed_by_a_batch(tmp_path_factory, names, targets, options):
+    folder = tmp_path_factory.mktemp("layout")
+    for name in sorted(names, key=len, reverse=True):
+        if not (folder / name).exists() and not any(each.is_file() for each in (folder / name).parents):
+            write(folder / name, f"mine: {name}")
+    write(folder / "m.csv", "association,name\n" + "".join(f"absent.json,{name}\n" for name in targets))
+    if "a" in targets and not (folder / "x.json").exists():
+        write(folder / "a_s3d.fits", "cube")
+        content = {"products": [{"name": "a", "members": [{"expname": "a_s3d.fits"}]}]}
+        write(folder / "x.json", json.dumps(content))
+        text = (folder / "m.csv").read_text()
+        write(folder / "m.csv", text.replace("absent.json,a\n", "x.json,a\n"))
+    before = contents(folder)
+    main(["batch", str(folder / "m.csv"), "--parameter", "no.such=1", *options])
+    after = contents(folder)
+    assert {name: after.get(name, "gone") for name in before} == before
