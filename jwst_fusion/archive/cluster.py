@@ -73,9 +73,9 @@ def _check_scheduler(address):
         if scheme in ("tls", "wss") and not options.get("ssl_context"):
             raise ValueError("no certificate in Dask's configuration, distributed.comm.tls")
         socket.create_connection((host, port), timeout=TIMEOUT).close()
-        asyncio.run(_greet(connect, address, options))
+        asyncio.run(asyncio.wait_for(_greet(connect, address, options), TIMEOUT))
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()) or "no answer"
         raise InputError(
             f"no Dask scheduler at {address!r} ({reason}); start one and give its address, such as "
             "tcp://host:8786"

@@ -122,6 +122,8 @@ class StateFile:
     def __init__(self, folder):
         path = ":memory:" if folder is None else state_path(folder)
         self._path = path
+        if folder is not None:
+            _check_database(path)
         try:
             self._connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
         except sqlite3.Error as error:
@@ -258,6 +260,25 @@ class StateFile:
         checksum = compute(path)
         self._connection.execute("REPLACE INTO checksums VALUES (?, ?, ?, ?)", (str(path), *seen, checksum))
         return checksum
+
+
+def _check_database(path):
+    """Check that SQLite may open a file: what it takes for its own it repairs, with what lies beside it."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(16)
+    except FileNotFoundError:
+        begin = b""
+    except OSError as error:
+        raise InputError(
+            f"{path}: not the state of a batch ({error.strerror}); move it to begin anew"
+        ) from None
+    if begin not in (b"", b"SQLite format 3\0"):
+        raise InputError(f"{path}: not the state of a batch, no database; move it to begin anew")
+    for suffix in ("-journal", "-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        if not begin and os.path.lexists(beside):
+            raise InputError(f"{beside}: belongs to no state of a batch; move it")
 
 
 def read_rows(folder):

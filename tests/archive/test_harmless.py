@@ -143,6 +143,9 @@ BATCHES = {
     "summary.ecsv": (beside("summary.ecsv"), BATCH, 1, ["/summary.ecsv: not made", "move it"]),
     "lock of someone else": (beside(".batch.lock"), BATCH, 1, ["/.batch.lock: not the lock", "move it"]),
     "database of someone else": (database, BATCH, 1, ["/batch.sqlite: not the state", "move it"]),
+    "journal of someone else": (
+        beside("batch.sqlite-journal"), BATCH, 1, ["batch.sqlite-journal: belongs to no", "move it"]
+    ),
     "state that is a text": (beside("batch.sqlite", "text " * 99), BATCH, 1, ["batch.sqlite: not the state"]),
     "state that is a folder": (beside("batch.sqlite/x"), BATCH, 1, ["batch.sqlite: not the state"]),
     "script of the same name": (
@@ -414,11 +417,9 @@ def test_something_else_at_the_address_of_a_scheduler(tmp_path, monkeypatch):
                 connection, _address = server.accept()
                 connection.close()
 
-        thread = threading.Thread(target=hang_up)
-        thread.start()
+        threading.Thread(target=hang_up, daemon=True).start()
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         ended = run(tmp_path, *SCHEDULER, address, "--output-dir", "out")
-        thread.join()
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert f"no Dask scheduler at '{address}'" in ended.stderr
@@ -447,7 +448,8 @@ def test_interrupted_download_says_so_in_one_line_and_leaves_what_was_there(tmp_
     assert Path("work/out/b_i2d.fits").read_text() == "mine"
 
 
-NAMES = [*sorted(RESERVED), ".batch.lock", ".work", ".work/a/out", "a", "a/record.json", "a/a_fused.fits",
+NAMES = [*sorted(RESERVED), "batch.sqlite-wal",
+         ".batch.lock", ".work", ".work/a/out", "a", "a/record.json", "a/a_fused.fits",
          "b", "b/notes.txt", "logs/a.log", "logs/b.log", "a_asn.json", "manifest.json"]  # fmt: skip
 
 
