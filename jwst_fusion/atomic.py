@@ -5,18 +5,64 @@ import os
 import re
 import uuid
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
-__all__ = ["atomic_file", "write_atomic"]
+from jwst_fusion.ownership import MARK, check_own
+
+__all__ = ["atomic_file", "together", "write_atomic"]
+
+#: Files of `together` that wait for their names: file, temporary name, mark, name.
+_pending = ContextVar("pending", default=None)
 
 #: Where a process finds its open files by their numbers.
 _PROCESS_FILES = "/proc/self/fd"
 
 
 @contextmanager
-def atomic_file(path, *, overwrite=True):
+def together():
     """
-    Open a file that takes its name when it is complete and on the disk.
+    Let all files that are written within take their names at the end, or none of them if an error comes.
+
+    Until then what they replace is untouched. Within another such context it adds nothing.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    OSError, InputError
+        As `atomic_file`; files that were not there before are then not left behind.
+    """
+    if _pending.get() is not None:
+        yield
+        return
+    pending = []
+    token = _pending.set(pending)
+    made = []
+    try:
+        yield
+        while pending:
+            output = pending[0][-1]
+            is_new = not os.path.lexists(output)
+            _put_in_place(*pending[0])
+            made += [output] if is_new else []
+            del pending[0]
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        _pending.reset(token)
+        for file, temporary, *_ in pending:
+            _discard(file, temporary)
+
+
+@contextmanager
+def atomic_file(path, *, mark=MARK):
+    """
+    Open a file that takes its name when it is complete and on the disk, or at the end of `together`.
 
     Until then it has no name at all, where the file system can do that (Linux, local disks), so that
     not even a killed process leaves it behind; elsewhere it has a hidden one in the same folder.
@@ -25,8 +71,9 @@ def atomic_file(path, *, overwrite=True):
     ----------
     path : str or path-like
         Path of the file.
-    overwrite : bool, optional
-        Whether a file of that name may be replaced.
+    mark : str or None, optional
+        What a file that may be replaced has near its beginning, see `jwst_fusion.ownership.is_own`; None:
+        no file is replaced.
 
     Yields
     ------
@@ -35,50 +82,86 @@ def atomic_file(path, *, overwrite=True):
 
     Raises
     ------
+    InputError
+        If a file is there that this package did not make.
     OSError
         If the folder is not there, the file exists and may not be replaced, or it can not be written;
         the error names the file.
     """
     output = Path(os.fsdecode(path))
-    if not overwrite and output.exists():
-        raise FileExistsError(errno.EEXIST, "the file exists and overwrite is False", str(output))
+    _check(output, mark)
     if not output.parent.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, f"{output.parent} is not a folder", str(output))
     temporary = output.with_name(f".{output.stem[:64]}.{uuid.uuid4().hex[:12]}{output.suffix}")
+    file = None
     try:
-        with _create(temporary) as file:
-            yield file
-            file.flush()
-            _flush_to_disk(file)
-            if not temporary.exists():
-                _name(file, temporary)
-        os.replace(temporary, output)
+        file = _create(temporary)
+        yield file
+        file.flush()
+        _flush_to_disk(file)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        _discard(file, temporary)
         if isinstance(error, OSError):
             raise _named(error, output) from error
         raise
-    _flush_folder(output.parent)
+    pending = _pending.get()
+    if pending is None:
+        _put_in_place(file, temporary, mark, output)
+    else:
+        pending.append((file, temporary, mark, output))
 
 
-def write_atomic(path, data):
+def write_atomic(path, data, *, mark=MARK):
     """
     Write a file of bytes, whole or not at all.
 
     Parameters
     ----------
     path : str or path-like
-        Path of the file, which is replaced if it is there.
+        Path of the file.
     data : bytes
         Its content.
+    mark : str or None, optional
+        As in `atomic_file`.
 
     Raises
     ------
-    OSError
+    InputError, OSError
         As `atomic_file`.
     """
-    with atomic_file(path) as file:
+    with atomic_file(path, mark=mark) as file:
         file.write(data)
+
+
+def _check(output, mark):
+    """Refuse to replace a file that is not ours, or any if there is no mark."""
+    if mark is not None:
+        check_own(output, mark=mark)
+    elif os.path.lexists(output):
+        raise FileExistsError(errno.EEXIST, "is there already and is not replaced", str(output))
+
+
+def _put_in_place(file, temporary, mark, output):
+    """Give a complete file its name."""
+    try:
+        if not temporary.exists():
+            _name(file, temporary)
+        file.close()
+        _check(output, mark)
+        os.replace(temporary, output)
+    except OSError as error:
+        raise _named(error, output) from error
+    finally:
+        _discard(file, temporary)
+    _flush_folder(output.parent)
+
+
+def _discard(file, temporary):
+    """Close a file and remove its temporary name, if it has one."""
+    with suppress(OSError):  # what could not be written is told already
+        if file is not None:
+            file.close()
+    temporary.unlink(missing_ok=True)
 
 
 def _create(temporary):

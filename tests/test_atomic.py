@@ -10,7 +10,11 @@ import time
 import pytest
 
 from jwst_fusion import atomic
-from jwst_fusion.atomic import atomic_file
+from jwst_fusion.atomic import atomic_file, together, write_atomic
+from jwst_fusion.exceptions import InputError
+from jwst_fusion.ownership import MARK
+
+WHOLE = MARK.encode()
 
 
 @pytest.fixture(params=["without a name", "with a hidden name"])
@@ -24,21 +28,21 @@ def way(request, monkeypatch):
 def test_a_file_appears_when_it_is_complete(tmp_path):
     path = tmp_path / "x y é.fits"
     with atomic_file(path) as file:
-        file.write(b"whole")
+        file.write(WHOLE)
         file.flush()
         assert not path.exists()
-    assert path.read_bytes() == b"whole"
+    assert path.read_bytes() == WHOLE
     assert os.listdir(tmp_path) == [path.name]
     with atomic_file(path) as file:
         file.write(b"new")
-        assert path.read_bytes() == b"whole"
+        assert path.read_bytes() == WHOLE
     assert path.read_bytes() == b"new"
 
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_failure_leaves_what_was_there(tmp_path, error):
-    (tmp_path / "x.fits").write_bytes(b"old")
+    (tmp_path / "x.fits").write_bytes(WHOLE)
 
     def fail(file):
         file.write(b"part")
@@ -47,7 +51,41 @@ def test_a_failure_leaves_what_was_there(tmp_path, error):
     with pytest.raises(error), atomic_file(tmp_path / "x.fits") as file:
         fail(file)
     assert os.listdir(tmp_path) == ["x.fits"]
-    assert (tmp_path / "x.fits").read_bytes() == b"old"
+    assert (tmp_path / "x.fits").read_bytes() == WHOLE
+
+
+@pytest.mark.usefixtures("way")
+def test_files_take_their_names_together(tmp_path):
+    with together():
+        for name in "ab":
+            write_atomic(tmp_path / name, WHOLE)
+        with together():
+            write_atomic(tmp_path / "c", WHOLE)
+        assert not (tmp_path / "c").exists()
+    assert sorted(os.listdir(tmp_path)) == ["a", "b", "c"]
+
+
+@pytest.mark.usefixtures("way")
+def test_none_of_them_if_one_fails(tmp_path):
+    def write():
+        for name in ("old", "a", "missing/a"):
+            write_atomic(tmp_path / name, b"new")
+
+    def write_in_vain():
+        for name in ("a", "b"):
+            write_atomic(tmp_path / name, b"new")
+        (tmp_path / "b").write_bytes(b"of somebody else, who came between")
+
+    (tmp_path / "old").write_bytes(WHOLE)
+    with pytest.raises(NotADirectoryError), together():
+        write()
+    with pytest.raises(InputError, match="b: not made by jwst-fusion"), together():
+        write_in_vain()
+    assert sorted(os.listdir(tmp_path)) == ["b", "old"]
+    assert (tmp_path / "old").read_bytes() == WHOLE
+    assert (tmp_path / "b").read_bytes().startswith(b"of somebody")
+    write_atomic(tmp_path / "a", WHOLE)  # not held back any more
+    assert (tmp_path / "a").read_bytes() == WHOLE
 
 
 @pytest.mark.usefixtures("way")
@@ -55,8 +93,10 @@ def test_errors_of_the_system_name_the_file(tmp_path):
     with pytest.raises(NotADirectoryError, match="is not a folder.*missing/x.fits"):
         atomic_file(tmp_path / "missing" / "x.fits").__enter__()
     (tmp_path / "x.fits").touch()
-    with pytest.raises(FileExistsError, match="overwrite is False.*x.fits"):
-        atomic_file(tmp_path / "x.fits", overwrite=False).__enter__()
+    with pytest.raises(FileExistsError, match="is not replaced.*x.fits"):
+        atomic_file(tmp_path / "x.fits", mark=None).__enter__()
+    with pytest.raises(InputError, match="x.fits: not made by jwst-fusion .*; move it, or choose another"):
+        atomic_file(tmp_path / "x.fits").__enter__()
 
 
 @pytest.mark.usefixtures("way")

@@ -13,21 +13,22 @@ ROOT = Path(jwst_fusion.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 NUMERICS = {"coregistration", "crosscalib", "inversion", "quality"}
-GROUND = {"atomic", "exceptions", "limits", "observation", "scratch"}
+GROUND = {"atomic", "exceptions", "limits", "observation", "ownership", "scratch"}
 
 # What each part of the package may import of it, besides itself.
 ALLOWED = {
     "exceptions": set(),
-    "atomic": set(),
+    "ownership": {"exceptions"},
+    "atomic": {"exceptions", "ownership"},
     "limits": {"exceptions"},
     "scratch": {"exceptions"},
     "observation": {"exceptions"},
     "optics": GROUND,
     **{part: NUMERICS | {"optics"} | GROUND for part in NUMERICS},
     "simulation": NUMERICS | {"optics", "datamodels"} | GROUND,
-    "datamodels": {"exceptions", "atomic"},
+    "datamodels": {"exceptions", "atomic", "ownership"},
     "adapters": NUMERICS | {"optics", "datamodels"} | GROUND,
-    "steps": NUMERICS | {"optics", "datamodels", "adapters", "atomic"} | GROUND,
+    "steps": NUMERICS | {"optics", "datamodels", "adapters"} | GROUND,
     "pipeline": {"steps", "datamodels", "exceptions"},
     "archive": NUMERICS | {"optics", "datamodels", "adapters"} | GROUND,
     "integration": set(),

@@ -12,6 +12,7 @@ from astropy.io import fits
 from jwst_fusion.coregistration.ranges import filter_sets
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics import throughput
+from jwst_fusion.ownership import MARK
 
 __all__ = ["Member", "check_association", "make_association", "read_member", "relative_to", "select_members"]
 
@@ -180,7 +181,9 @@ def make_association(members, product_name):
     names = [str(member.path) for member in members]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*contains path information")  # this package reads them
-        return asn_from_list(names, rule=DMS_Level3_Base, product_name=product_name).dump()[1]
+        association = asn_from_list(names, rule=DMS_Level3_Base, product_name=product_name)
+        association["made_by"] = MARK
+        return association.dump()[1]
 
 
 def relative_to(members, folder):

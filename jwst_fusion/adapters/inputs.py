@@ -11,6 +11,7 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 
 from jwst_fusion import datamodels
 from jwst_fusion.exceptions import InputError
+from jwst_fusion.ownership import is_plain_name
 
 __all__ = [
     "Inputs",
@@ -242,23 +243,13 @@ def _members(content, folder, name):
             f"{name}: {len(products)} products, exactly 1 needed; make an association for each fusion"
         )
     product, members = products[0].get("name"), products[0].get("members")
-    if not _can_name_a_file(product):
+    if not is_plain_name(product):
         raise InputError(f"{name}: product name {product!r} can not name a file; {cure}")
     if not isinstance(members, list) or not all(
         isinstance(member, dict) and isinstance(member.get("expname"), str) for member in members
     ):
         raise InputError(f"{name}: its members have no expname; {cure}")
     return product, [folder / member["expname"] for member in members]
-
-
-def _can_name_a_file(product):
-    """Tell whether a product's name is text without folders, control characters, or nothing but dots."""
-    return (
-        isinstance(product, str)
-        and product.strip(". ") != ""
-        and product.isprintable()
-        and Path(product).name == product
-    )
 
 
 def refuse_missing(member, association):

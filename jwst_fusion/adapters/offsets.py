@@ -7,6 +7,7 @@ import numpy as np
 
 from jwst_fusion.atomic import atomic_file
 from jwst_fusion.exceptions import InputError
+from jwst_fusion.ownership import MARK
 
 __all__ = ["write_offsets"]
 
@@ -44,12 +45,13 @@ def write_offsets(path, cube_model, bands):
     )
     names = _exposures(cube_model)
     tree = {
+        "made_by": f"{MARK}: offsets",
         "units": "arcsec",
         "filename": names,
         "raoffset": [east] * len(names),
         "decoffset": [north] * len(names),
     }
-    with atomic_file(path) as file:
+    with atomic_file(path, mark=f"{MARK}: offsets") as file:
         asdf.AsdfFile(tree).write_to(file)
     log.info("Offset %+.4f east, %+.4f north [arcsec] for %d exposures in %s", east, north, len(names), path)
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jwst_fusion.archive.cluster import cluster
-from jwst_fusion.archive.manifest import check_own, read_manifest
+from jwst_fusion.archive.manifest import read_manifest
 from jwst_fusion.archive.plan import commit, leftovers, make_plan
 from jwst_fusion.archive.state import STATES, StateFile, locked, state_path
 from jwst_fusion.archive.summary import SUMMARIES, write_summary
 from jwst_fusion.archive.worker import WORK, Job, fusion_command, is_own_unfinished, run_job
 from jwst_fusion.exceptions import InputError, ParameterError
 from jwst_fusion.limits import DEFAULT_SHARE, GIB, available_memory, available_threads
+from jwst_fusion.ownership import check_own
 
 __all__ = ["BatchSettings", "Outcome", "index_job", "plan_batch", "run_batch"]
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from astropy.io import fits
 
-from jwst_fusion.archive.manifest import MARK, check_own, is_plain_name
 from jwst_fusion.archive.query import observations
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError
+from jwst_fusion.ownership import MARK, check_own, is_plain_name
 
 __all__ = ["checksum_of", "download", "fault_of"]
 

@@ -10,29 +10,21 @@ from pathlib import Path
 from jwst_fusion import __version__
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError
+from jwst_fusion.ownership import MARK, check_own, is_plain_name
 
 __all__ = [
     "ArchiveFile",
     "Target",
     "association_members",
-    "check_own",
-    "is_own",
-    "is_plain_name",
     "read_manifest",
     "write_associations",
     "write_manifest",
 ]
 
-#: What the files that match and batch write say of themselves within their first bytes.
-MARK, MARKED = "made by jwst-fusion", 4096
-
 #: Names beside the outputs that the batch needs for itself.
 RESERVED = {"logs", "batch.sqlite", "batch.sqlite-journal", "summary.html", "summary.ecsv", "summary.json",
             "submit.sh", "array.sbatch", "collect.sbatch", "batch.dag", "array.sub",
             "collect.sub"}  # fmt: skip
-
-#: Longest name [byte]: file systems take 255, and suffixes are appended.
-MAX_NAME = 200
 
 _NAME = re.compile(r"[\w+][\w+.\-]*")
 
@@ -83,70 +75,6 @@ class Target:
     association: Path
     parameters: tuple = ()
     files: tuple = ()
-
-
-def is_plain_name(name):
-    """
-    Determine whether a text names a file or folder inside a folder, and nothing outside of it.
-
-    Parameters
-    ----------
-    name : str
-        The text.
-
-    Returns
-    -------
-    bool
-        False for paths, hidden names, control characters, what is not UTF-8, and what is too long for a disk.
-    """
-    text = name.encode("utf-8", "replace").decode()
-    return text == name and name.isprintable() and len(name.encode()) <= MAX_NAME and not (
-        name.startswith((".", "-")) or set(name) & set("/\\") or not name.strip()
-    )  # fmt: skip
-
-
-def check_own(*paths):
-    """
-    Check that files may be replaced: they are not there, or carry the mark of this package.
-
-    Parameters
-    ----------
-    *paths : pathlib.Path
-        The files.
-
-    Raises
-    ------
-    InputError
-        If one is there that was not made by ``jwst-fusion match`` or ``batch``.
-    """
-    for path in paths:
-        if not is_own(path):
-            raise InputError(
-                f"{path}: not made by jwst-fusion and therefore not replaced; move it, or use another "
-                "--output-dir"
-            )
-
-
-def is_own(path):
-    """
-    Determine whether a file may be replaced.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-
-    Returns
-    -------
-    bool
-        Whether it is not there, or begins with the mark of this package.
-    """
-    if not os.path.lexists(path):
-        return True
-    if not path.is_file() or path.is_symlink():
-        return False
-    with path.open("rb") as file:
-        return MARK.encode() in file.read(MARKED)
 
 
 def write_associations(fusions, folder, data_folder):
@@ -275,7 +203,7 @@ def _target(entry, folder):
         raise ValueError("a target has no association")
     path = Path(os.path.abspath(folder / association))
     name = entry.get("name") or path.stem.removesuffix("_asn")
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or not is_plain_name(name):
+    if not is_plain_name(name) or not _NAME.fullmatch(name):
         raise ValueError(f"{str(name)[:60]!r} cannot name a folder")
     if name.lower() in RESERVED:
         raise ValueError(f"the batch needs the name {name!r} for itself; name the target otherwise")

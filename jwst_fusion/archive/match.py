@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.table import Table
 
-from jwst_fusion.archive.manifest import MARK
 from jwst_fusion.archive.regions import Footprints
 from jwst_fusion.archive.table import ArchiveProduct
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.coregistration.ranges import filter_sets
 from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.ownership import MARK
 
 __all__ = ["Fusion", "MatchSettings", "Pair", "find_fusions", "find_pairs", "pair_table", "write_pairs"]
 

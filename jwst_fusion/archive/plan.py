@@ -13,10 +13,11 @@ from pathlib import Path
 from astropy.io import fits
 
 from jwst_fusion.archive.download import checksum_of
-from jwst_fusion.archive.manifest import association_members, is_own
+from jwst_fusion.archive.manifest import association_members
 from jwst_fusion.archive.worker import RECORD, WORK, WORK_NAME, is_alive
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError
+from jwst_fusion.ownership import is_own
 
 __all__ = ["Plan", "commit", "forget_products", "leftovers", "make_plan", "versions"]
 

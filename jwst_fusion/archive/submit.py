@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from jwst_fusion.archive.batch import plan_batch
-from jwst_fusion.archive.manifest import MARK, check_own
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError, ParameterError
+from jwst_fusion.ownership import MARK, check_own
 
 __all__ = ["QUEUES", "write_jobs"]
 

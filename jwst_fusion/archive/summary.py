@@ -8,9 +8,9 @@ import time
 from astropy.table import Table
 
 from jwst_fusion import __version__
-from jwst_fusion.archive.manifest import MARK
 from jwst_fusion.archive.state import STATES
 from jwst_fusion.atomic import write_atomic
+from jwst_fusion.ownership import MARK
 
 __all__ = ["SUMMARIES", "write_summary"]
 

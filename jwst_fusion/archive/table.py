@@ -11,11 +11,11 @@ from astropy.io.votable import parse_single_table
 from astropy.table import Table
 from astropy.time import Time
 
-from jwst_fusion.archive.manifest import is_plain_name
 from jwst_fusion.archive.regions import Region, parse_region
 from jwst_fusion.coregistration.ranges import CUBE_RANGES
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics import throughput
+from jwst_fusion.ownership import is_plain_name
 
 __all__ = ["ArchiveProduct", "products_of_table", "read_table"]
 

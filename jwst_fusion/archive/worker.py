@@ -16,10 +16,10 @@ from pathlib import Path
 
 import psutil
 
-from jwst_fusion.archive.manifest import MARK
 from jwst_fusion.archive.thumbnail import describe_product
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.limits import DEFAULT_SHARE, GIB, available_memory, available_threads, format_size
+from jwst_fusion.ownership import MARK
 
 __all__ = ["Job", "RECORD", "WORK", "fusion_command", "is_alive", "is_own_unfinished", "run_job"]
 
@@ -127,7 +127,7 @@ def _run_in(job, work, out):
     if state == "DONE":
         record.update(describe_product(out))
     record["files"] = sorted(str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir())
-    write_atomic(out / RECORD, json.dumps(record, indent=1).encode())
+    write_atomic(out / RECORD, json.dumps({"made_by": MARK, **record}, indent=1).encode())
     return {**record, "work": str(work)}
 
 

@@ -50,7 +50,9 @@ def _make(arguments):
     from pathlib import Path
 
     from jwst_fusion import adapters
-    from jwst_fusion.exceptions import InputError
+    from jwst_fusion.atomic import write_atomic
+    from jwst_fusion.exceptions import InputError, ParameterError
+    from jwst_fusion.ownership import is_plain_name
 
     for path in arguments.files:
         if not Path(path).is_file():
@@ -58,8 +60,11 @@ def _make(arguments):
     members = [adapters.read_member(path) for path in arguments.files]
     chosen, left_out = adapters.select_members(members)
     name = arguments.name or chosen[-1].path.stem.removesuffix("_s3d")
+    if not is_plain_name(name):
+        raise ParameterError(f"--name {name!r} can not begin the names of files; choose one without folders")
     output = Path(arguments.output or f"{name}_asn.json")
-    output.write_text(adapters.make_association(adapters.relative_to(chosen, output.parent), name))
+    text = adapters.make_association(adapters.relative_to(chosen, output.parent), name)
+    write_atomic(output, text.encode())
     _tell(chosen, left_out)
     print(output)
 

@@ -67,6 +67,7 @@ def run(arguments):
     from jwst_fusion.archive import manifest, match, table
     from jwst_fusion.archive.query import query_table
     from jwst_fusion.exceptions import NoOverlapError, ParameterError
+    from jwst_fusion.ownership import check_own
 
     if (arguments.table is None) == (arguments.query is None):
         raise ParameterError("match: give either a TABLE or --query KEY=VALUE")
@@ -82,7 +83,7 @@ def run(arguments):
     print(f"{cubes} cubes and {len(products) - cubes} images: {len(pairs)} pairs, {len(fusions)} fusions")
     folder = arguments.output_dir
     folder.mkdir(parents=True, exist_ok=True)
-    manifest.check_own(folder / "match.ecsv", folder / "manifest.json")
+    check_own(folder / "match.ecsv", folder / "manifest.json")
     pair_table = match.pair_table(pairs)
     match.write_pairs(pair_table, folder / "match.ecsv")
     if not fusions:

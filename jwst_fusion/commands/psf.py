@@ -84,10 +84,14 @@ def run(arguments):
         else:
             print(f"{path} has all of it")
     if arguments.plot is not None:
+        from jwst_fusion.atomic import atomic_file
+        from jwst_fusion.ownership import MARK
         from jwst_fusion.quality.psf_figure import psf_figure
 
         picture = Path(arguments.plot or path.with_suffix(".png"))
-        psf_figure(entries, filters).savefig(picture, dpi=120, bbox_inches="tight")
+        with atomic_file(picture) as file:
+            figure = psf_figure(entries, filters)
+            figure.savefig(file, format="png", dpi=120, bbox_inches="tight", metadata={"Software": MARK})
         print(picture)
 
 

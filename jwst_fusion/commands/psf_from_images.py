@@ -22,6 +22,7 @@ def measure(files, path):
         An image can not be used, no PSF could be measured, or a file is there already.
     """
     from jwst_fusion import adapters
+    from jwst_fusion.atomic import together
     from jwst_fusion.exceptions import InputError, ParameterError
     from jwst_fusion.optics.library import write_library
     from jwst_fusion.optics.retrieval.measure import measure_psf
@@ -46,11 +47,11 @@ def measure(files, path):
         there = [output for output in (path, *outputs) if output.exists()]
         if there:
             raise ParameterError(f"{there[0]}: is there already; give the library another name")
-        write_library(path, [entry for split in found for entry in _entries(found[split], parts[split])])
-        print(path)
-        for output, write in outputs.items():
-            write(output)
-            print(output)
+        with together():
+            write_library(path, [entry for split in found for entry in _entries(found[split], parts[split])])
+            for output, write in outputs.items():
+                write(output)
+        print(path, *outputs, sep="\n")
 
 
 def _outputs(path, found, parts):
@@ -86,9 +87,11 @@ def _limits(image):
 
 def _draw(path, measured, bands):
     """Write the picture of a channel."""
+    from jwst_fusion.atomic import atomic_file
     from jwst_fusion.quality.star_figure import star_figure
 
-    star_figure(measured, bands).savefig(path, dpi=120)
+    with atomic_file(path, mark=None) as file:
+        star_figure(measured, bands).savefig(file, format="png", dpi=120)
 
 
 def _entries(measured, images):

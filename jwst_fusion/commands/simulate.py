@@ -1,6 +1,8 @@
 """``jwst-fusion simulate``: files of a scene as the pipeline would have reduced them."""
 
 import argparse
+import tempfile
+from pathlib import Path
 
 __all__ = ["add_parser", "run"]
 
@@ -51,9 +53,22 @@ def run(arguments):
     arguments : argparse.Namespace
         What the user typed.
     """
+    from jwst_fusion.exceptions import ParameterError
+    from jwst_fusion.ownership import check_own, is_plain_name
     from jwst_fusion.simulation import simulate
 
     options = {k: v for k, v in vars(arguments).items() if k not in ("run", "command", "scene", "output_dir")}
-    files = simulate(arguments.scene, arguments.output_dir, **options)
-    for path in (files.association, *files.images, files.cube, files.truth, files.parameters):
-        print(path)
+    name = arguments.name or arguments.scene
+    if not is_plain_name(name):
+        raise ParameterError(f"--name {name!r} can not begin the names of files; choose one without folders")
+    folder = Path(arguments.output_dir)
+    check_own(folder / f"{name}_asn.json", folder / f"{name}_truth.json")  # the others are known when made
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".jwst-fusion-", dir=folder) as made:
+        files = simulate(arguments.scene, made, **options)
+        paths = [files.association, *files.images, files.cube, files.truth, files.parameters]
+        check_own(*(folder / path.name for path in paths))
+        for path in paths:
+            path.replace(folder / path.name)
+    for path in paths:
+        print(folder / path.name)

@@ -16,6 +16,7 @@ from stdatamodels import fits_support
 from stdatamodels.jwst.datamodels import IFUCubeModel
 
 from jwst_fusion.atomic import atomic_file
+from jwst_fusion.ownership import product_mark
 
 __all__ = ["FusionModel"]
 
@@ -195,7 +196,7 @@ class FusionModel(IFUCubeModel):
         *args, **kwargs
             Passed on to `astropy.io.fits.HDUList.writeto` or `asdf.AsdfFile.write_to`.
         overwrite : bool, optional
-            Whether a file of that name may be replaced.
+            Whether a product of the same kind (FUSMODL) may be replaced. Another file never is.
 
         Returns
         -------
@@ -206,8 +207,10 @@ class FusionModel(IFUCubeModel):
         ------
         ValueError
             If the name ends in neither .fits nor .asdf.
+        InputError
+            If another file of that name is there.
         OSError
-            If the folder is not there, the file can not be written, or it exists and may not be replaced.
+            If the folder is not there, the file can not be written, or it exists and ``overwrite`` is False.
         """
         output = _output_path(path(self.meta.filename) if callable(path) else path, dir_path)
         writers = {".fits": self.to_fits, ".asdf": self.to_asdf}
@@ -215,7 +218,8 @@ class FusionModel(IFUCubeModel):
             raise ValueError(f"unknown file type {output.suffix!r} of {output}: expected .fits or .asdf")
         self._saved_as = str(output)
         try:
-            with atomic_file(output, overwrite=overwrite) as file:
+            mark = product_mark(type(self).__name__) if overwrite else None
+            with atomic_file(output, mark=mark) as file:
                 writers[output.suffix](file, *args, **kwargs)
         finally:
             self._saved_as = None

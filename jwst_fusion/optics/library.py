@@ -13,6 +13,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from jwst_fusion.atomic import atomic_file
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics.sampled import FRAMES, INCLUDES, SampledPsf, check_psf
 from jwst_fusion.optics.throughput import CHANNEL_SPLIT, PUPIL_FILTERS, channel, pivot_wavelength
@@ -103,7 +104,7 @@ def write_library(path: str | PathLike, entries: Sequence[LibraryEntry]) -> None
     Parameters
     ----------
     path : str or path-like
-        ASDF file; replaced if it is there.
+        ASDF file; a library of that name is replaced.
     entries : sequence of LibraryEntry
         PSFs.
     """
@@ -116,13 +117,8 @@ def write_library(path: str | PathLike, entries: Sequence[LibraryEntry]) -> None
             | {"pixel_scale": float(psf.pixel_scale), "wavelength": np.array(psf.wavelength)}
             | {"psf": np.array(psf.images, dtype=np.float32)}
         )
-    output = Path(path)
-    temporary = output.with_name(f".{output.name}.part")
-    try:
-        asdf.AsdfFile({_MARK: FORMAT, "entries": rows}).write_to(temporary)
-        temporary.replace(output)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_file(path, mark=_MARK) as file:
+        asdf.AsdfFile({_MARK: FORMAT, "entries": rows}).write_to(file)
 
 
 def write_cube(path: str | PathLike, psf: PsfImages, limits: tuple[float, float], *, filter: str) -> None:
@@ -132,7 +128,7 @@ def write_cube(path: str | PathLike, psf: PsfImages, limits: tuple[float, float]
     Parameters
     ----------
     path : str or path-like
-        File; replaced if it is there.
+        File, which must not be there.
     psf : PsfImages
         PSFs without pixels, V3 up.
     limits : tuple of float
@@ -150,7 +146,8 @@ def write_cube(path: str | PathLike, psf: PsfImages, limits: tuple[float, float]
     for index, length in enumerate(wavelength):
         header[f"WAVE{index}"] = (length * 1e-6, "[m]")
     header["VERSION"] = psf.name
-    hdu.writeto(path, overwrite=True)
+    with atomic_file(path, mark=None) as file:
+        hdu.writeto(file)
 
 
 def write_epsf(
@@ -162,7 +159,7 @@ def write_epsf(
     Parameters
     ----------
     path : str or path-like
-        File; replaced if it is there.
+        File, which must not be there.
     image : ndarray, shape (n, n)
         Effective PSF along the axes of the image that it was measured on; sums to ``oversampling^2``.
     oversampling : int
@@ -176,7 +173,8 @@ def write_epsf(
     hdu.header["INSTRUME"], hdu.header["FILTER"] = "NIRCam", filter
     hdu.header["OVERSAMP"] = (oversampling, "cells per pixel: oversampling of photutils")
     hdu.header["PIXELSCL"] = (pixel / oversampling, "[arcsec] side of a cell")
-    hdu.writeto(path, overwrite=True)
+    with atomic_file(path, mark=None) as file:
+        hdu.writeto(file)
 
 
 def read_library(path: str | PathLike) -> tuple[LibraryEntry, ...]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jwst_fusion.ownership import MARK
+
 from .diagnosis import restore_spectra
 from .explorer import FUSED, NIRSPEC, first_channel
 
@@ -48,7 +50,7 @@ def save_figures(content, folder, stem, write):
         figure = Figure(layout="constrained", dpi=DPI)
         if draw(figure, content, cube):
             buffer = io.BytesIO()
-            figure.savefig(buffer, format="png")
+            figure.savefig(buffer, format="png", metadata={"Software": MARK})
             path = Path(folder) / f"{stem}_{name}.png"
             write(path, buffer.getvalue())
             paths.append(path)

@@ -5,6 +5,7 @@ import numpy as np
 from jwst.assign_wcs import pointing
 from stdatamodels.jwst.datamodels import IFUCubeModel
 
+from jwst_fusion.ownership import MARK
 from jwst_fusion.simulation.nirspec import SPAXEL
 from jwst_fusion.simulation.sky import polygon, shift_position
 
@@ -53,6 +54,7 @@ def _fill_observation(meta, setup, scene, sky_centre):
     meta.exposure.start_time, meta.exposure.end_time = 59842.1, 59842.11
     meta.observation.date, meta.observation.time = "2022-09-20", "02:24:00.000"
     meta.observation.program_number, meta.observation.observation_number = "01288", "007"
+    meta.program.title = MARK
     meta.target.catalog_name = meta.target.proposer_name = scene.target
     meta.target.type = "MOVING" if scene.moving else "FIXED"
     meta.target.ra, meta.target.dec = meta.target.proposer_ra, meta.target.proposer_dec = sky_centre

@@ -12,6 +12,7 @@ from jwst.assign_mtwcs.moving_target_wcs import add_mt_frame
 from jwst.resample import ResampleStep
 from stdatamodels.jwst.datamodels import ImageModel
 
+from jwst_fusion.ownership import MARK
 from jwst_fusion.simulation.setups import PUPIL_FILTERS
 from jwst_fusion.simulation.sky import polygon, shift_position
 
@@ -93,6 +94,7 @@ def _fill_observation(model, band, scene, number):
     meta.exposure.start_time, meta.exposure.end_time = start, start + _EXPOSURE_TIME / 86400
     meta.observation.date, meta.observation.time = "2022-09-10", "06:00:00.000"
     meta.observation.program_number, meta.observation.observation_number = "01288", "001"
+    meta.program.title = MARK
     meta.observation.visit_number, meta.observation.visit_group = "001", "02"
     meta.observation.sequence_id, meta.observation.activity_id = "1", "01"
     meta.observation.exposure_number = f"{number + 1:05d}"

@@ -6,6 +6,8 @@ import numpy as np
 from astropy.io import fits
 from jwst.associations.asn_from_list import asn_from_list
 
+from jwst_fusion.ownership import MARK
+
 __all__ = ["true_cells", "write_association", "write_parameters", "write_truth"]
 
 
@@ -75,13 +77,15 @@ def write_truth(path, truth, wavelength, cube_wcsinfo, cells_per_spaxel):
     header["CRVAL3"], header["CDELT3"] = wavelength[0], cube_wcsinfo.cdelt3
     header["PC1_1"], header["PC2_2"], header["PC3_3"] = -1.0, 1.0, 1.0
     header["RADESYS"] = "ICRS"
-    hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(truth, header)])
+    primary = fits.PrimaryHDU()
+    primary.header["TITLE"] = MARK
+    hdus = fits.HDUList([primary, fits.ImageHDU(truth, header)])
     hdus.writeto(path, overwrite=True)
 
 
 def write_parameters(path, parameters):
     """Write the true parameters as JSON."""
-    path.write_text(json.dumps(parameters, indent=1, default=float) + "\n")
+    path.write_text(json.dumps({"made_by": MARK, **parameters}, indent=1, default=float) + "\n")
 
 
 def write_association(path, name, members):
@@ -98,5 +102,6 @@ def write_association(path, name, members):
         File names.
     """
     association = asn_from_list(members, product_name=name)
+    association["made_by"] = MARK
     _, text = association.dump()
     path.write_text(text)

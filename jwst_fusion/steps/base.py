@@ -20,8 +20,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import jwst_fusion
 from jwst_fusion import datamodels
+from jwst_fusion.atomic import atomic_file, together
 from jwst_fusion.exceptions import FusionError, InputError, ParameterError
 from jwst_fusion.limits import available_threads
+from jwst_fusion.ownership import check_own, product_mark
 
 from .errors import as_exit_error, one_line, user_problem
 
@@ -33,6 +35,13 @@ log = logging.getLogger(__name__)
 WARNING = re.compile(r".* - jwst_fusion[\w.]* - WARNING - (?P<message>.*)")
 #: Characters in a HISTORY card.
 HISTORY_WIDTH = 72
+
+#: Class of the product that a step writes, by the ending of its name.
+PRODUCTS = {
+    "coreg": datamodels.CoregisteredModel,
+    "xcal": datamodels.CrossCalibratedModel,
+    "fused": datamodels.FusedCubeModel,
+}
 
 SUFFIXES = re.compile(r"^(?P<root>.+)(?P<separator>[_-])(coreg|xcal|fused|asn)$")
 
@@ -53,6 +62,7 @@ class FusionStepMixin:
 
     prefetch_references = False
     output_suffix = None
+    _input_path = None
 
     @classmethod
     def get_config_from_reference(cls, dataset, disable=None, crds_observatory=None):
@@ -345,42 +355,47 @@ class FusionStepMixin:
             name = Path(init).name if is_file else type(init).__name__
         raise InputError(f"{name}: not a product of the {step} step; run {step} first")
 
-    def record_output(self, path):
+    def export_config(self, filename, include_metadata=False, mark="class: jwst_fusion\\."):
         """
-        Note a file that the run has written, to be removed if the run fails in the end.
-
-        A step of a pipeline notes it there: a failed run leaves no products of its steps either.
+        Write the step's parameters to a file, whole or not at all.
 
         Parameters
         ----------
-        path : str or path-like
-            Path of the file.
-        """
-        owner = self
-        while isinstance(owner.parent, FusionStepMixin):
-            owner = owner.parent
-        owner.__dict__.setdefault("_written", set()).add(Path(path).absolute())
+        filename : str or path-like
+            ASDF file.
+        include_metadata : bool, optional
+            As in stpipe.
+        mark : str or None, optional
+            As in `jwst_fusion.atomic.atomic_file`; by default that of a parameter file of this package.
 
-    def save_model(self, model, *args, **kwargs):
+        Raises
+        ------
+        InputError, OSError
+            As `jwst_fusion.atomic.atomic_file`.
         """
-        Save a product under the name that stpipe gives it.
+        with atomic_file(filename, mark=mark) as file:
+            super().export_config(file, include_metadata=include_metadata)
 
-        Parameters
-        ----------
-        model : DataModel
-            The product.
-        *args, **kwargs
-            Passed on to `jwst.stpipe.Step.save_model`.
-
-        Returns
-        -------
-        output_path : str or None
-            Path of the file; None if the step does not save.
+    def check_outputs(self):
         """
-        output_path = super().save_model(model, *args, **kwargs)
-        if isinstance(output_path, str):
-            self.record_output(output_path)
-        return output_path
+        Check, before any work, that no output replaces the input or what this package did not make.
+
+        Raises
+        ------
+        InputError
+            One would.
+        """
+        outer = self.parent if isinstance(self.parent, FusionStepMixin) else self
+        steps = [getattr(outer, name) for name in getattr(outer, "step_defs", {})]
+        for step in (outer, *(step for step in steps if not step.skip)):
+            if not (step.save_results or step.output_file) or step.output_suffix not in PRODUCTS:
+                continue
+            path = Path(step.make_output_path(basepath=step.output_file))
+            if outer._input_path is not None and path.exists() and path.samefile(outer._input_path):
+                raise InputError(f"{path}: is the input and is not replaced; choose another output_file")
+            check_own(path, mark=product_mark(PRODUCTS[step.output_suffix].__name__))
+            if step.output_suffix == "fused" and step.report_options()[0]:
+                check_own(path.with_suffix(".html"))
 
     def run(self, *args):
         """
@@ -410,16 +425,14 @@ class FusionStepMixin:
         """
         if self.parent is not None:
             return super().run(*args)
-        self._written = set()
         output_file = self.output_file
         if args:
             self._input_filename = None
         try:
             self._check_input(args)
-            with _threads_as_granted():
+            with _threads_as_granted(), together():
                 result = super().run(*args)
         except BaseException as error:
-            self._remove_outputs()
             problem = user_problem(error)
             if problem is None:
                 raise
@@ -448,19 +461,16 @@ class FusionStepMixin:
         ]
         if len(args) < len(required):
             raise InputError(f"{label}: no input was given; expected {', '.join(p.name for p in required)}")
+        self._input_path = None
         if args and isinstance(args[0], str | Path):
-            path = self.make_input_path(str(args[0]))
-            if not Path(path).is_file():
+            path = self._input_path = Path(self.make_input_path(str(args[0])))
+            if not path.is_file():
                 raise InputError(f"{path}: no such file; give {label} the path of its input")
         if (self.output_ext or ".fits").lstrip(".") not in ("fits", "asdf"):
             raise ParameterError(f"output_ext = {self.output_ext!r} can not be written: use .fits or .asdf")
-
-    def _remove_outputs(self):
-        """Remove what this step wrote in a run that failed."""
-        for path in sorted(self._written):
-            path.unlink(missing_ok=True)
-            log.info("Removed %s: the run failed", path.name)
-        self._written = set()
+        if self._input_path is not None and self._input_path.suffix != ".json":
+            self.set_primary_input(args[0])
+            self.check_outputs()
 
 
 class BaseStep(FusionStepMixin, Step):

@@ -73,6 +73,10 @@ class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
         settings = self._settings()
         found = self._examine(input_data, settings)
         with adapters.open_inputs(input_data, self.make_input_path) as inputs:
+            owner = self.parent or self
+            if owner.output_file is None:
+                owner.output_file = f"{inputs.product}.fits"  # output_ext replaces the ending
+            self.check_outputs()
             result = self._coregister(inputs, settings)
         result.meta.fusion.preflight = found.rows()
         return result
@@ -114,7 +118,6 @@ class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
         coregistration = coregister(cube, images, settings)
         if self.offset_file:
             adapters.write_offsets(self.offset_file, inputs.cube, coregistration.observation.bands)
-            self.record_output(self.offset_file)
         result = adapters.coregistered_model(coregistration, inputs.cube)
         result.set_fusion(
             asn_name=inputs.association,
@@ -125,9 +128,6 @@ class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
         self.record_source(result, source)
         result.meta.asn.table_name = inputs.association
         result.meta.cal_step.coregister = "COMPLETE"
-        owner = self.parent or self
-        if owner.output_file is None:
-            owner.output_file = f"{inputs.product}.fits"  # output_ext replaces the ending
         return result
 
 

@@ -73,8 +73,10 @@ def write_parameters(name, path):
     ------
     ParameterError
         There is no such file in the package.
+    FileExistsError
+        The file is there: somebody may have edited it.
     """
     packaged = packaged_parameters()
     if name not in packaged:
         raise ParameterError(f"parameters {name!r} are not packaged: there are {', '.join(packaged)}")
-    Step.from_config_file(str(packaged[name])).export_config(str(path))
+    Step.from_config_file(str(packaged[name])).export_config(str(path), mark=None)

@@ -88,7 +88,6 @@ class ReportMixin:
         except OSError as error:
             tell_failure("The report", error)
             return
-        self.record_output(path)
         log.info("Saved report in %s", path)
 
     def _write_figures(self, product, content):
@@ -100,8 +99,6 @@ class ReportMixin:
         except Exception as error:  # noqa: BLE001 - whatever it is, the fused cube is worth more
             tell_failure("Figures", error)
             return
-        for path in paths:
-            self.record_output(path)
         log.info("Saved %d figures %s_*.png", len(paths), product.stem)
 
 

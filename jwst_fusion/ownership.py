@@ -1,0 +1,107 @@
+"""Which files may be replaced: those that this package made, and no others."""
+
+import os
+import re
+from pathlib import Path
+
+from jwst_fusion.exceptions import InputError
+
+__all__ = ["MARK", "check_own", "is_own", "is_plain_name", "product_mark"]
+
+#: What a file that this package made says of itself near its beginning.
+MARK = "made by jwst-fusion"
+
+#: How far a file is searched for its mark [byte]: the headers of products, with all they tell, are shorter.
+MARKED = 2**20
+
+#: Longest name [byte]: file systems take 255, and suffixes are appended.
+MAX_NAME = 200
+
+
+def product_mark(name):
+    """
+    Make the pattern that a product of a step matches.
+
+    Parameters
+    ----------
+    name : str
+        Class of its data model, which its FUSMODL holds.
+
+    Returns
+    -------
+    str
+        Regular expression for the header in FITS or the tree in ASDF.
+    """
+    return f"FUSMODL = '{name} *'|model_type: {name}\\b"
+
+
+def is_own(path, mark=MARK):
+    """
+    Determine whether a file may be replaced.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    mark : str, optional
+        Regular expression for what an own file has near its beginning.
+
+    Returns
+    -------
+    bool
+        Whether it is not there, or has the mark. A link or a folder is never replaced.
+    """
+    path = Path(os.fsdecode(path))
+    if not os.path.lexists(path):
+        return True
+    if not path.is_file() or path.is_symlink():
+        return False
+    with path.open("rb") as file:
+        return re.search(mark.encode(), file.read(MARKED)) is not None
+
+
+def check_own(*paths, mark=MARK):
+    """
+    Check that files may be replaced.
+
+    Parameters
+    ----------
+    *paths : str or path-like
+        The files.
+    mark : str, optional
+        As in `is_own`.
+
+    Raises
+    ------
+    InputError
+        If one is there that this package did not make.
+    """
+    for path in paths:
+        if not is_own(path, mark):
+            raise InputError(
+                f"{os.fsdecode(path)}: not made by jwst-fusion and therefore not replaced; move it, or "
+                "choose another name or output folder"
+            )
+
+
+def is_plain_name(name):
+    """
+    Determine whether a text can name a file, or begin the names of files, in a given folder.
+
+    Parameters
+    ----------
+    name : object
+        The text.
+
+    Returns
+    -------
+    bool
+        False for what is no text, paths, hidden names, control characters, what is not UTF-8, and what is
+        too long for a disk.
+    """
+    if not isinstance(name, str):
+        return False
+    text = name.encode("utf-8", "replace").decode()
+    return text == name and name.isprintable() and len(name.encode()) <= MAX_NAME and not (
+        name.startswith((".", "-")) or set(name) & set("/\\") or not name.strip()
+    )  # fmt: skip
