@@ -345,13 +345,20 @@ def test_an_association_in_another_folder(work, tmp_path_factory, monkeypatch, r
     assert names_in(work.folder) == before
 
 
-def test_an_output_that_exists_is_replaced_by_a_success_only(work, caplog, reference):  # noqa: F811
-    (work.folder / "p_fused.fits").write_text("precious")
+def test_an_output_that_exists_is_replaced_by_a_success_only(work, reference, caplog):  # noqa: F811
+    path = work.folder / "p_fused.fits"
+    datamodels.FusedCubeModel(data=np.ones((2, 3, 4), dtype=np.float32)).save(path)
+    before = path.read_bytes()
     fail(Fusion4Pipeline, ASN, caplog, steps={"fusion": {"n_components": 100000}})
-    assert (work.folder / "p_fused.fits").read_text() == "precious"
+    assert path.read_bytes() == before
+    caplog.clear()
     Fusion4Pipeline.call(ASN, steps={"fusion": QUICK}, configure_log=False, save_results=True)
-    with datamodels.open("p_fused.fits") as model:
+    assert path.read_bytes() != before
+    with datamodels.open(path) as model:
         assert_close(on_cells(model), reference)
+    path.write_text("precious")
+    assert "p_fused.fits: not made by jwst-fusion" in str(fail(Fusion4Pipeline, ASN, caplog))
+    assert path.read_text() == "precious"
 
 
 BAD = {
