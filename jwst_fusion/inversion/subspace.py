@@ -20,15 +20,20 @@ __all__ = ["Subspace", "find_subspace"]
 #: Share of a spaxel's usable channels that must be known for it to count.
 MIN_KNOWN_FRACTION = 0.7
 
-#: Residual, in units of the noise, beyond which a voxel is replaced by the model of its spaxel.
+#: Residual, in units of the noise, beyond which a voxel counts as unknown.
 OUTLIER_SIGMA = 7.0
+
+#: Updates of the unknown voxels and of the axes by which they are predicted.
+IMPUTATIONS = 5
+
+#: Share of its power in one channel from which an axis is that channel's, and the effective number of spaxels
+#: that have to carry it: a point source fills about four.
+SINGLE_CHANNEL = 0.5
+SUPPORTING_SPAXELS = 2.5
 
 #: Axes beyond the components that show the noise, and the factor by which a component stands out.
 NOISE_AXES = 4
-EDGE_MARGIN = 1.15
-
-#: Largest edge, over that of white noise.
-MAX_EDGE = 4.0
+EDGE_MARGIN = 1.25
 
 #: Share of the power of all spaxels beyond which one counts less in the analysis; and that share times
 #: the number of spaxels, at least.
@@ -48,7 +53,8 @@ class Subspace:
     basis : ndarray, shape (n_wave, k)
         Elementary spectra [MJy/sr]; orthonormal once each channel is divided by its noise.
     whitened : ndarray, shape (n_wave, my, mx)
-        Cube minus mean spectrum over the noise, holes bridged; zero in spaxels and channels not used.
+        Cube minus mean spectrum over the noise, unknown voxels as the components predict them; zero in
+        spaxels and channels not used.
     spaxels : ndarray of bool, shape (my, mx)
         Spaxels whose data are used.
     weights : ndarray, shape (n_wave,)
@@ -77,18 +83,24 @@ class Subspace:
         """Orthonormal basis of the whitened data, shape (n_wave, k)."""
         return self.basis * self.weights[:, np.newaxis]
 
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Coefficients of the cube's spaxels, with the noise of one channel each, shape (k, my, mx)."""
+        return np.tensordot(self.whitened_basis.T, self.whitened.astype(np.float64), axes=1)
+
 
 def find_subspace(
-    cube: CubeData, *, n_components: int | None = None, max_components: int = 8, denoise: bool = True
+    cube: CubeData, *, n_components: int | None = None, max_components: int = 12, denoise: bool = True
 ) -> Subspace:
     """
     Find the subspace of a cube by a principal component analysis of the whitened data.
 
-    Channels are divided by their noise first, so that components are ordered by significance. Voxels
-    far off their spaxel's model are replaced by it once: a surviving cosmic ray then neither makes a
-    component nor pulls one. The components are those of the significant part of the spectra
-    (`jwst_fusion.inversion.spectral`), and spaxels far brighter than the typical one, a star's, count
-    less, so that faint structure keeps its components.
+    Channels are divided by their noise first, so that components are ordered by significance. Voxels far
+    off their spaxel's model count as unknown, and unknown voxels are those of the model fitted to the known
+    ones of their spaxel: neither a hole nor a surviving cosmic ray makes a component or pulls one. The
+    components are those of the significant part of the spectra (`jwst_fusion.inversion.spectral`), and
+    spaxels far brighter than the typical one, a star's, count less, so that faint structure keeps its
+    components.
 
     Parameters
     ----------
@@ -126,21 +138,32 @@ def find_subspace(
     if n_components is not None and not 1 <= n_components <= limit:
         raise ParameterError(f"n_components = {n_components} is out of reach: the data allow 1 to {limit}")
 
-    spectra = _bridge_holes(cube.data[used][:, spaxels])
-    mean = spectra.mean(axis=1, dtype=np.float64)
+    spectra = cube.data[used][:, spaxels]
+    unknown = ~np.isfinite(spectra)
+    mean = _fill_proportionally(spectra, unknown)
     whitened = spectra
     whitened -= mean[:, np.newaxis]
     whitened *= weights[used, np.newaxis]
     n_axes = max(n_components or 0, max_components)
     axes, eigenvalues = _principal_axes(whitened, n_axes + NOISE_AXES, limit)
-    edge = noise_edge(eigenvalues, whitened.shape, max_components)
-    clear = int((eigenvalues[:n_axes] > edge).sum())
-    _replace_outliers(whitened, axes[:, : max(clear, 1)])
+    for update in range(IMPUTATIONS):
+        edge = noise_edge(eigenvalues, whitened.shape, max_components)
+        clear = _supported(axes, whitened) & (eigenvalues > edge)
+        clear[n_axes:] = False
+        clear[0] |= not clear.any()
+        if update == 1:
+            unknown |= _outliers(whitened, axes[:, clear])
+        _impute(whitened, unknown, axes[:, clear], eigenvalues[clear])
+        shift = whitened.mean(axis=1, dtype=np.float64)
+        whitened -= shift[:, np.newaxis].astype(whitened.dtype)
+        mean += shift / weights[used]
+        axes, eigenvalues = _refined(whitened, axes)
     if denoise:
         clean, freedom = denoise_spectra(whitened, 1 / weights[used], axes[:, :n_axes], spaxels)
         axes, eigenvalues = _principal_axes(clean * _leverage(clean), n_axes + NOISE_AXES, limit)
         edge = noise_edge(eigenvalues, (freedom, whitened.shape[1]), max_components)
     k = n_components or max(int((eigenvalues[:max_components] > edge).sum()), 1)
+    _impute(whitened, unknown, axes[:, :k], eigenvalues[:k])
     return _assemble(cube, spaxels, weights, mean, whitened, axes[:, :k], eigenvalues)
 
 
@@ -151,14 +174,51 @@ def _leverage(spectra):
     return np.sqrt(np.minimum(1.0, limit / np.maximum(power, np.finfo(power.dtype).tiny)))
 
 
-def _bridge_holes(spectra):
-    """Interpolate the NaNs of each column of (n_channels, n_spaxels) linearly along the channels."""
-    channel = np.arange(spectra.shape[0])
-    for i in np.flatnonzero(~np.isfinite(spectra).all(axis=0)):
-        spectrum = spectra[:, i]
-        hole = ~np.isfinite(spectrum)
-        spectrum[hole] = np.interp(channel[hole], channel[~hole], spectrum[~hole])
-    return spectra
+def _fill_proportionally(spectra, unknown):
+    """
+    Fill the unknown voxels of (n_channels, n_spaxels) spectra in place; return the mean spectrum.
+
+    A voxel gets what the mean spectrum has in its channel, in proportion to the rest of its spaxel: a line
+    that the mean spectrum has is not cut off.
+    """
+    known = ~unknown
+    spectra[unknown] = 0.0
+    mean = spectra.sum(axis=1, dtype=np.float64) / np.maximum(known.sum(axis=1), 1)
+    for i in np.flatnonzero(unknown.any(axis=0)):
+        seen = mean[known[:, i]]
+        level = spectra[known[:, i], i] @ seen / max(seen @ seen, np.finfo(float).tiny)
+        spectra[unknown[:, i], i] = level * mean[unknown[:, i]]
+    return spectra.mean(axis=1, dtype=np.float64)
+
+
+def _impute(whitened, unknown, axes, variances):
+    """
+    Replace unknown voxels by the model fitted to the known ones of their spaxel, in place.
+
+    It is the expectation step of a probabilistic principal component analysis (Tipping and Bishop 1999): the
+    coefficients of the model are then those that the known voxels alone would give.
+    """
+    prior = np.diag(1.0 / np.maximum(variances, np.finfo(float).tiny))
+    for i in np.flatnonzero(unknown.any(axis=0)):
+        hole = unknown[:, i]
+        inside = axes[hole]
+        seen = axes.T @ whitened[:, i] - inside.T @ whitened[hole, i]
+        scores = np.linalg.solve(np.eye(len(prior)) - inside.T @ inside + prior, seen)
+        whitened[hole, i] = inside @ scores
+
+
+def _refined(whitened, axes):
+    """Axes and variances after a step of subspace iteration, for data that changed slightly."""
+    span = np.linalg.qr(whitened @ (whitened.T @ axes))[0]
+    rotation, values, _ = np.linalg.svd(span.T @ whitened, full_matrices=False)
+    return span @ rotation, values**2 / whitened.shape[1]
+
+
+def _supported(axes, whitened):
+    """Whether each axis is more than a single voxel: spread over channels, or over spaxels as a PSF is."""
+    scores = (axes.T @ whitened) ** 2
+    spaxels = scores.sum(axis=1) ** 2 / np.maximum((scores**2).sum(axis=1), np.finfo(float).tiny)
+    return ((axes**2).max(axis=0) < SINGLE_CHANNEL) | (spaxels > SUPPORTING_SPAXELS)
 
 
 def _principal_axes(whitened, n_axes, limit):
@@ -182,19 +242,18 @@ def _principal_axes(whitened, n_axes, limit):
     return vectors, values / n_spaxels
 
 
-def _replace_outliers(whitened, axes):
-    """Replace voxels far off the model of their spaxel by the model's value, in place."""
-    model = axes @ (axes.T @ whitened)
-    np.copyto(whitened, model, where=np.abs(whitened - model) > OUTLIER_SIGMA)
+def _outliers(whitened, axes):
+    """Voxels far off the model of their spaxel."""
+    return np.abs(whitened - axes @ (axes.T @ whitened)) > OUTLIER_SIGMA
 
 
 def noise_edge(eigenvalues: np.ndarray, shape: tuple[float, float], max_components: int) -> float:
     """
     Largest variance along a principal axis that noise alone reaches.
 
-    White noise reaches the Marchenko-Pastur edge. Spaxels of a drizzled cube share noise, which raises
-    the edge; the variances beyond the components that may be chosen show where it lies, extrapolated to
-    the first. Shared noise raises it fourfold at most: a slower fall is the signal's.
+    White noise reaches the Marchenko-Pastur edge. Spaxels of a drizzled cube share noise, which raises the
+    edge, but variances of noise fall evenly from one axis to the next: the last axis that stands out of the
+    trend of those beyond it is the last of the signal.
 
     Parameters
     ----------
@@ -212,12 +271,13 @@ def noise_edge(eigenvalues: np.ndarray, shape: tuple[float, float], max_componen
     """
     n_channels, n_spaxels = shape
     white = EDGE_MARGIN * (1.0 + np.sqrt(n_channels / n_spaxels)) ** 2
-    beyond = eigenvalues[max_components:]
-    if beyond.size < 2:
-        return white
-    slope = (beyond[0] - beyond[-1]) / (beyond.size - 1)
-    first = EDGE_MARGIN * float(beyond[0] + slope * max_components)
-    return max(white, min(first, MAX_EDGE * white))
+    for last in range(min(max_components, len(eigenvalues) - NOISE_AXES) - 1, -1, -1):
+        beyond = eigenvalues[last + 1 : last + 1 + NOISE_AXES]
+        slope = (beyond[0] - beyond[-1]) / (NOISE_AXES - 1)
+        edge = EDGE_MARGIN * float(beyond[0] + slope)
+        if eigenvalues[last] > max(edge, white):
+            return max(edge, white)
+    return max(white, float(eigenvalues[0])) if len(eigenvalues) > NOISE_AXES else white
 
 
 def _assemble(cube, spaxels, weights, mean, whitened, axes, eigenvalues):

@@ -141,6 +141,24 @@ def test_holes_are_bridged():
     np.testing.assert_allclose(rebuild(subspace), data, rtol=2e-3)
 
 
+def test_a_missing_voxel_on_the_peak_of_a_line_leaves_no_hole():
+    rng = np.random.default_rng(8)
+    data = signal(2)
+    strength = rng.lognormal(3.0, 1.0, SHAPE)
+    data[119:122] += np.array([0.5, 1.0, 0.5])[:, None, None] * strength
+    peak = np.unravel_index(np.argmax(data[120]), SHAPE)
+    known = data + noise()
+    holed = known.copy()
+    holed[rng.random(data.shape) < 0.01] = np.nan
+    holed[(120, *peak)] = np.nan
+    whole, subspace = (find_subspace(cube_of(cube)) for cube in (known, holed))
+    assert subspace.n_components == whole.n_components
+    spaxels = [peak, *((peak[0] + dy, peak[1]) for dy in (-1, 1) if 0 <= peak[0] + dy < SHAPE[0])]
+    for spaxel in spaxels:
+        expected = data[(120, *spaxel)]
+        assert rebuild(subspace)[(120, *spaxel)] == pytest.approx(expected, rel=0.01, abs=6 * SIGMA[120])
+
+
 def test_poor_spaxels_are_not_used():
     data = signal(2)
     data[:100, 3, 4] = np.nan
