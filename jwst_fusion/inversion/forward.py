@@ -11,6 +11,7 @@ from scipy.fft import irfft2, rfft2
 from jwst_fusion.exceptions import InputError
 
 from .groups import FrequencyGroups, make_hermitian
+from .regularization import within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from .subspace import Subspace
 
-__all__ = ["CubeTerm", "ImageTerm", "compress_cube", "gradient_power", "image_term"]
+__all__ = ["CubeTerm", "ImageTerm", "compress_cube", "image_term"]
 
 #: Singular values below this share of the largest are dropped, of the OTFs and of the channels.
 COMPRESSION_TOLERANCE = 3e-4
@@ -58,6 +59,9 @@ class CubeTerm:
         that are the same in all channels.
     channels : ndarray, shape (n_wave, n_compressed), or None
         From compressed channels to whitened channels.
+    weight_loss : ndarray, shape (k, k, my, mx), or None
+        Matrices L by which the weights of the coefficients of a spaxel are lower, ``1 - L``; None: zero.
+        Weights of each voxel take no account of it.
     """
 
     groups: FrequencyGroups
@@ -69,24 +73,33 @@ class CubeTerm:
     voxel_weight: np.ndarray | None = None
     whitened: np.ndarray | None = None
     channels: np.ndarray | None = None
+    weight_loss: np.ndarray | None = None
 
     def weigh(self, values: np.ndarray) -> np.ndarray:
         """Weigh compressed channels, (n_compressed, my, mx)."""
         if self.voxel_weight is None:
-            return self.weight * values
+            return self.weight * self._less(values)
         full = np.tensordot(self.channels, values, axes=1)
         return np.tensordot(self.channels.T, self.voxel_weight * full, axes=1)
+
+    def _less(self, values):
+        """Take from compressed channels what the weights of the coefficients lose."""
+        if self.weight_loss is None:
+            return values
+        inside = np.tensordot(self.projection, values, axes=1)
+        lost = np.einsum("ijyx,jyx->iyx", self.weight_loss, inside)
+        return values - np.tensordot(self.projection.T, lost, axes=1)
 
     def weighted_data(self) -> np.ndarray:
         """Weigh the data and compress them, (n_compressed, my, mx)."""
         if self.voxel_weight is None:
-            return self.weight * self.data
+            return self.weight * self._less(self.data)
         return np.tensordot(self.channels.T, self.voxel_weight * self.whitened, axes=1)
 
     def weighted_noise(self, rng: np.random.Generator) -> np.ndarray:
         """Draw noise, weigh it and compress it, (n_compressed, my, mx)."""
         if self.voxel_weight is None:
-            return self.weight * self.noise * rng.standard_normal(self.data.shape)
+            return self.weight * self._less(self.noise * rng.standard_normal(self.data.shape))
         noise = self.voxel_weight * self.noise * rng.standard_normal(self.voxel_weight.shape)
         return np.tensordot(self.channels.T, noise, axes=1)
 
@@ -130,16 +143,22 @@ class CubeTerm:
         members = members.reshape(groups.n_groups, -1, groups.decimation_factor**2)
         return groups.scatter(members.transpose(1, 0, 2))
 
-    def blocks(self) -> np.ndarray:
+    def factor(self) -> np.ndarray:
         """
-        Hermitian matrices of the data term where all spaxels have data.
+        Factors F of the data term's blocks ``F^H F`` where all spaxels have data.
 
         Returns
         -------
-        ndarray of complex, shape (n_groups, k * d**2, k * d**2)
+        ndarray of complex, shape (n_groups, n_compressed, k * d**2)
             One matrix for each group of frequencies.
         """
-        return self.transfer.conj().transpose(0, 2, 1) @ self.transfer / self.groups.decimation_factor**2
+        d = self.groups.decimation_factor
+        if self.weight_loss is None:
+            return self.transfer / d
+        metric = np.eye(self.projection.shape[1])
+        metric -= self.projection.T @ self.weight_loss[..., self.weight > 0].mean(axis=-1) @ self.projection
+        values, axes = np.linalg.eigh(metric)
+        return (np.sqrt(np.maximum(values, 0))[:, None] * axes.T / d) @ self.transfer
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,6 +241,7 @@ def compress_cube(
     interpolation: np.ndarray,
     nirspec_otf: np.ndarray,
     *,
+    weight_loss: np.ndarray | None = None,
     voxel_weight: np.ndarray | None = None,
     tolerance: float = COMPRESSION_TOLERANCE,
 ) -> CubeTerm:
@@ -238,6 +258,8 @@ def compress_cube(
         OTF of a channel from those at the nodes; rows sum to one.
     nirspec_otf : ndarray, shape (n_nodes, ny, nx // 2 + 1)
         OTF of the IFU at the nodes, spaxel included.
+    weight_loss : ndarray, shape (k, k, my, mx), optional
+        Matrices by which the weights of a spaxel's coefficients are lower than one.
     voxel_weight : ndarray, shape (n_wave, my, mx), optional
         Weight of each voxel of the observation relative to its channel's.
     tolerance : float, optional
@@ -281,6 +303,7 @@ def compress_cube(
         weight=weight,
         projection=whitened_basis.T @ left,
         noise=_relative_noise(subspace, groups.spaxel_shape),
+        weight_loss=None if weight_loss is None else within(weight_loss, groups.spaxel_shape, 0.0),
         **full,
     )
 
@@ -370,23 +393,3 @@ def _typical_error(band):
             f"{band.filter}: the image has no pixel with a positive error in the field; repair its ERR"
         )
     return np.median(stated)
-
-
-def gradient_power(shape: tuple[int, int]) -> np.ndarray:
-    """
-    Squared transfer function of the first differences along both axes.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Cells (ny, nx).
-
-    Returns
-    -------
-    ndarray, shape (ny, nx // 2 + 1)
-        ``4 sin^2(pi f_y) + 4 sin^2(pi f_x)``.
-    """
-    ny, nx = shape
-    rows = 4 * np.sin(np.pi * np.fft.fftfreq(ny)) ** 2
-    columns = 4 * np.sin(np.pi * np.fft.rfftfreq(nx)) ** 2
-    return rows[:, np.newaxis] + columns[np.newaxis, :]

@@ -15,13 +15,13 @@ from jwst_fusion.optics.psf import fwhm
 from jwst_fusion.optics.transfer import transfer_functions
 
 from .boundary import mirrored, periodic_shape, unmirrored, unweighted
-from .forward import compress_cube, gradient_power, image_term
+from .forward import compress_cube, image_term
 from .groups import FrequencyGroups
+from .prior import Prior, gradient_power, local_mixture
 from .regularization import (
     average_known,
     crude_weights,
     edge_weights,
-    gradient_variances,
     interior,
     local_gradients,
     smoothness_matrix,
@@ -45,16 +45,16 @@ log = logging.getLogger(__name__)
 #: Channels at which the width of the point spread function is measured.
 RESOLUTION_SAMPLES = 16
 
-#: Factor of the regularization: best to 0.5 dB in eleven of twelve simulated cases, to 1.3 in the other
-#: (docs/benchmarks/quality.txt).
-DEFAULT_MU = 0.15
-
 #: Error of a modelled image over the structure that the image has on the scale of the PSF, which is not known
 #: better: what is left of it when a Gaussian of this width [arcsec] is taken away.
 PSF_ERROR = 0.025
 PSF_SCALE = 0.1
 
-#: Standard deviation of the Gaussian over which that structure is averaged [cells].
+#: The same of the cube: the IFU's blur is known worse. Between 0.05 and 0.1 results differ by 0.1 dB, but for
+#: one scene that gains 0.5 dB.
+IFU_PSF_ERROR = 0.1
+
+#: Standard deviation of the Gaussian over which that structure is averaged [cells, or spaxels of the cube].
 STRUCTURE_SMOOTHING = 1.0
 
 #: Bounds of the stated error of a voxel over its channel's, within which it counts.
@@ -87,7 +87,7 @@ class FusionResult:
     image_chi2 : ndarray, shape (n_band,)
         Mean squared residual of each image over its stated variance; NaN for one held out.
     cube_chi2 : float
-        Mean squared residual of the cube's coefficients over their variance.
+        Mean squared residual of the cube's coefficients over their variance, with the error of the IFU's PSF.
     eigenvalues : ndarray
         Variances of the whitened data along their principal axes.
     info_kept : float
@@ -230,7 +230,7 @@ def build_problem(observation: Observation, subspace: Subspace, settings: Fusion
     transfer = transfer_functions(observation, shape)
     groups = FrequencyGroups(shape, grid.decimation_factor)
     each = settings.weighting == "voxel"
-    regularization, edges, steep = _regularization(observation, subspace, settings, shape)
+    tuned = settings.tuning == "variance_components"
     return Problem(
         image_term=image_term(
             groups,
@@ -238,7 +238,7 @@ def build_problem(observation: Observation, subspace: Subspace, settings: Fusion
             transfer.interpolation,
             observation.bands,
             transfer.nircam,
-            model_errors=_model_errors(observation) if settings.tuning == "variance_components" else None,
+            model_errors=_model_errors(observation) if tuned else None,
             each_pixel=each,
         ),
         cube_term=compress_cube(
@@ -246,15 +246,35 @@ def build_problem(observation: Observation, subspace: Subspace, settings: Fusion
             subspace,
             transfer.interpolation,
             transfer.nirspec,
+            weight_loss=_cube_weight_loss(observation, subspace) if tuned else None,
             voxel_weight=_voxel_weight(observation.cube) if each else None,
         ),
         image_factor=1.0,
         cube_factor=settings.gamma or 1.0,
-        regularization=regularization,
-        gradient=gradient_power(shape),
-        edges=edges,
-        steepness=steep,
+        prior=_prior(observation, subspace, settings, shape),
     )
+
+
+def _cube_weight_loss(observation, subspace):
+    """
+    Share of the weight of a spaxel's coefficients that the error of the IFU's PSF takes, (k, k, my, mx).
+
+    The structure on the scale of the PSF, averaged over neighbours, is the covariance of that error but for
+    its size: where the scene has none, and in the directions that do not change there, the cube counts in
+    full.
+    """
+    data, d = subspace.coefficients, observation.grid.decimation_factor
+    known = np.where(subspace.spaxels, data, np.nan)
+    width = PSF_SCALE / (observation.grid.cell_size * d)
+    rough = np.where(subspace.spaxels, data - [average_known(a, width) for a in known], np.nan)
+    k = len(data)
+    error = np.empty((*data.shape[1:], k, k))
+    for i in range(k):
+        for j in range(i + 1):
+            product = average_known(rough[i] * rough[j], STRUCTURE_SMOOTHING)
+            error[..., i, j] = error[..., j, i] = IFU_PSF_ERROR**2 * np.nan_to_num(product)
+    loss = np.eye(k) - np.linalg.inv(np.eye(k) + error)
+    return np.moveaxis(loss, (-2, -1), (0, 1))
 
 
 def _model_errors(observation):
@@ -263,29 +283,30 @@ def _model_errors(observation):
     errors = []
     for band in observation.bands:
         structure = average_known((band.data - average_known(band.data, width)) ** 2, STRUCTURE_SMOOTHING)
-        errors.append(PSF_ERROR * np.sqrt(np.where(np.isfinite(structure), structure, 0.0)))
+        error = PSF_ERROR if band.psf_error is None else band.psf_error
+        errors.append(error * np.sqrt(np.where(np.isfinite(structure), structure, 0.0)))
     return errors
 
 
-def _default_mu(settings):
-    """Factor of the regularization by the way of tuning: the paper's rule has none."""
-    return 1.0 if settings.tuning == "empirical_bayes" else DEFAULT_MU
-
-
-def _regularization(observation, subspace, settings, shape):
-    """Matrix of the regularization, weights of the differences between cells, and their variances."""
+def _prior(observation, subspace, settings, shape):
+    """Build the prior from the cube's gradients, and from where the images are steep."""
+    gradient = gradient_power(shape)
     if settings.weighting == "uniform":
-        return np.eye(subspace.n_components) * settings.mu, None, None
-    factor = settings.mu or _default_mu(settings)
-    inside = interior(subspace.spaxels, observation.grid.decimation_factor)
+        return Prior(np.eye(subspace.n_components) * settings.mu, gradient)
+    factor = settings.mu or 1.0
+    d = observation.grid.decimation_factor
+    inside = interior(subspace.spaxels, d)
     squared = steepness(observation, subspace)
     even = settings.tuning == "empirical_bayes" or settings.regularization == "sobolev"
     local = None if even else local_gradients(squared, inside)
-    variances = gradient_variances(squared, local, inside, shape)
     if settings.tuning == "empirical_bayes":
-        return crude_weights(observation, subspace) * factor, None, variances
+        return Prior(crude_weights(observation, subspace) * factor, gradient)
     matrix = smoothness_matrix(observation, subspace, local) * factor
-    return matrix, None if even else edge_weights(local, shape), variances
+    edges = None if even else edge_weights(local, shape)
+    prior = Prior(matrix, gradient, edges)
+    if settings.regularization != "nuclear":
+        return prior
+    return local_mixture(subspace.coefficients, subspace.spaxels, d, prior, shape)
 
 
 def _voxel_weight(cube):
@@ -309,11 +330,13 @@ def _result(observation, subspace, problem, solution, settings, asked, unseen):
     mean = np.array([band.bandpass @ subspace.mean_spectrum for band in observation.bands])
     mean = mean[:, np.newaxis, np.newaxis]
     residual = np.tensordot(cube.projection, cube.data - cube.predict(spectrum), axes=1)
-    cube_chi2 = float((cube.weight * residual**2).sum() / (cube.weight.sum() * residual.shape[0]))
-    relative = settings.weighting != "uniform"
-    prior_scale = (settings.mu or _default_mu(settings)) if relative else 1.0
-    tuned = settings.tuning == "variance_components"
-    errors = posterior(problem, solution, settings.samples, prior_scale=prior_scale, absolute=tuned)
+    counted = (
+        residual
+        if cube.weight_loss is None
+        else residual - np.einsum("ijyx,jyx->iyx", cube.weight_loss, residual)
+    )
+    cube_chi2 = float((cube.weight * residual * counted).sum() / (cube.weight.sum() * residual.shape[0]))
+    errors = posterior(problem, solution, settings.samples, absolute=settings.tuning == "variance_components")
     dropped, share = _dropped_variance(subspace, observation.grid)
     return FusionResult(
         mean_spectrum=subspace.mean_spectrum,
@@ -328,7 +351,7 @@ def _result(observation, subspace, problem, solution, settings, asked, unseen):
         cube_chi2=cube_chi2,
         eigenvalues=subspace.eigenvalues,
         info_kept=subspace.info_kept,
-        regularization=problem.regularization,
+        regularization=problem.prior.matrix,
         gamma=problem.cube_factor / problem.image_factor,
         settings=settings,
         asked=np.array(asked),

@@ -17,13 +17,14 @@ __all__ = [
     "between_cells",
     "crude_weights",
     "edge_weights",
-    "gradient_variances",
     "interior",
     "local_gradients",
+    "noise_gradient",
     "sharpening",
     "smoothness_matrix",
     "steepness",
     "upsample",
+    "within",
 ]
 
 #: Least share of a measured mean squared gradient that is taken for signal.
@@ -45,7 +46,7 @@ NOISE_QUANTILE = 0.02
 MIN_SHARE = 0.2
 
 #: Bounds of the squared gradient over its mean.
-STEEPNESS_RANGE = (0.05, 100.0)
+STEEPNESS_RANGE = (0.05, 1e4)
 
 
 def upsample(images: np.ndarray, decimation_factor: int) -> np.ndarray:
@@ -100,12 +101,11 @@ def smoothness_matrix(
     """
     d = observation.grid.decimation_factor
     inside = interior(subspace.spaxels, d)
-    coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened.astype(np.float64), axes=1)
     relative = np.ones(inside.shape) if local is None else local
-    covariance, level = _gradient_covariance(upsample(coefficients, d), inside, relative)
+    covariance, level = _gradient_covariance(upsample(subspace.coefficients, d), inside, relative)
     variances, axes = np.linalg.eigh(covariance)
     variances = np.maximum(variances, 0.0)
-    variances = np.maximum(variances - level * _noise_gradient(d), MIN_SIGNAL_SHARE * variances)
+    variances = np.maximum(variances - level * noise_gradient(d), MIN_SIGNAL_SHARE * variances)
     inverse = 1.0 / ((variances + MIN_GRADIENT) * sharpening(observation, subspace))
     return (axes * inverse) @ axes.T
 
@@ -129,8 +129,8 @@ def crude_weights(observation: Observation, subspace: Subspace) -> np.ndarray:
     """
     d = observation.grid.decimation_factor
     inside = interior(subspace.spaxels, d)
-    coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened.astype(np.float64), axes=1)
-    return np.diag(1.0 / (_mean_squared_gradient(upsample(coefficients, d), inside) + MIN_GRADIENT))
+    squared = _mean_squared_gradient(upsample(subspace.coefficients, d), inside)
+    return np.diag(1.0 / (squared + MIN_GRADIENT))
 
 
 def average_known(values: np.ndarray, width: float) -> np.ndarray:
@@ -223,38 +223,6 @@ def local_gradients(squared: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return np.where(seen, local / level, 1.0)
 
 
-def gradient_variances(
-    squared: np.ndarray, local: np.ndarray | None, inside: np.ndarray, shape: tuple[int, int]
-) -> np.ndarray:
-    """
-    Variances of the scene's differences, in units of those that the regularization matrix was taken from.
-
-    Parameters
-    ----------
-    squared : ndarray, shape (my, mx)
-        `steepness` of the scene.
-    local : ndarray, shape (my, mx), or None
-        Relative variance by which the matrix was measured; None: one everywhere.
-    inside : ndarray of bool, shape (my, mx)
-        Cells of the footprint.
-    shape : tuple of int
-        Cells (ny, nx) of the periodic grid that holds them at its lower left corner; the others have the
-        median variance.
-
-    Returns
-    -------
-    ndarray, shape (2, ny, nx)
-        Mean variance of a cell and of the next along y, and along x.
-    """
-    seen = np.isfinite(squared) & inside
-    if not seen.any():
-        return np.ones((2, *shape))
-    weight = np.ones(squared.shape) if local is None else local
-    relative = squared / (squared[seen] / weight[seen]).mean()
-    known = np.where(np.isfinite(squared), relative, weight)
-    return between_cells(_within(known, shape, np.nanmedian(relative)))
-
-
 def edge_weights(local: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """
     Weights of the differences between neighbouring cells.
@@ -272,7 +240,7 @@ def edge_weights(local: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     ndarray, shape (2, ny, nx)
         Mean inverse variance of a cell and of the next along y, and along x.
     """
-    return between_cells(_within(1.0 / local, shape, 1.0 / np.median(local)))
+    return between_cells(within(1.0 / local, shape, 1.0 / float(np.median(local))))
 
 
 def between_cells(values: np.ndarray) -> np.ndarray:
@@ -292,10 +260,27 @@ def between_cells(values: np.ndarray) -> np.ndarray:
     return np.stack([(values + np.roll(values, -1, axis)) / 2.0 for axis in (-2, -1)])
 
 
-def _within(values, shape, elsewhere):
-    """Values at the lower left corner of a grid that has another one elsewhere."""
-    full = np.full(shape, elsewhere)
-    full[: values.shape[0], : values.shape[1]] = values
+def within(values: np.ndarray, shape: tuple[int, int], elsewhere: np.ndarray | float) -> np.ndarray:
+    """
+    Values at the lower left corner of a grid that has others elsewhere.
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., my, mx)
+        Values.
+    shape : tuple of int
+        Cells (ny, nx) of the grid.
+    elsewhere : float or ndarray, shape (..., ny, nx)
+        Values of the grid's other cells.
+
+    Returns
+    -------
+    ndarray, shape (..., ny, nx)
+        The grid.
+    """
+    full = np.empty((*values.shape[:-2], *shape))
+    full[...] = elsewhere
+    full[..., : values.shape[-2], : values.shape[-1]] = values
     return full
 
 
@@ -318,7 +303,7 @@ def sharpening(observation: Observation, subspace: Subspace) -> float:
     """
     d = observation.grid.decimation_factor
     inside = interior(subspace.spaxels, d)
-    coefficients = np.tensordot(subspace.whitened_basis.T, subspace.whitened, axes=1)
+    coefficients = subspace.coefficients
     ratios = []
     for band in (band for band in observation.bands if not band.held_out):
         mixing = band.bandpass @ subspace.basis
@@ -327,15 +312,27 @@ def sharpening(observation: Observation, subspace: Subspace) -> float:
         known = inside & np.isfinite(band.data)
         image = np.where(np.isfinite(band.data), band.data, np.nanmedian(band.data)) / band.scale
         sharp = _mean_squared_gradient(image[np.newaxis], known)[0]
-        noise = _noise_gradient(d) * (mixing**2).sum(), 4 * np.nanmedian(band.error / band.scale) ** 2
+        noise = noise_gradient(d) * (mixing**2).sum(), 4 * np.nanmedian(band.error / band.scale) ** 2
         signal = blunt - noise[0], sharp - noise[1]
         if signal[0] > MIN_SIGNAL_SHARE * blunt and signal[1] > MIN_SIGNAL_SHARE * sharp:
             ratios.append(signal[1] / signal[0])
     return float(np.clip(np.exp(np.mean(np.log(ratios))), 1.0, MAX_SHARPENING)) if ratios else 1.0
 
 
-def _noise_gradient(d):
-    """Mean squared gradient of interpolated white noise of unit variance."""
+def noise_gradient(d: int) -> float:
+    """
+    Mean squared gradient of interpolated white noise of unit variance.
+
+    Parameters
+    ----------
+    d : int
+        Cells per spaxel along an axis.
+
+    Returns
+    -------
+    float
+        Sum over both axes of the mean squared difference between neighbouring cells.
+    """
     impulse = np.zeros((1, 17, 17))
     impulse[0, 8, 8] = 1.0
     response = upsample(impulse, d)[0]

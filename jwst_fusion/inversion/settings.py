@@ -11,7 +11,7 @@ __all__ = ["CHOICES", "FusionSettings"]
 #: What can be chosen, by setting.
 CHOICES = {
     "tuning": ("variance_components", "empirical_bayes", "manual"),
-    "regularization": ("nuclear", "l1", "edge", "sobolev"),
+    "regularization": ("nuclear", "edge", "sobolev"),
     "boundary": ("free", "symmetric"),
     "weighting": ("channel", "voxel", "uniform"),
 }
@@ -37,10 +37,10 @@ class FusionSettings:
     gamma : float or None
         Weight of NIRSpec over NIRCam, relative to their inverse variances; with uniform weighting their
         ratio itself. None: chosen by the tuning.
-    regularization : {'nuclear', 'l1', 'edge', 'sobolev'}
-        Penalty of the gradients' length, by which components change together (``nuclear``; Holt 2014) or
-        not (``l1``; Pineau et al. 2025); of their squares, less where the NIRCam images are steep
-        (``edge``; Guilloteau et al. 2022); or of their squares (paper).
+    regularization : {'nuclear', 'edge', 'sobolev'}
+        Penalty of the gradients' length, by which components change together in the cube (``nuclear``;
+        Holt 2014); of their squares, less where the NIRCam images are steep (``edge``; Guilloteau et al.
+        2022); or of their squares (paper).
     boundary : {'free', 'symmetric'}
         What surrounds the data: an unknown scene, or their mirror image (paper).
     weighting : {'channel', 'voxel', 'uniform'}
@@ -59,7 +59,7 @@ class FusionSettings:
     """
 
     n_components: int | None = None
-    max_components: int = 8
+    max_components: int = 12
     tuning: str = "variance_components"
     mu: float | None = None
     gamma: float | None = None
@@ -68,7 +68,7 @@ class FusionSettings:
     weighting: str = "channel"
     reweightings: int = 2
     samples: int = 12
-    rtol: float = 1e-4
+    rtol: float = 3e-4
     max_iterations: int = 500
     leave_each_out: bool = False
 

@@ -10,13 +10,19 @@ import numpy as np
 from scipy.fft import irfft2, rfft2
 
 from .forward import CubeTerm, ImageTerm
+from .prior import Prior
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from .groups import FrequencyGroups
 
 __all__ = ["Blocks", "Problem", "Solution", "conjugate_gradients", "solve"]
+
+
+#: Penalty of the mean over that of the lowest frequency, in the blocks alone: they are definite even where no
+#: image determines the mean of a component.
+DEFINITE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +30,7 @@ class Problem:
     """
     The quadratic objective of the fusion (paper, Eq. C.2, with a weight for each datum).
 
-    ``image_factor * sum w_f |image_f - .|^2 + cube_factor * sum |cube - .|^2
-    + sum_x e(x) grad a(x)^T A(x) grad a(x)``
+    ``image_factor * sum w_f |image_f - .|^2 + cube_factor * sum |cube - .|^2 + prior``
 
     Attributes
     ----------
@@ -33,40 +38,20 @@ class Problem:
         The data terms.
     image_factor, cube_factor : float
         Inverse of the variance of each instrument's residuals in units of its stated noise.
-    regularization : ndarray, shape (k, k)
-        Matrix M: weights of the components' gradients and of their products.
-    gradient : ndarray, shape (ny, nx // 2 + 1)
-        Squared transfer function of the gradient.
-    edges : ndarray, shape (2, ny, nx), or None
-        Weights e of the differences to the next cell along y and along x; None: one everywhere.
-    alignment : ndarray, shape (2, k, k, ny, nx), or None
-        Matrices A of these differences, ``M^(1/2) D^(-1/2) M^(1/2)``: the gradients' local covariance is D
-        in units of the one that M was taken from. None: M everywhere.
-    steepness : ndarray, shape (2, ny, nx), or None
-        Variances that these differences of the scene are expected to have, in units of the covariance that
-        M was taken from; None: one everywhere. The errors need it, the solution does not.
+    prior : Prior
+        The penalty of the gradients.
     """
 
     image_term: ImageTerm
     cube_term: CubeTerm
     image_factor: float
     cube_factor: float
-    regularization: np.ndarray
-    gradient: np.ndarray
-    edges: np.ndarray | None = None
-    alignment: np.ndarray | None = None
-    steepness: np.ndarray | None = None
+    prior: Prior
 
     @property
     def groups(self) -> FrequencyGroups:
         """The grid, as `FrequencyGroups`."""
         return self.cube_term.groups
-
-    @cached_property
-    def root(self) -> np.ndarray:
-        """Symmetric square root of the matrix M, shape (k, k)."""
-        values, axes = np.linalg.eigh(self.regularization)
-        return (axes * np.sqrt(np.maximum(values, 0.0))) @ axes.T
 
     def right_hand_side(self) -> np.ndarray:
         """Right-hand side of the normal equations, shape (k, ny, nx)."""
@@ -81,62 +66,28 @@ class Problem:
         spectrum = rfft2(coefficients)
         half_plane = self.cube_factor * cube.adjoint(cube.weigh(cube.predict(spectrum)))
         half_plane += self.image_factor * image.adjoint(image.weight * image.predict(spectrum))
-        if self.edges is None:
-            half_plane += np.tensordot(self.regularization, self.gradient * spectrum, axes=1)
-            return irfft2(half_plane, s=self.groups.shape)
-        return irfft2(half_plane, s=self.groups.shape) + self.divergence(self._fluxes(coefficients))
+        return irfft2(half_plane, s=self.groups.shape) + self.prior.apply(coefficients)
 
-    def _fluxes(self, coefficients):
-        """Differences along y and along x, times their weights."""
-        steps = _steps(coefficients)
-        if self.edges is not None:
-            steps = [e * step for e, step in zip(self.edges, steps, strict=True)]
-        if self.alignment is None:
-            return [np.tensordot(self.regularization, step, axes=1) for step in steps]
-        return [
-            np.einsum("ijyx,jyx->iyx", matrices, step)
-            for matrices, step in zip(self.alignment, steps, strict=True)
-        ]
-
-    def divergence(self, steps: Sequence[np.ndarray]) -> np.ndarray:
-        """Apply the adjoint of the differences to fields (k, ny, nx) along y and along x."""
-        return sum(np.roll(step, 1, axis) - step for axis, step in zip((1, 2), steps, strict=True))
-
-    def perturbation(
-        self, rng: np.random.Generator, variances: tuple[float, float], prior_scale: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def noise(self, rng: np.random.Generator, variances: tuple[float, float]) -> np.ndarray:
         """
-        Draw right-hand sides whose solutions are the errors that the noise and the smoothing make.
-
-        The solution's error is linear in both: ``inverse(N) (H^T W noise - grad^T e A grad scene)``.
-        Gradients of the scene have the covariance that was measured, ``prior_scale * steepness * inverse(M)``
-        or, where they are aligned, with ``M^(-1/2) D M^(-1/2)`` in place of ``inverse(M)``: A times such
-        gradients is ``M^(1/2)`` times white noise in both cases.
+        Draw the right-hand side of noise alone.
 
         Parameters
         ----------
         rng : numpy.random.Generator
             Source of randomness.
         variances : tuple of float
-            Variance of the noise of the images and of the cube in units of the stated one.
-        prior_scale : float
-            Factor by which the regularization matrix M is larger or smaller than the inverse of the
-            measured covariance of the gradients.
+            Variances of the images' and of the cube's noise, in units of the stated ones.
 
         Returns
         -------
-        noise, smoothing : ndarray, shape (k, ny, nx)
-            Right-hand sides.
+        ndarray, shape (k, ny, nx)
+            The solution with it is the error that the noise makes.
         """
         cube, image = self.cube_term, self.image_term
         half_plane = self.cube_factor * np.sqrt(variances[1]) * cube.adjoint(cube.weighted_noise(rng))
         half_plane += self.image_factor * np.sqrt(variances[0]) * image.adjoint(image.weighted_noise(rng))
-        shape = (len(self.regularization), *self.groups.shape)
-        edges = (1.0, 1.0) if self.edges is None else self.edges
-        variance = (1.0, 1.0) if self.steepness is None else self.steepness
-        steps = [e * np.sqrt(v) * rng.standard_normal(shape) for e, v in zip(edges, variance, strict=True)]
-        smoothing = np.tensordot(np.sqrt(prior_scale) * self.root, self.divergence(steps), axes=1)
-        return irfft2(half_plane, s=self.groups.shape), smoothing
+        return irfft2(half_plane, s=self.groups.shape)
 
     def terms(self, coefficients: np.ndarray) -> tuple[float, float, float]:
         """
@@ -157,14 +108,7 @@ class Problem:
         images = self.image_factor * (image.weight * (image.data - image.predict(spectrum)) ** 2).sum()
         residual = cube.data - cube.predict(spectrum)
         squares = self.cube_factor * (residual * cube.weigh(residual)).sum()
-        fluxes = self._fluxes(coefficients)
-        rough = sum((step * flux).sum() for step, flux in zip(_steps(coefficients), fluxes, strict=True))
-        return float(images), float(squares), float(rough)
-
-
-def _steps(coefficients):
-    """Differences to the next cell along y and along x, periodic, of fields (k, ny, nx)."""
-    return [np.roll(coefficients, -1, axis) - coefficients for axis in (1, 2)]
+        return float(images), float(squares), self.prior.energy(coefficients)
 
 
 class Blocks:
@@ -186,40 +130,41 @@ class Blocks:
     """
 
     def __init__(self, problem):
-        self.problem, self.groups, self.k = problem, problem.groups, len(problem.regularization)
+        self.groups, self.k = problem.groups, len(problem.prior.matrix)
         groups = self.groups
         n, d2 = groups.n_groups, groups.decimation_factor**2
-        self._prior = self._typical_prior()
-        cube = problem.cube_factor * problem.cube_term.blocks()
+        self._prior = problem.prior.typical.copy()
+        self._prior[..., 0, 0] = DEFINITE * self._prior[..., 0, 1]
         image = groups.gather(problem.image_factor * problem.image_term.power())
-        cell = np.arange(d2)
-        total = cube.reshape(n, self.k, d2, self.k, d2).copy()
-        total[:, :, cell, :, cell] += (image + groups.gather(self._prior)).transpose(3, 2, 0, 1)
-        self._inverse = np.linalg.inv(total.reshape(cube.shape))
-        self._own = self._inverse.reshape(total.shape)[:, :, cell, :, cell]  # of each frequency with itself
+        each = (image + groups.gather(self._prior)).transpose(2, 3, 0, 1)  # n, d2, k, k
+        self._each = np.linalg.inv(each)
+        cube = np.sqrt(problem.cube_factor) * problem.cube_term.factor()
+        cube = cube.reshape(n, -1, self.k, d2).transpose(0, 3, 2, 1).conj()  # n, d2, k, q
+        half = self._each @ cube
+        inner = np.einsum("gaip,gaiq->gpq", cube.conj(), half, optimize=True)
+        inner += np.eye(inner.shape[-1])
+        lower = np.linalg.inv(np.linalg.cholesky(inner))
+        self._both = (half.reshape(n, d2 * self.k, -1) @ lower.conj().transpose(0, 2, 1)).reshape(half.shape)
         share = groups.multiplicity
-        self.cube_parameters = float(share @ np.einsum("gij,gji->g", self._inverse, cube, optimize=True).real)
-        self.image_parameters = float(share @ np.einsum("agij,jiga->g", self._own, image, optimize=True).real)
-
-    def _typical_prior(self):
-        """Regularization of each frequency, (k, k, ny, nx // 2 + 1), with the typical weight everywhere."""
-        problem = self.problem
-        typical = 1.0 if problem.edges is None else np.exp(np.log(problem.edges).mean())
-        matrix = problem.regularization if problem.alignment is None else problem.alignment.mean((0, 3, 4))
-        return matrix[:, :, np.newaxis, np.newaxis] * (typical * problem.gradient)
+        freedom = inner.shape[-1] - (np.abs(lower) ** 2).sum(axis=(1, 2))
+        self.cube_parameters = float(share @ freedom)
+        self._own = self._each - self._both @ self._both.conj().transpose(0, 1, 3, 2)
+        self.image_parameters = float(share @ np.einsum("gaij,jiga->g", self._own, image, optimize=True).real)
 
     @cached_property
     def covariance(self) -> np.ndarray:
         """Mean over cells of the posterior covariance of a cell's coefficients, (k, k)."""
         share = self.groups.multiplicity / (self.groups.shape[0] * self.groups.shape[1])
-        return np.einsum("g,agij->ij", share, self._own, optimize=True).real
+        return np.einsum("g,gaij->ij", share, self._own, optimize=True).real
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Apply the inverse to coefficients of shape (k, ny, nx)."""
         groups = self.groups
-        members = groups.gather(rfft2(values)).transpose(1, 0, 2).reshape(groups.n_groups, -1, 1)
-        members = (self._inverse @ members).reshape(groups.n_groups, self.k, -1).transpose(1, 0, 2)
-        return irfft2(groups.scatter(members), s=groups.shape)
+        members = groups.gather(rfft2(values)).transpose(1, 2, 0)[..., np.newaxis]  # n, d2, k, 1
+        both = self._both.reshape(groups.n_groups, -1, self._both.shape[-1])
+        inner = (members.reshape(groups.n_groups, 1, -1).conj() @ both).conj().transpose(0, 2, 1)
+        members = self._each @ members - (both @ inner).reshape(members.shape)
+        return irfft2(groups.scatter(members[..., 0].transpose(2, 0, 1)), s=groups.shape)
 
     def response(self, point: np.ndarray) -> np.ndarray:
         """

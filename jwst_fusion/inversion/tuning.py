@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.fft import rfft2
 
-from .lengths import count_lengths
+from .prior import reweighted
 from .solver import solve
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ LEAST_VARIANCE = 1.0
 LENGTH_UPDATES = 2
 
 #: Tolerance of the solutions that only serve to find the weights, over that of the last.
-LOOSER = 3.0
+LOOSER = 10.0
 
 
 def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem, Solution, list]:
@@ -65,8 +65,8 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
     """
     solution, asked = None, []
     reweightings = settings.reweightings if settings.tuning == "variance_components" else 0
-    counted = settings.regularization in ("nuclear", "l1") and problem.edges is not None
-    lengths = LENGTH_UPDATES if counted else 0
+    lengths = LENGTH_UPDATES if problem.prior.alignment is not None else 0
+    seen: np.ndarray = np.any(problem.image_term.weight > 0, axis=0)
     updates = max(reweightings, lengths)
     for update in range(updates + 1):
         start: np.ndarray | None = None if solution is None else solution.coefficients
@@ -75,8 +75,7 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
         variances = [max(variance, LEAST_VARIANCE) for variance in residual_variances(problem, solution)]
         asked.append((problem.cube_factor / problem.image_factor, variances[0] / variances[1]))
         if update < lengths:
-            aligned = settings.regularization == "nuclear"
-            problem = count_lengths(problem, solution.coefficients, aligned=aligned)
+            problem = replace(problem, prior=reweighted(problem.prior, solution.coefficients, seen))
         if update < reweightings:
             gamma = settings.gamma or variances[0] / variances[1]
             problem = replace(problem, image_factor=1.0 / variances[0], cube_factor=gamma / variances[0])

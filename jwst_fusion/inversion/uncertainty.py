@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Posterior", "posterior"]
 
-#: Tolerance of a draw: far below the scatter that few draws leave.
+#: Tolerance of a draw.
 SAMPLE_RTOL = 0.03
 
 #: Standard deviation of the Gaussian over which the draws are averaged [cells].
@@ -32,6 +32,15 @@ GROWTH_RANGE = (0.25, 100.0)
 
 #: Cells over which residuals are averaged, as the standard deviation of a Gaussian.
 RESIDUAL_SMOOTHING = 2.0
+
+
+#: Terms of the series of what the prior takes: it converges where the data see the scene, and would not end
+#: where they do not.
+SERIES_TERMS = 3
+
+#: Weight of the last of them, which stands for those that follow. Without it ERR covered 0.57 of the true
+#: values on the average of ten scenes.
+LAST_TERM = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,23 +61,20 @@ class Posterior:
 
 
 def posterior(
-    problem: Problem,
-    solution: Solution,
-    n_samples: int,
-    *,
-    prior_scale: float = 1.0,
-    absolute: bool = True,
-    seed: int = 0,
+    problem: Problem, solution: Solution, n_samples: int, *, absolute: bool = True, seed: int = 0
 ) -> Posterior:
     """
-    Estimate the posterior covariance of each cell by draws, or from the blocks.
+    Estimate the covariance of the errors of each cell.
 
-    A draw is the error that noise of the data, as large as the residuals say, and gradients of the scene,
-    as they were measured, make of the solution; masks and edges count in full (perturb and optimise;
-    Papandreou and Yuille 2010). Where the regularization is the inverse of the measured covariance of the
-    gradients this is the posterior covariance, else the error that the chosen regularization leaves. The
-    covariance of few draws is smoothed over neighbouring cells. It follows the squared residuals of the
-    images, over their typical size: they are large about stars when the PSF is wrong.
+    The solution's error is linear in the noise of the data and in the scene a: ``inverse(N) (H^T W noise -
+    P a)``, with N the matrix of the objective and P that of its prior. The first part comes from draws of
+    noise as large as the residuals say (perturb and optimise; Papandreou and Yuille 2010); masks and edges
+    count in full. The second, the bias of the smoothing, is computed from the solution itself: what the
+    prior takes from it, from that again, and so on, is a series that tends to what it took from the scene
+    where the data see it (`smoothing_error`); where no image looks, it is what draws of the prior
+    leave. All are averaged over neighbouring cells, follow the
+    squared residuals of the images over their typical size, which are large about stars when the PSF is
+    wrong, and grow with the residuals of the cube where these exceed its noise.
 
     Parameters
     ----------
@@ -78,8 +84,6 @@ def posterior(
         Its minimiser.
     n_samples : int
         Number of draws; 0: the covariance of a field without masks and edges, the same in all cells.
-    prior_scale : float, optional
-        Regularization over the inverse of the measured covariance of the gradients.
     absolute : bool, optional
         Whether the problem's weights stand for the noise itself; else for its ratios, and the residuals of
         the images tell its level.
@@ -91,26 +95,60 @@ def posterior(
     Posterior
         The covariance.
     """
-    k, shape = len(problem.regularization), problem.groups.shape
+    k, shape = len(problem.prior.matrix), problem.groups.shape
     growth = residual_growth(problem, solution)
     images, cube = residual_variances(problem, solution)
-    level = 1.0 if absolute else images
     if n_samples == 0:
         covariance = np.broadcast_to(solution.blocks.covariance[:, :, np.newaxis, np.newaxis], (k, k, *shape))
-        return Posterior(level * growth * covariance, np.zeros(shape))
+        return Posterior((1.0 if absolute else images) * growth * covariance, np.zeros(shape))
     rng = np.random.default_rng(seed)
     variances = SHARED_NOISE * images, SHARED_NOISE * cube
-    gradients = level * prior_scale
-    sums = np.zeros((2, k, k, *shape))
+    noise = np.zeros((k, k, *shape))
     for _ in range(n_samples):
-        for total, perturbation in zip(sums, problem.perturbation(rng, variances, gradients), strict=True):
-            draw, _, _ = conjugate_gradients(
-                problem.normal, perturbation, solution.blocks.apply, rtol=SAMPLE_RTOL, max_iterations=50
-            )
-            total += draw[:, np.newaxis] * draw / n_samples
-    data, prior = gaussian_filter(sums, (0, 0, 0, SMOOTHING, SMOOTHING), mode="wrap")
-    share = prior[0, 0] / np.maximum(data[0, 0] + prior[0, 0], np.finfo(float).tiny)
-    return Posterior((data + prior) * growth, share)
+        draw = _solve_roughly(problem, solution, problem.noise(rng, variances))
+        noise += draw[:, np.newaxis] * draw / n_samples
+    bias = smoothing_error(problem, solution)
+    unseen = np.zeros((k, k, *shape))
+    n_unseen = (n_samples + 2) // 3
+    for _ in range(n_unseen):
+        draw = _solve_roughly(problem, solution, problem.prior.draw(rng, shape))
+        unseen += draw[:, np.newaxis] * draw / n_unseen
+    parts = np.stack([noise, bias[:, np.newaxis] * bias, unseen])
+    noise, bias, unseen = gaussian_filter(parts, (0, 0, 0, SMOOTHING, SMOOTHING), mode="wrap")
+    seen = (problem.image_term.weight > 0).any(axis=0)
+    bias = np.where(seen, bias, unseen)
+    share = bias[0, 0] / np.maximum(noise[0, 0] + bias[0, 0], np.finfo(float).tiny)
+    return Posterior((noise + bias) * growth * (max(cube, 1.0) if absolute else 1.0), share)
+
+
+def smoothing_error(problem: Problem, solution: Solution) -> np.ndarray:
+    """
+    Estimate what the prior takes from the scene.
+
+    Parameters
+    ----------
+    problem : Problem
+        The objective.
+    solution : Solution
+        Its minimiser.
+
+    Returns
+    -------
+    ndarray, shape (k, ny, nx)
+        Scene less solution, as far as the terms of the series ``sum_j (inverse(N) P)^j solution`` show it.
+    """
+    term, total = solution.coefficients, np.zeros_like(solution.coefficients)
+    for j in range(SERIES_TERMS):
+        term = _solve_roughly(problem, solution, problem.prior.apply(term))
+        total += term if j < SERIES_TERMS - 1 else LAST_TERM * term
+    return total
+
+
+def _solve_roughly(problem, solution, right_hand_side):
+    """Solve to a tolerance far below the scatter of few draws."""
+    return conjugate_gradients(
+        problem.normal, right_hand_side, solution.blocks.apply, rtol=SAMPLE_RTOL, max_iterations=50
+    )[0]
 
 
 def residual_growth(problem: Problem, solution: Solution) -> np.ndarray:

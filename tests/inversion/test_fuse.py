@@ -8,6 +8,7 @@ from scipy.fft import irfft2, rfft2
 
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.inversion.fuse import FusionSettings, build_problem, fuse
+from jwst_fusion.inversion.prior import Prior
 from jwst_fusion.inversion.regularization import upsample
 from jwst_fusion.inversion.solver import solve
 from jwst_fusion.inversion.subspace import find_subspace
@@ -132,7 +133,9 @@ def test_errors_and_residuals_are_exact_for_a_scene_drawn_from_the_prior(d):
     field = make_field(d, noise=noise, image_noise=0.01, draw=prior_scene(noise, alpha))
     subspace = find_subspace(field.observation.cube, n_components=3)
     problem = build_problem(field.observation, subspace, FusionSettings())
-    problem = replace(problem, regularization=np.eye(3) * alpha**-2, edges=None)
+    plain = Prior(np.eye(3) * alpha**-2, problem.prior.gradient)
+    cube_term = replace(problem.cube_term, weight_loss=None)
+    problem = replace(problem, prior=plain, cube_term=cube_term)
     solution = solve(problem, rtol=1e-4, max_iterations=400)
     ny, nx = field.observation.grid.shape
     scene = np.tensordot(subspace.basis, solution.coefficients[:, :ny, :nx], axes=1)
@@ -194,7 +197,7 @@ def test_flux_scales_of_the_images_are_taken_out(small, exact):
         for band, s in zip(small.observation.bands, (1.14, 0.9, 1.3), strict=False)
     )
     result = fuse(replace(small.observation, bands=bands), EXACT)
-    np.testing.assert_allclose(fused_scene(result), fused_scene(exact), atol=1e-6)
+    np.testing.assert_allclose(fused_scene(result), fused_scene(exact), atol=3e-6)
     np.testing.assert_allclose(result.predicted_images, exact.predicted_images, atol=1e-6)
 
 
@@ -276,9 +279,9 @@ def test_more_smoothing_is_smoother(small):
 
 
 def test_a_given_weight_is_kept(small):
-    result = fuse(small.observation, FusionSettings(gamma=0.1))
+    result = fuse(small.observation, FusionSettings(gamma=0.1, mu=1e-3))
     assert result.gamma == pytest.approx(0.1)
-    heavy = fuse(small.observation, FusionSettings(gamma=10.0))
+    heavy = fuse(small.observation, FusionSettings(gamma=10.0, mu=1e-3))
     assert heavy.cube_chi2 < result.cube_chi2
     assert (heavy.image_chi2 > result.image_chi2).all()
 

@@ -45,7 +45,11 @@ def test_blocks_are_the_normal_matrix(d, spaxels):
     scenario = Scenario(d, spaxels)
     problem = scenario.problem(mu=0.7)
     x = np.random.default_rng(4).normal(size=scenario.coefficients.shape)
-    np.testing.assert_allclose(Blocks(problem).apply(problem.normal(x)), x, atol=1e-9 * np.abs(x).max())
+    again = Blocks(problem).apply(problem.normal(x))
+    # The blocks add a trace to the mean of each component, so that they are definite without images.
+    np.testing.assert_allclose(again.mean(axis=(1, 2)), x.mean(axis=(1, 2)), atol=1e-5 * np.abs(x).max())
+    again, x = (a - a.mean(axis=(1, 2), keepdims=True) for a in (again, x))
+    np.testing.assert_allclose(again, x, atol=1e-9 * np.abs(x).max())
 
 
 @pytest.mark.parametrize(("d", "spaxels"), [(3, (4, 3)), (2, (4, 5))])
@@ -53,7 +57,7 @@ def test_equals_dense_least_squares(d, spaxels):
     scenario = Scenario(d, spaxels)
     solution = solve(scenario.problem(mu=0.3), rtol=1e-13)
     dense = scenario.dense_solution(0.3)
-    assert solution.iterations <= 2
+    assert solution.iterations <= 4
     np.testing.assert_allclose(solution.coefficients, dense, atol=1e-9 * np.abs(dense).max())
 
 
@@ -92,7 +96,7 @@ def test_covariance_is_that_of_repeated_noise():
     rng = np.random.default_rng(6)
     scatter = []
     for _ in range(150):
-        right = sum(problem.perturbation(rng, (1.0, 1.0), 1.0))
+        right = problem.noise(rng, (1.0, 1.0)) + problem.prior.draw(rng, problem.groups.shape)
         scatter.append(
             conjugate_gradients(problem.normal, right, lambda x: x, rtol=1e-6, max_iterations=2000)[0]
         )

@@ -7,12 +7,13 @@ import pytest
 
 from jwst_fusion.inversion import uncertainty
 from jwst_fusion.inversion.fuse import FusionSettings, build_problem, fuse
-from jwst_fusion.inversion.solver import solve
+from jwst_fusion.inversion.prior import Prior
+from jwst_fusion.inversion.solver import conjugate_gradients, solve
 from jwst_fusion.inversion.subspace import find_subspace
 from jwst_fusion.inversion.uncertainty import SHARED_NOISE, posterior, residual_growth
 
 from .field import fused_scene, make_field
-from .test_fuse import prior_scene, rms
+from .test_fuse import prior_scene, rms, stated_error
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +26,13 @@ def problem(field):
     subspace = find_subspace(field.observation.cube, n_components=3)
     settings = FusionSettings(regularization="sobolev", tuning="manual", mu=1.0, gamma=1.0)
     problem = build_problem(field.observation, subspace, settings)
-    return replace(problem, regularization=np.eye(3) / 100.0, steepness=None)
+    return replace(problem, prior=Prior(np.eye(3) / 100.0, problem.prior.gradient))
 
 
 def test_draws_scatter_as_the_blocks_say(problem, monkeypatch):
-    """Where all cells are known and noise and regularization are right, both are the posterior covariance."""
+    """Where all cells are known, errors by noise and by smoothing are the posterior covariance."""
     monkeypatch.setattr(uncertainty, "residual_variances", lambda *_: (1.0, 1.0))
+    monkeypatch.setattr(uncertainty, "smoothing_error", lambda _, s: np.zeros_like(s.coefficients))
     full = replace(
         problem,
         image_term=replace(
@@ -46,11 +48,15 @@ def test_draws_scatter_as_the_blocks_say(problem, monkeypatch):
     )
     solution = solve(full)
     drawn = posterior(full, solution, 12)
-    share = drawn.prior_share.mean()
-    assert 0.2 < share < 0.9  # both kinds of errors are seen
-    measured = drawn.covariance.mean(axis=(2, 3)) / residual_growth(full, solution).mean()
-    deflated = np.diag(measured) * (share + (1 - share) / SHARED_NOISE)
-    np.testing.assert_allclose(deflated, np.diag(solution.blocks.covariance), rtol=0.2)
+    noise = drawn.covariance.mean(axis=(2, 3)) / residual_growth(full, solution).mean() / SHARED_NOISE
+    rng = np.random.default_rng(4)
+    smoothing = np.zeros((3, 3))
+    for _ in range(12):
+        perturbed = full.prior.draw(rng, full.groups.shape)
+        draw = conjugate_gradients(full.normal, perturbed, solution.blocks.apply, rtol=0.01)[0]
+        smoothing += np.einsum("iyx,jyx->ij", draw, draw) / draw[0].size / 12
+    assert (np.diag(smoothing) > 0.1 * np.diag(noise)).all()
+    np.testing.assert_allclose(np.diag(noise + smoothing), np.diag(solution.blocks.covariance), rtol=0.2)
 
 
 def test_cells_that_nothing_sees_are_less_certain(problem):
@@ -100,9 +106,8 @@ def test_errors_cover_the_truth(seed):
 
 
 def test_oversmoothing_is_in_the_errors(field):
-    settings = [FusionSettings(mu=mu, samples=6, reweightings=0, n_components=3) for mu in (0.3, 100.0)]
+    settings = [FusionSettings(mu=mu, samples=6, reweightings=0, n_components=3) for mu in (0.3, 30.0)]
     results = [fuse(field.observation, setting) for setting in settings]
-    bias = [rms((fused_scene(r) - field.scene)[:, field.inside]) for r in results]
-    stated = [np.sqrt(r.covariance[0, 0][field.inside].mean()) for r in results]
-    assert bias[1] > 1.2 * bias[0]
-    assert stated[1] / stated[0] == pytest.approx(bias[1] / bias[0], rel=0.25)
+    for result in results:
+        error = rms((fused_scene(result) - field.scene)[:, field.inside])
+        assert 0.5 < rms(stated_error(result)[:, field.inside]) / error < 2.5
