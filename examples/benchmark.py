@@ -70,8 +70,9 @@ def solver_figures(n_spaxels):
     """Seconds of the subspace, the OTFs, and the set-up with the exact solution; peak memory [GiB]."""
     import numpy as np
 
-    from jwst_fusion.inversion.forward import compress_cube, gradient_power, image_term
+    from jwst_fusion.inversion.forward import compress_cube, image_term
     from jwst_fusion.inversion.groups import FrequencyGroups
+    from jwst_fusion.inversion.prior import Prior, gradient_power
     from jwst_fusion.inversion.regularization import smoothness_matrix
     from jwst_fusion.inversion.solver import Problem, solve
     from jwst_fusion.inversion.subspace import find_subspace
@@ -90,8 +91,7 @@ def solver_figures(n_spaxels):
         cube_term=compress_cube(groups, subspace, transfer.interpolation, transfer.nirspec),
         image_factor=1.0,
         cube_factor=1.0,
-        regularization=smoothness_matrix(observation, subspace),
-        gradient=gradient_power(observation.grid.shape),
+        prior=Prior(smoothness_matrix(observation, subspace), gradient_power(observation.grid.shape)),
     )
     solution = solve(problem)
     clock.append(time.perf_counter())

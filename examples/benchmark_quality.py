@@ -135,7 +135,6 @@ class Case:
 
 PARTS = (
     ("defaults", {}),
-    ("weights from the gradients' lengths", {"regularization": "l1"}),
     ("weights from the images' edges", {"regularization": "edge"}),
     ("squared gradients everywhere", {"regularization": "sobolev"}),
     ("weights from the stated noise", {"reweightings": 0}),

@@ -21,6 +21,9 @@ PLANES_OF_PRODUCT = 4
 PRODUCT_VOXEL = 4 * PLANES_OF_PRODUCT
 PLANES = 1.06
 
+#: Compressed channels of the cube for each component.
+COMPRESSED = 3
+
 #: Nodes of the OTFs along wavelength, and cells that the padded grid has for each of the data's.
 NODES = 40
 PADDING = 1.5
@@ -70,7 +73,9 @@ def fusion_memory(grid, n_wave, n_bands, n_components):
     held = HELD_VOXEL * n_wave * spaxels
     solver = PADDING * (
         16 * cells / 2 * (NODES * (1 + n_bands) + n_components * n_bands)  # OTFs
-        + 2 * 16 * spaxels / 2 * (n_components * d**2) ** 2  # blocks and their factors
+        + 16 * spaxels / 2 * 2 * (n_components * d) ** 2  # blocks: of the images, and their inverses
+        + 16 * spaxels / 2 * 4 * COMPRESSED * (n_components * d) ** 2  # of the cube, and their factors
+        + 2 * 8 * cells * 2 * n_components**2  # the prior's matrices
     )
     work = WORK_VOXEL * n_wave * spaxels
     product = 0.0 if product_on_disk(grid, n_wave) else PLANES * product_size(grid, n_wave)

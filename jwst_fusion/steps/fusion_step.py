@@ -46,16 +46,16 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
 
     spec = """
         n_components = integer(min=1, default=None)  # Dimension of the spectral subspace; None: from the noise level
-        max_components = integer(min=1, default=8)  # Largest dimension chosen from the noise level
+        max_components = integer(min=1, default=12)  # Largest dimension chosen from the noise level
         tuning = option('variance_components', 'empirical_bayes', 'manual', default='variance_components')  # How the weights are found
         mu = float(min=0.0, default=None)  # Factor of the regularization, its weight with uniform weighting; None: by the tuning
         gamma = float(min=0.0, default=None)  # Weight of NIRSpec over NIRCam, relative to inverse variance; None: by the tuning
-        regularization = option('nuclear', 'l1', 'edge', 'sobolev', default='nuclear')  # Length of the gradients, by which components change together or not; or their squares, less at the images' edges or not
+        regularization = option('nuclear', 'edge', 'sobolev', default='nuclear')  # Penalty: length of the gradients, by which components change together; their squares, less at the images' edges; their squares
         boundary = option('free', 'symmetric', default='free')  # What surrounds the data: an unknown scene, or their mirror image
         weighting = option('channel', 'voxel', 'uniform', default='channel')  # Noise by channel and band, by voxel and pixel too, or the same
         reweightings = integer(min=0, default=2)  # Updates of the weights from the residuals
         samples = integer(min=0, default=12)  # Draws for the errors; 0: errors of a field without masks and edges
-        rtol = float(min=0.0, default=1e-4)  # Tolerance of the preconditioned residual
+        rtol = float(min=0.0, default=3e-4)  # Tolerance of the preconditioned residual
         max_iterations = integer(min=1, default=500)  # Largest number of iterations of a solution
         save_report = boolean(default=True)  # Write a page to explore the fused cube and judge the fusion beside it
         save_figures = boolean(default=False)  # Write the page's main figures as PNG files beside it

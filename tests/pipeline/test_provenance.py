@@ -176,7 +176,7 @@ def test_info_tells_it_all(product, data, capsys):
     for words in (
         "FusedCubeModel", f"{NAME}_fused.fits", "d203-506", "G235H/F170LP", "fusion       COMPLETE",
         f"association {NAME}_asn.json", data.cube.name, hashlib.sha256(data.cube.read_bytes()).hexdigest(),
-        "cross_calib.method = fit", "fusion.rtol = 0.0001", f"jwst_fusion {jwst_fusion.__version__}",
+        "cross_calib.method = fit", "fusion.rtol = 0.0003", f"jwst_fusion {jwst_fusion.__version__}",
         "[dB] Lowest PSNR of the fused bands", "F182M", "offset_east",
     ):  # fmt: skip
         assert words in text, words
