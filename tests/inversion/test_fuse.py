@@ -17,7 +17,7 @@ from jwst_fusion.observation import BandImage
 
 from .field import N_WAVE, fused_scene, make_field, turn
 
-EXACT = FusionSettings(rtol=1e-7, max_iterations=800, reweightings=0, regularization="sobolev", samples=0)
+EXACT = FusionSettings(rtol=1e-8, max_iterations=1600, reweightings=0, regularization="sobolev", samples=0)
 SMALL = {"spaxels": (7, 6), "margin": 2, "noise": 0.1, "image_noise": 0.03}
 
 
@@ -197,7 +197,7 @@ def test_flux_scales_of_the_images_are_taken_out(small, exact):
         for band, s in zip(small.observation.bands, (1.14, 0.9, 1.3), strict=False)
     )
     result = fuse(replace(small.observation, bands=bands), EXACT)
-    np.testing.assert_allclose(fused_scene(result), fused_scene(exact), atol=3e-6)
+    np.testing.assert_allclose(fused_scene(result), fused_scene(exact), atol=1e-6)
     np.testing.assert_allclose(result.predicted_images, exact.predicted_images, atol=1e-6)
 
 
@@ -226,7 +226,7 @@ def test_predicted_images_are_those_of_the_fused_cube(small, exact):
     subspace = find_subspace(observation.cube)
     problem = build_problem(observation, subspace, EXACT)
     ny, nx = observation.grid.shape
-    solution = solve(problem, rtol=1e-7, max_iterations=800)
+    solution = solve(problem, rtol=1e-8, max_iterations=1600)
     images = problem.image_term.predict(rfft2(solution.coefficients))[:, :ny, :nx]
     means = [band.bandpass @ subspace.mean_spectrum for band in observation.bands]
     expected = images + np.array(means)[:, None, None]
