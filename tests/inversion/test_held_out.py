@@ -50,8 +50,8 @@ def test_each_image_left_out_in_turn(field):
     result = fuse(field.observation, replace(QUICK, leave_each_out=True, rtol=1e-4))
     held = fuse(hold_out(field.observation, 0), replace(QUICK, rtol=1e-4))
     left, expected = result.unseen_images[0], held.predicted_images[0]
-    # The regularization is that of all images in the one and of one image in the other.
-    assert (left - expected).std() < 0.03 * expected.std()
+    # The prior is that of all images in the one and of one image in the other, lengths of gradients included.
+    assert (left - expected).std() < 0.05 * expected.std()
     plain = fuse(field.observation, replace(QUICK, rtol=1e-4))
     np.testing.assert_array_equal(result.coefficients, plain.coefficients)
     assert (left - plain.predicted_images[0]).std() > 0.02 * expected.std()
