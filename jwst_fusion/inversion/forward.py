@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,9 +87,25 @@ class CubeTerm:
         """Take from compressed channels what the weights of the coefficients lose."""
         if self.weight_loss is None:
             return values
-        inside = np.tensordot(self.projection, values, axes=1)
-        lost = np.einsum("ijyx,jyx->iyx", self.weight_loss, inside)
-        return values - np.tensordot(self.projection.T, lost, axes=1)
+        return values - np.tensordot(self.projection.T, self._lost(self.project(values)), axes=1)
+
+    def _lost(self, coefficients):
+        """Apply the loss of weight to coefficients, (k, my, mx)."""
+        return np.einsum("ijyx,jyx->iyx", self.weight_loss, coefficients)
+
+    def project(self, values: np.ndarray) -> np.ndarray:
+        """Project compressed channels on the whitened basis, (k, my, mx)."""
+        return np.tensordot(self.projection, values, axes=1)
+
+    def residual(self, spectrum: np.ndarray) -> np.ndarray:
+        """Residual of the coefficients for a scene's transform, with unit noise, (k, my, mx)."""
+        return self.project(self.data - self.predict(spectrum))
+
+    def chi2(self, spectrum: np.ndarray) -> float:
+        """Mean squared residual of the coefficients over their variance, with the error of the PSF."""
+        residual = self.residual(spectrum)
+        counted = residual if self.weight_loss is None else residual - self._lost(residual)
+        return float((self.weight * residual * counted).sum() / (self.weight.sum() * len(residual)))
 
     def weighted_data(self) -> np.ndarray:
         """Weigh the data and compress them, (n_compressed, my, mx)."""
@@ -185,6 +202,11 @@ class ImageTerm:
     data: np.ndarray
     weight: np.ndarray
     noise: np.ndarray
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """Cells at which an image has data, bool (ny, nx)."""
+        return np.asarray((self.weight > 0).any(axis=0))
 
     def weighted_noise(self, rng: np.random.Generator) -> np.ndarray:
         """Draw noise and weigh it, (n_band, ny, nx)."""

@@ -321,7 +321,7 @@ def _result(observation, subspace, problem, solution, settings, asked, unseen):
     """Cut the solution to the observation's grid and collect the diagnostics."""
     ny, nx = observation.grid.shape
     spectrum = rfft2(solution.coefficients)
-    image, cube = problem.image_term, problem.cube_term
+    image = problem.image_term
     predicted = image.predict(spectrum)
     known = image.weight > 0
     squares = known * ((image.data - predicted) / np.where(known, image.noise, 1.0)) ** 2
@@ -329,13 +329,6 @@ def _result(observation, subspace, problem, solution, settings, asked, unseen):
     chi2 = squares.sum(axis=(1, 2)) / np.where(count, count, np.nan)
     mean = np.array([band.bandpass @ subspace.mean_spectrum for band in observation.bands])
     mean = mean[:, np.newaxis, np.newaxis]
-    residual = np.tensordot(cube.projection, cube.data - cube.predict(spectrum), axes=1)
-    counted = (
-        residual
-        if cube.weight_loss is None
-        else residual - np.einsum("ijyx,jyx->iyx", cube.weight_loss, residual)
-    )
-    cube_chi2 = float((cube.weight * residual * counted).sum() / (cube.weight.sum() * residual.shape[0]))
     errors = posterior(problem, solution, settings.samples, absolute=settings.tuning == "variance_components")
     dropped, share = _dropped_variance(subspace, observation.grid)
     return FusionResult(
@@ -348,7 +341,7 @@ def _result(observation, subspace, problem, solution, settings, asked, unseen):
         dropped_share=share,
         predicted_images=predicted[:, :ny, :nx] + mean,
         image_chi2=chi2,
-        cube_chi2=cube_chi2,
+        cube_chi2=problem.cube_term.chi2(spectrum),
         eigenvalues=subspace.eigenvalues,
         info_kept=subspace.info_kept,
         regularization=problem.prior.matrix,

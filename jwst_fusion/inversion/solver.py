@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.fft import irfft2, rfft2
 
+from jwst_fusion.exceptions import ParameterError
+
 from .forward import CubeTerm, ImageTerm
 from .prior import Prior
 
@@ -19,10 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Blocks", "Problem", "Solution", "conjugate_gradients", "solve"]
 
-
-#: Penalty of the mean over that of the lowest frequency, in the blocks alone: they are definite even where no
-#: image determines the mean of a component.
-DEFINITE = 1e-6
+#: What to say of equations whose solution is lost in rounding errors.
+UNSOLVABLE = (
+    "the equations of the fusion are too ill-conditioned to be solved; leave mu and gamma out or give values "
+    "nearer to 1, and check the errors of the cube and of the images"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +137,8 @@ class Blocks:
         groups = self.groups
         n, d2 = groups.n_groups, groups.decimation_factor**2
         self._prior = problem.prior.typical.copy()
-        self._prior[..., 0, 0] = DEFINITE * self._prior[..., 0, 1]
+        # the blocks stay well conditioned where no image determines the mean of a component
+        self._prior[..., 0, 0] = self._prior[..., 0, 1]
         image = groups.gather(problem.image_factor * problem.image_term.power())
         each = (image + groups.gather(self._prior)).transpose(2, 3, 0, 1)  # n, d2, k, k
         self._each = np.linalg.inv(each)
@@ -143,7 +147,10 @@ class Blocks:
         half = self._each @ cube
         inner = np.einsum("gaip,gaiq->gpq", cube.conj(), half, optimize=True)
         inner += np.eye(inner.shape[-1])
-        lower = np.linalg.inv(np.linalg.cholesky(inner))
+        try:
+            lower = np.linalg.inv(np.linalg.cholesky(inner))
+        except np.linalg.LinAlgError:
+            raise ParameterError(UNSOLVABLE) from None
         self._both = (half.reshape(n, d2 * self.k, -1) @ lower.conj().transpose(0, 2, 1)).reshape(half.shape)
         share = groups.multiplicity
         freedom = inner.shape[-1] - (np.abs(lower) ** 2).sum(axis=(1, 2))
@@ -294,11 +301,19 @@ def conjugate_gradients(
         Number of iterations done.
     residual : float
         Final relative residual.
+
+    Raises
+    ------
+    ParameterError
+        An operator is not positive, or a number not finite.
     """
     solution = precondition(right_hand_side)
-    reference = np.sqrt(max(np.vdot(right_hand_side, solution), 0.0))
-    if reference == 0.0:
+    reference = float(np.vdot(right_hand_side, solution))
+    if not right_hand_side.any():
         return np.zeros_like(right_hand_side), 0, 0.0
+    if not 0 < reference < np.inf:
+        raise ParameterError(UNSOLVABLE)
+    target = rtol**2 * reference
     if start is not None:
         solution = start.copy()
     residual = right_hand_side - normal(solution)
@@ -306,13 +321,16 @@ def conjugate_gradients(
     power = np.vdot(residual, preconditioned)
     direction = preconditioned
     iterations = 0
-    while np.sqrt(max(power, 0.0)) > rtol * reference and iterations < max_iterations:
+    while not abs(power) <= target and iterations < max_iterations:
         image = normal(direction)
-        step = power / np.vdot(direction, image)
+        curvature = np.vdot(direction, image)
+        if not (power > 0 and 0 < curvature < np.inf):
+            raise ParameterError(UNSOLVABLE)
+        step = power / curvature
         solution += step * direction
         residual -= step * image
         preconditioned = precondition(residual)
         power, previous = np.vdot(residual, preconditioned), power
         direction = preconditioned + power / previous * direction
         iterations += 1
-    return solution, iterations, float(np.sqrt(max(power, 0.0)) / reference)
+    return solution, iterations, float(np.sqrt(abs(power) / reference))

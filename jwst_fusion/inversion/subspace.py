@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,7 +84,7 @@ class Subspace:
         """Orthonormal basis of the whitened data, shape (n_wave, k)."""
         return self.basis * self.weights[:, np.newaxis]
 
-    @property
+    @cached_property
     def coefficients(self) -> np.ndarray:
         """Coefficients of the cube's spaxels, with the noise of one channel each, shape (k, my, mx)."""
         return np.tensordot(self.whitened_basis.T, self.whitened.astype(np.float64), axes=1)

@@ -66,7 +66,6 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
     solution, asked = None, []
     reweightings = settings.reweightings if settings.tuning == "variance_components" else 0
     lengths = LENGTH_UPDATES if problem.prior.alignment is not None else 0
-    seen: np.ndarray = np.any(problem.image_term.weight > 0, axis=0)
     updates = max(reweightings, lengths)
     for update in range(updates + 1):
         start: np.ndarray | None = None if solution is None else solution.coefficients
@@ -75,7 +74,9 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
         variances = [max(variance, LEAST_VARIANCE) for variance in residual_variances(problem, solution)]
         asked.append((problem.cube_factor / problem.image_factor, variances[0] / variances[1]))
         if update < lengths:
-            problem = replace(problem, prior=reweighted(problem.prior, solution.coefficients, seen))
+            problem = replace(
+                problem, prior=reweighted(problem.prior, solution.coefficients, problem.image_term.seen)
+            )
         if update < reweightings:
             gamma = settings.gamma or variances[0] / variances[1]
             problem = replace(problem, image_factor=1.0 / variances[0], cube_factor=gamma / variances[0])
@@ -115,8 +116,7 @@ def residual_variances(problem: Problem, solution: Solution) -> tuple[float, flo
     squares = (image.weight * (image.data - image.predict(spectrum)) ** 2)[image.weight > 0]
     seen = squares.size / image.weight.size
     image_variance = _robust_variance(squares, seen * solution.blocks.image_parameters)
-    residual = np.tensordot(cube.projection, cube.data - cube.predict(spectrum), axes=1)
-    squares = (residual**2)[:, cube.weight > 0]
+    squares = (cube.residual(spectrum) ** 2)[:, cube.weight > 0]
     cube_variance = _robust_variance(squares, cube.weight.mean() * solution.blocks.cube_parameters)
     return image_variance, cube_variance
 

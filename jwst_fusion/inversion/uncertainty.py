@@ -103,22 +103,29 @@ def posterior(
         return Posterior((1.0 if absolute else images) * growth * covariance, np.zeros(shape))
     rng = np.random.default_rng(seed)
     variances = SHARED_NOISE * images, SHARED_NOISE * cube
-    noise = np.zeros((k, k, *shape))
-    for _ in range(n_samples):
-        draw = _solve_roughly(problem, solution, problem.noise(rng, variances))
-        noise += draw[:, np.newaxis] * draw / n_samples
-    bias = smoothing_error(problem, solution)
-    unseen = np.zeros((k, k, *shape))
-    n_unseen = (n_samples + 2) // 3
-    for _ in range(n_unseen):
-        draw = _solve_roughly(problem, solution, problem.prior.draw(rng, shape))
-        unseen += draw[:, np.newaxis] * draw / n_unseen
-    parts = np.stack([noise, bias[:, np.newaxis] * bias, unseen])
-    noise, bias, unseen = gaussian_filter(parts, (0, 0, 0, SMOOTHING, SMOOTHING), mode="wrap")
-    seen = (problem.image_term.weight > 0).any(axis=0)
-    bias = np.where(seen, bias, unseen)
+    noise = _mean_product(problem, solution, lambda: problem.noise(rng, variances), n_samples)
+    taken = smoothing_error(problem, solution)
+    bias = _smoothed(taken[:, np.newaxis] * taken)
+    if not problem.image_term.seen.all():
+        n_unseen = (n_samples + 2) // 3
+        unseen = _mean_product(problem, solution, lambda: problem.prior.draw(rng, shape), n_unseen)
+        bias = np.where(problem.image_term.seen, bias, unseen)
     share = bias[0, 0] / np.maximum(noise[0, 0] + bias[0, 0], np.finfo(float).tiny)
     return Posterior((noise + bias) * growth * (max(cube, 1.0) if absolute else 1.0), share)
+
+
+def _mean_product(problem, solution, draw, number):
+    """Mean over draws, and over neighbouring cells, of the products of the coefficients that they leave."""
+    total = 0.0
+    for _ in range(number):
+        error = _solve_roughly(problem, solution, draw())
+        total = total + error[:, np.newaxis] * error / number
+    return _smoothed(total)
+
+
+def _smoothed(products):
+    """Average (k, k, ny, nx) over neighbouring cells."""
+    return gaussian_filter(products, (0, 0, SMOOTHING, SMOOTHING), mode="wrap")
 
 
 def smoothing_error(problem: Problem, solution: Solution) -> np.ndarray:

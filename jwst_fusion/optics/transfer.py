@@ -16,7 +16,9 @@ from .throughput import channel
 if TYPE_CHECKING:
     from jwst_fusion.observation import BandImage, CubeData, FusionGrid, ImageProduct, Observation
 
-__all__ = ["TransferFunctions", "aperture_frequencies", "band_transfers", "transfer_functions"]
+    from .analytic import NIRCamOptics
+
+__all__ = ["TransferFunctions", "aperture_frequencies", "band_transfers", "image_otf", "transfer_functions"]
 
 #: Wavelengths that represent a band where only its mean transfer function is needed.
 NODES_PER_BAND = 6
@@ -98,13 +100,13 @@ def _at_used_nodes(at, wavelength, interpolation, frequencies, bands):
     """
     optics = bands[0].optics
     if optics is None or optics.psf is None or any(band.bandpass is None for band in bands):
-        return _nircam(at, frequencies, bands[0])
+        return image_otf(at, frequencies, bands[0], optics)
     used = np.zeros(at.size, dtype=bool)
     for band in bands:
         _check_range(band, band.bandpass, wavelength)
         used |= band.bandpass @ np.abs(interpolation) > NEGLIGIBLE
     low, high = np.flatnonzero(used)[[0, -1]]
-    part = _nircam(np.clip(at[low : high + 1], *optics.psf.limits), frequencies, bands[0])
+    part = image_otf(np.clip(at[low : high + 1], *optics.psf.limits), frequencies, bands[0], optics)
     return part[np.clip(np.arange(at.size) - low, 0, high - low)]
 
 
@@ -154,7 +156,7 @@ def band_transfers(
     if band.optics is not None and band.optics.psf is not None:
         _check_range(band, weights, wavelength)
         seen = np.clip(at, *band.optics.psf.limits)
-    nircam = np.tensordot(share, _nircam(seen, frequencies, band), axes=1)
+    nircam = np.tensordot(share, image_otf(seen, frequencies, band, band.optics), axes=1)
     nirspec = np.tensordot(share, _nirspec(at, frequencies, cube, grid), axes=1)
     return nircam, nirspec
 
@@ -184,17 +186,40 @@ def aperture_frequencies(
     return east * np.cos(angle) - north * np.sin(angle), east * np.sin(angle) + north * np.cos(angle)
 
 
-def _nircam(wavelength, frequencies, band):
-    """OTF of a band's image at wavelengths."""
+def image_otf(
+    wavelength: np.ndarray,
+    frequencies: tuple[np.ndarray, np.ndarray],
+    image: BandImage | ImageProduct,
+    optics: NIRCamOptics | None,
+) -> np.ndarray:
+    """
+    Compute the OTF of an image at wavelengths.
+
+    Parameters
+    ----------
+    wavelength : ndarray, shape (n,)
+        Wavelengths [um].
+    frequencies : tuple of ndarray
+        Frequencies (east, north) [cycles/arcsec].
+    image : BandImage or ImageProduct
+        The image; its data are not used.
+    optics : NIRCamOptics or None
+        What it was seen through; None: as assumed by default.
+
+    Returns
+    -------
+    ndarray, shape (n, *shape)
+        OTFs, one at zero frequency.
+    """
     return nircam_otf(
         wavelength,
         *frequencies,
-        position_angle_v3=band.position_angle_v3,
-        detector_pixel=band.detector_pixel,
-        image_pixel=band.image_pixel,
-        pixfrac=band.pixfrac,
-        channel=channel(band.filter),
-        parameters=band.optics,
+        position_angle_v3=image.position_angle_v3,
+        detector_pixel=image.detector_pixel,
+        image_pixel=image.image_pixel,
+        pixfrac=image.pixfrac,
+        channel=channel(image.filter),
+        parameters=optics,
     )
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from jwst_fusion.optics.analytic import NIRCamOptics, Wavefront, nircam_blur, nircam_otf
+from jwst_fusion.optics.analytic import NIRCamOptics, Wavefront, nircam_blur
 from jwst_fusion.optics.frequencies import grid_frequencies
 from jwst_fusion.optics.throughput import channel, transmission
+from jwst_fusion.optics.transfer import image_otf
 
 from .fit import Retrieval, retrieve
 from .model import BandOptics
@@ -295,15 +296,5 @@ def band_psf(
     side = 2 * round(width / image.image_pixel * oversampling / 2) + 1
     frequencies = grid_frequencies((side, side), 3600 * image.wcs.pixel_scale_matrix / oversampling)
     wavelength, weight = band_nodes(image.filter, image.module)
-    otfs = nircam_otf(
-        wavelength,
-        *frequencies,
-        position_angle_v3=image.position_angle_v3,
-        detector_pixel=image.detector_pixel,
-        image_pixel=image.image_pixel,
-        pixfrac=image.pixfrac,
-        channel=channel(image.filter),
-        parameters=optics,
-    )
-    otf = np.tensordot(weight, otfs, axes=1)
+    otf = np.tensordot(weight, image_otf(wavelength, frequencies, image, optics), axes=1)
     return oversampling**2 * np.fft.fftshift(np.fft.irfft2(otf, s=(side, side)))
