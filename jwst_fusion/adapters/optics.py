@@ -4,8 +4,8 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from jwst_fusion.optics.analytic import Wavefront
 from jwst_fusion.optics.retrieval.measure import MeasuredPsf
+from jwst_fusion.optics.telescope import Wavefront
 
 __all__ = ["attach_optics", "attach_throughputs", "measured_psfs", "store_measured_psfs"]
 

@@ -1,74 +1,33 @@
 """
-Optical transfer functions from the pupil's geometry and wavefront statistics.
+Optical transfer functions of drizzled NIRCam images and of NIRSpec IFU cubes.
 
-They are computed at the frequencies where they are wanted, so that no PSF array cuts the wings:
-``otf(f) = R(D) exp(-sigma^2 (1 - C(abs(D)))) * blurs(f)`` at the baseline D = wavelength * f, with R the
-autocorrelation of the pupil, sigma = 2 pi rms / wavelength, and C(abs(D)) = exp(-abs(D) / L). All OTFs are
-real: the mean over the statistics is symmetric, and it is one at zero frequency.
+That of the telescope (`jwst_fusion.optics.telescope`, or a sampled PSF) times those of all that blurs beyond
+it, at the frequencies where they are wanted. All analytic ones are real, and one at zero frequency.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from jwst_fusion.exceptions import ParameterError
-from jwst_fusion.optics.pupil import evaluate, pupil_autocorrelation
 from jwst_fusion.optics.throughput import CHANNEL_SPLIT
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from .telescope import (
+    LONG_WAVEFRONT,
+    SHORT_WAVEFRONT,
+    Wavefront,
+    checked_wavelengths,
+    confined_otf,
+    rotate,
+)
 
-    from .pupil import Autocorrelation
-
-__all__ = [
-    "LONG_WAVEFRONT",
-    "PERFECT_WAVEFRONT",
-    "SHORT_WAVEFRONT",
-    "IFUOptics",
-    "NIRCamOptics",
-    "Wavefront",
-    "moment_exponents",
-    "nircam_blur",
-    "nircam_otf",
-    "nirspec_otf",
-    "telescope_otf",
-]
+__all__ = ["IFUOptics", "NIRCamOptics", "moment_exponents", "nircam_blur", "nircam_otf", "nirspec_otf"]
 
 MOST_SHARPENING = 1.0
 """Largest logarithm of what a measured blur, if it is narrower than the optical model's, raises an OTF by."""
-
-_BASELINE = 1e-6 * 180 * 3600 / np.pi
-"""Metres of baseline per um of wavelength and cycle/arcsec."""
-
-
-@dataclass(frozen=True)
-class Wavefront:
-    """
-    Statistics of the wavefront error.
-
-    Attributes
-    ----------
-    rms : float
-        Root mean square [nm].
-    correlation_length : float
-        Length L of the correlation exp(-abs(D) / L) between points a baseline D apart [m].
-    """
-
-    rms: float
-    correlation_length: float
-
-
-SHORT_WAVEFRONT = Wavefront(69.6, 0.33)
-"""NIRCam's short channel: encircled energies of WebbPSF with an in-flight OPD to 0.21 %."""
-
-LONG_WAVEFRONT = Wavefront(95.7, 1.0)
-"""NIRCam's long channel: encircled energies of WebbPSF with an in-flight OPD to 0.36 %."""
-
-PERFECT_WAVEFRONT = Wavefront(0.0, 1.0)
-"""No wavefront error."""
 
 
 @dataclass(frozen=True)
@@ -149,82 +108,6 @@ class IFUOptics:
             raise ParameterError(f"found excess {self.excess}, expected two finite variances")
 
 
-def telescope_otf(
-    wavelength: float | np.ndarray,
-    frequency_east: np.ndarray,
-    frequency_north: np.ndarray,
-    *,
-    position_angle_v3: float,
-    wavefront: Wavefront | Sequence[Wavefront] = SHORT_WAVEFRONT,
-    pupil: Autocorrelation | None = None,
-) -> np.ndarray:
-    """
-    Compute the OTF of the telescope alone.
-
-    Parameters
-    ----------
-    wavelength : float or ndarray, shape (n_wave,)
-        Wavelengths [um].
-    frequency_east, frequency_north : ndarray
-        Frequencies [cycles/arcsec], of shapes that broadcast.
-    position_angle_v3 : float
-        Position angle of the telescope's V3 axis [deg E of N]; V2 lies 90 deg east of it.
-    wavefront : Wavefront or sequence of n_wave Wavefront, optional
-        Wavefront error, one for all wavelengths or one for each.
-    pupil : Autocorrelation, optional
-        Autocorrelation of another pupil than JWST's.
-
-    Returns
-    -------
-    ndarray, shape (n_wave, *shape)
-        OTFs, one at zero frequency.
-
-    Raises
-    ------
-    ParameterError
-        If a wavelength is not positive or the position angle not finite.
-    """
-    lengths = _wavelengths(wavelength)
-    wavefronts = [wavefront] * lengths.size if isinstance(wavefront, Wavefront) else list(wavefront)
-    pupil = pupil_autocorrelation() if pupil is None else pupil
-    along_v2, along_v3 = _rotate(frequency_east, frequency_north, position_angle_v3)
-    frequency = np.hypot(along_v2, along_v3)
-    result = np.empty((lengths.size, *frequency.shape))
-    for index, (length, error) in enumerate(zip(lengths, wavefronts, strict=True)):
-        metres = _BASELINE * length
-        plane = evaluate(pupil, metres * along_v2, metres * along_v3)
-        if error.rms > 0:
-            variance = (2e-3 * np.pi * error.rms / length) ** 2
-            # exp(-sigma^2 (1 - exp(-abs(D) / L)))
-            plane = plane * np.exp(variance * np.expm1(-metres / error.correlation_length * frequency))
-        result[index] = plane
-    return result
-
-
-def wavefront_change(
-    wavelength: float, frequencies: tuple[np.ndarray, np.ndarray], wavefront: Wavefront = SHORT_WAVEFRONT
-) -> np.ndarray:
-    """
-    Relative change of an OTF with the variance of the wavefront.
-
-    Parameters
-    ----------
-    wavelength : float
-        Wavelength [um].
-    frequencies : tuple of ndarray
-        Frequencies (east, north) [cycles/arcsec].
-    wavefront : Wavefront, optional
-        Of which the correlation length is taken.
-
-    Returns
-    -------
-    ndarray
-        ``exp(-abs(D) / L) - 1`` [rad^-2] for baselines D and correlation length L: none of the flux is lost.
-    """
-    baseline = _BASELINE * wavelength * np.hypot(*frequencies)
-    return np.expm1(-baseline / wavefront.correlation_length)
-
-
 def nircam_otf(
     wavelength: float | np.ndarray,
     frequency_east: np.ndarray,
@@ -285,7 +168,7 @@ def nircam_otf(
     for select, part in ((short, "short"), (~short, "long")):
         if select.any():
             blur = nircam_blur(
-                *_rotate(*frequencies, position_angle_v3),
+                *rotate(*frequencies, position_angle_v3),
                 detector_pixel=detector_pixel,
                 image_pixel=image_pixel,
                 pixfrac=pixfrac,
@@ -360,8 +243,8 @@ def moment_exponents(frequency_x: np.ndarray, frequency_y: np.ndarray) -> np.nda
 
 def _nircam_telescope(wavelength, frequencies, position_angle_v3, short, parameters):
     """OTF of the telescope in NIRCam's channels, from pupil and wavefront statistics."""
-    wavefront = [parameters.short_wavefront if s else parameters.long_wavefront for s in short]
-    return telescope_otf(wavelength, *frequencies, position_angle_v3=position_angle_v3, wavefront=wavefront)
+    wavefronts = [parameters.short_wavefront if s else parameters.long_wavefront for s in short]
+    return confined_otf(wavelength, frequencies, position_angle_v3, wavefronts)
 
 
 def nirspec_otf(
@@ -409,16 +292,15 @@ def nirspec_otf(
     parameters = IFUOptics() if parameters is None else parameters
     _check_sizes(spaxel=spaxel)
     frequencies = frequency_east, frequency_north
-    aperture = _rotate(*frequencies, position_angle_aperture)
-    cube = _rotate(*frequencies, spaxel_position_angle)
+    aperture = rotate(*frequencies, position_angle_aperture)
+    cube = rotate(*frequencies, spaxel_position_angle)
     blur = _ifu_blur(aperture, cube, spaxel, parameters)
     if parameters.psf is not None:
         angles = {"v3": position_angle_v3, "aperture": position_angle_aperture}
         result = _sampled(parameters.psf, wavelength, frequencies, angles)
     else:
-        result = telescope_otf(
-            wavelength, *frequencies, position_angle_v3=position_angle_v3, wavefront=parameters.wavefront
-        )
+        wavefronts = [parameters.wavefront] * np.size(wavelength)
+        result = confined_otf(wavelength, frequencies, position_angle_v3, wavefronts)
     result *= blur
     return result
 
@@ -449,24 +331,16 @@ def _left_jitter(parameters):
 
 def _sampled(psf, wavelength, frequencies, angles):
     """Transform of sampled PSFs at sky frequencies; their x axis points against that of `_rotate`."""
-    along_x, along_y = _rotate(*frequencies, angles.get(psf.frame, 0.0) + psf.angle)
-    return psf.otf(_wavelengths(wavelength), -along_x, along_y)
+    along_x, along_y = rotate(*frequencies, angles.get(psf.frame, 0.0) + psf.angle)
+    return psf.otf(checked_wavelengths(wavelength), -along_x, along_y)
 
 
 def _is_short(wavelength, channel):
     """Tell for which wavelengths the short channel's optics hold, (n_wave,)."""
-    wavelength = _wavelengths(wavelength)
+    wavelength = checked_wavelengths(wavelength)
     if channel not in (None, "short", "long"):
         raise ParameterError(f"found channel {channel!r}, expected 'short' or 'long'")
     return wavelength < CHANNEL_SPLIT if channel is None else np.full(wavelength.size, channel == "short")
-
-
-def _wavelengths(wavelength):
-    """Wavelengths as a checked array, (n_wave,)."""
-    values = np.atleast_1d(np.asarray(wavelength, dtype=np.float64))
-    if values.ndim != 1 or not np.all((values > 0) & np.isfinite(values)):
-        raise ParameterError(f"found wavelength {wavelength}, expected positive numbers [um]")
-    return values
 
 
 def _check_sizes(**sizes):
@@ -474,16 +348,6 @@ def _check_sizes(**sizes):
     for name, size in sizes.items():
         if not (np.isfinite(size) and size >= 0):
             raise ParameterError(f"found {name} {size}, expected a number of at least 0")
-
-
-def _rotate(frequency_east, frequency_north, position_angle):
-    """Frequencies along the x and the y axis of a frame whose y axis is at a position angle [deg E of N]."""
-    if not np.isfinite(position_angle):
-        raise ParameterError(f"found position angle {position_angle}, expected a finite number [deg E of N]")
-    sine, cosine = np.sin(np.deg2rad(position_angle)), np.cos(np.deg2rad(position_angle))
-    along_x = np.multiply(frequency_east, cosine) - np.multiply(frequency_north, sine)
-    along_y = np.multiply(frequency_east, sine) + np.multiply(frequency_north, cosine)
-    return along_x, along_y
 
 
 def _box(axes, side):

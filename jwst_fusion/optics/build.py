@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jwst_fusion.exceptions import ParameterError
-from jwst_fusion.optics.analytic import telescope_otf
 from jwst_fusion.optics.library import LibraryEntry
 from jwst_fusion.optics.nodes import LIMITS, fixed_nodes
 from jwst_fusion.optics.psf import psf_image
 from jwst_fusion.optics.sampled import SampledPsf
-from jwst_fusion.optics.stpsf_source import FIELD, SAMPLING, StpsfPsf
+from jwst_fusion.optics.stpsf_source import SAMPLING, StpsfPsf
+from jwst_fusion.optics.telescope import FIELD, telescope_otf
 from jwst_fusion.optics.throughput import CHANNEL_SPLIT, channel, transmission
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import distance_transform_edt
 
-from .analytic import wavefront_change
 from .frequencies import grid_frequencies
+from .telescope import wavefront_change
 from .transfer import aperture_frequencies, band_transfers
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from scipy.ndimage import map_coordinates, spline_filter
 
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics.nodes import interpolation_matrix
+from jwst_fusion.optics.telescope import DIAMETER, FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,9 +43,6 @@ COARSEST = 0.9
 
 #: Half side of what is looked at about the peak [pixels].
 CORE = 40
-
-DIAMETER = 6.6
-"""Diameter of the telescope's pupil [m]."""
 
 #: Wavelengths [um] beyond those of the PSFs that are still taken from the last of them, as a fraction.
 SLACK = 2e-3
@@ -226,7 +224,7 @@ def transform(
     image: np.ndarray, pixel_scale: float, frequency_x: np.ndarray, frequency_y: np.ndarray
 ) -> np.ndarray:
     """
-    Fourier transform of an image about its middle, at any frequencies.
+    Fourier transform of a PSF's image about its middle, at any frequencies.
 
     Parameters
     ----------
@@ -240,8 +238,9 @@ def transform(
     Returns
     -------
     ndarray of complex
-        ``sum image exp(-2 pi i (f_x x + f_y y))``, and what lacks from one at zero frequency spread as a
-        Gaussian; zero beyond the highest frequency of the pixels.
+        ``sum image exp(-2 pi i (f_x x + f_y y))``; zero beyond the highest frequency of the pixels. What
+        lacks from one at zero frequency is spread as a Gaussian, unless the image is as wide as PSFs are
+        taken to be (`FIELD`): then it is scaled to one.
 
     Notes
     -----
@@ -272,7 +271,10 @@ def transform(
     beyond = np.maximum(np.abs(frequency_x), np.abs(frequency_y)) > limit
     result[beyond] = 0.0
     squared = np.square(frequency_x) + np.square(frequency_y)
-    missing = 1.0 - float(np.sum(image, dtype=np.float64))
+    total = float(np.sum(image, dtype=np.float64))
+    if side * pixel_scale >= 0.95 * FIELD:
+        return result / total
+    missing = 1.0 - total
     return result + missing * np.exp(-2 * (np.pi * 0.5 * side * pixel_scale) ** 2 * squared)
 
 

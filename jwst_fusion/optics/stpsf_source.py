@@ -21,6 +21,7 @@ import numpy as np
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics.nodes import LIMITS, fixed_nodes
 from jwst_fusion.optics.sampled import PsfImages
+from jwst_fusion.optics.telescope import FIELD
 from jwst_fusion.optics.throughput import CHANNEL_SPLIT
 
 __all__ = ["StpsfPsf", "cache_folder", "data_version", "nircam_psf", "nirspec_psf"]
@@ -29,9 +30,6 @@ log = logging.getLogger(__name__)
 
 #: Oldest version of STPSF's data files that its version 2.2 reads.
 OLDEST_DATA = (2, 1, 0)
-
-#: Side of the images [arcsec].
-FIELD = 4.2
 
 #: Side of a detector pixel [arcsec] and how finely it is sampled. STPSF's default of 4 is too coarse for the
 #: IFU's large pixels.

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .analytic import IFUOptics, nircam_otf, nirspec_otf, wavefront_change
+from .analytic import IFUOptics, nircam_otf, nirspec_otf
 from .frequencies import grid_frequencies
 from .nodes import interpolation_matrix, nodes
 from .sampled import too_short
+from .telescope import wavefront_change
 from .throughput import channel
 
 if TYPE_CHECKING:

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from jwst_fusion.exceptions import ParameterError
-from jwst_fusion.optics.analytic import (
-    LONG_WAVEFRONT,
-    PERFECT_WAVEFRONT,
-    SHORT_WAVEFRONT,
-    IFUOptics,
-    NIRCamOptics,
-    nircam_otf,
-    nirspec_otf,
-    telescope_otf,
-)
+from jwst_fusion.optics.analytic import IFUOptics, NIRCamOptics, nircam_otf, nirspec_otf
 from jwst_fusion.optics.frequencies import grid_frequencies
 from jwst_fusion.optics.psf import encircled_energy, fwhm, psf_image
 from jwst_fusion.optics.pupil import autocorrelation, pupil_amplitude
+from jwst_fusion.optics.telescope import (
+    LONG_WAVEFRONT,
+    PERFECT_WAVEFRONT,
+    REACH,
+    SHORT_WAVEFRONT,
+    confined_otf,
+    light_beyond,
+    telescope_otf,
+)
 from jwst_fusion.optics.throughput import channel, pivot_wavelength
 
 NIRCAM = {"position_angle_v3": 40.0, "detector_pixel": 0.031, "image_pixel": 0.0308, "pixfrac": 1.0}
@@ -194,8 +194,27 @@ def test_nircam_channel_follows_wavelength_or_the_caller():
     pixels = {**NIRCAM, "detector_pixel": 0.0, "image_pixel": 0.0}
     np.testing.assert_allclose(
         nircam_otf(2.0, east, north, **pixels, parameters=bare),
-        telescope_otf(2.0, east, north, position_angle_v3=40.0, wavefront=PERFECT_WAVEFRONT),
+        confined_otf(2.0, (east, north), 40.0, [PERFECT_WAVEFRONT]),
     )
+
+
+@pytest.mark.parametrize("wavelength", [1.0, 4.0])
+def test_confined_psf_is_that_of_the_telescope_scaled(wavelength):
+    """To one within the reach, and next to nothing beyond."""
+    cell, shape = 0.02, (700, 700)
+    at = grid_frequencies(shape, np.diag([-cell, cell]))
+    otfs = (
+        telescope_otf(wavelength, *at, position_angle_v3=0.0),
+        confined_otf(wavelength, at, 0.0, [SHORT_WAVEFRONT]),
+    )
+    whole, confined = (np.fft.fftshift(np.fft.irfft2(otf[0], s=shape)) for otf in otfs)
+    distance = cell * np.hypot(*(np.indices(shape) - 350))
+    inside = distance < REACH
+    beyond = light_beyond(wavelength, SHORT_WAVEFRONT)
+    assert whole[~inside].sum() == pytest.approx(beyond, rel=0.15)
+    assert confined[inside].sum() == pytest.approx(1, abs=0.003)
+    core = distance < 1
+    np.testing.assert_allclose(confined[core], whole[core] / (1 - beyond), atol=2e-4 * whole.max())
 
 
 def test_bad_parameters_are_rejected():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from jwst_fusion.exceptions import ParameterError
-from jwst_fusion.optics.analytic import telescope_otf
 from jwst_fusion.optics.frequencies import grid_frequencies
 from jwst_fusion.optics.nodes import fixed_nodes, interpolation_matrix, node_count, nodes
+from jwst_fusion.optics.telescope import telescope_otf
 
 
 def psf_error(low, high, n, cell):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from jwst_fusion.observation import BandImage, CubeData, FusionGrid, Observation
-from jwst_fusion.optics.analytic import PERFECT_WAVEFRONT, IFUOptics, NIRCamOptics, nircam_otf, nirspec_otf
+from jwst_fusion.optics.analytic import IFUOptics, NIRCamOptics, nircam_otf, nirspec_otf
 from jwst_fusion.optics.frequencies import grid_frequencies
+from jwst_fusion.optics.telescope import PERFECT_WAVEFRONT
 from jwst_fusion.optics.throughput import bandpass
 from jwst_fusion.optics.transfer import band_transfers, transfer_functions
 

@@ -7,11 +7,11 @@ from photutils.psf import ImagePSF
 from stdatamodels.jwst.datamodels import ImageModel
 
 from jwst_fusion import adapters, cli, datamodels
-from jwst_fusion.optics.analytic import Wavefront
 from jwst_fusion.optics.library import read_library
 from jwst_fusion.optics.psf import fwhm
 from jwst_fusion.optics.retrieval.measure import MeasuredPsf
 from jwst_fusion.optics.sources import choose_source, with_measured
+from jwst_fusion.optics.telescope import Wavefront
 from tests.optics.retrieval.field import FINE, PIXEL, pixel_psf, smooth_wavefront, star_image, telescope_psf
 
 BANDS = {"F187N": 1.874, "F212N": 2.1211}

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from jwst_fusion.optics.analytic import NIRCamOptics, Wavefront, nircam_blur
+from jwst_fusion.optics.analytic import NIRCamOptics, nircam_blur
 from jwst_fusion.optics.frequencies import grid_frequencies
+from jwst_fusion.optics.telescope import Wavefront
 from jwst_fusion.optics.throughput import channel, transmission
 from jwst_fusion.optics.transfer import image_otf
 

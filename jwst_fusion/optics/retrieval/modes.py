@@ -12,7 +12,7 @@ import numpy as np
 from jwst_fusion.optics.pupil import pupil_amplitude
 
 if TYPE_CHECKING:
-    from jwst_fusion.optics.analytic import Wavefront
+    from jwst_fusion.optics.telescope import Wavefront
 
 __all__ = ["RADIUS", "WavefrontModes", "pupil_points", "wavefront_modes", "zernikes"]
 

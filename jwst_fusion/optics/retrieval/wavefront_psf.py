@@ -10,7 +10,8 @@ import numpy as np
 from jwst_fusion.optics.nodes import LIMITS, fixed_nodes
 from jwst_fusion.optics.psf import psf_image
 from jwst_fusion.optics.sampled import PsfImages
-from jwst_fusion.optics.stpsf_source import FIELD, SAMPLING
+from jwst_fusion.optics.stpsf_source import SAMPLING
+from jwst_fusion.optics.telescope import FIELD
 
 from .modes import pupil_points, zernikes
 
@@ -31,8 +32,7 @@ class WavefrontPsf(PsfImages):
     """
     PSFs of a wavefront, computed when they are asked for.
 
-    They sum to one within their image, 4.2 arcsec wide. Stars tell nothing of the 2 % of the light beyond,
-    which an extended source gets back from its surroundings as it loses it to them.
+    They sum to one within their image (`jwst_fusion.optics.telescope.FIELD`).
 
     Attributes
     ----------

@@ -7,13 +7,14 @@ from functools import partial
 import numpy as np
 import pytest
 
-from jwst_fusion.optics.analytic import SHORT_WAVEFRONT, NIRCamOptics, nircam_blur
+from jwst_fusion.optics.analytic import NIRCamOptics, nircam_blur
 from jwst_fusion.optics.psf import encircled_energy, fwhm
 from jwst_fusion.optics.retrieval.fit import _Problem
 from jwst_fusion.optics.retrieval.measure import band_nodes, measure_psf
 from jwst_fusion.optics.retrieval.model import BandOptics, PointImage
 from jwst_fusion.optics.retrieval.modes import wavefront_modes
 from jwst_fusion.optics.retrieval.star_fit import BandStars, at_star, fit_stars
+from jwst_fusion.optics.telescope import SHORT_WAVEFRONT
 
 from .field import FINE, PIXEL, pixel_psf, smooth_wavefront, star_image, telescope_psf
 

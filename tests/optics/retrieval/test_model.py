@@ -5,10 +5,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from jwst_fusion.optics.analytic import PERFECT_WAVEFRONT, SHORT_WAVEFRONT, telescope_otf
 from jwst_fusion.optics.psf import psf_image
 from jwst_fusion.optics.retrieval.model import BandOptics, PointImage, shifted_samples
 from jwst_fusion.optics.retrieval.modes import wavefront_modes
+from jwst_fusion.optics.telescope import PERFECT_WAVEFRONT, SHORT_WAVEFRONT, telescope_otf
 
 MODES = wavefront_modes(SHORT_WAVEFRONT)
 UPRIGHT = np.diag([-1.0, 1.0])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jwst_fusion.optics.analytic import LONG_WAVEFRONT, SHORT_WAVEFRONT
 from jwst_fusion.optics.retrieval.modes import RADIUS, pupil_points, wavefront_modes, zernikes
+from jwst_fusion.optics.telescope import LONG_WAVEFRONT, SHORT_WAVEFRONT
 
 
 def circle(step=0.05):
