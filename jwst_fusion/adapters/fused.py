@@ -93,11 +93,19 @@ def fused_model(observation, result, validation, source, folder=None):
         iterations=result.iterations,
         converged=result.converged,
         pedestals=[float(band.pedestal) for band in observation.bands],
+        **_beam(result.settings.beam),
         **validation.summary(),
     )
     if observation.reference == "nircam":
         _rescale(model, flux_scale(observation))
     return model
+
+
+def _beam(width):
+    """Keywords of a Gaussian beam [deg]; none for the scene itself."""
+    return (
+        {} if width is None else {"beam_major": width / 3600, "beam_minor": width / 3600, "beam_angle": 0.0}
+    )
 
 
 def _carry_over(model, source):

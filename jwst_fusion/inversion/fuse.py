@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,14 +32,14 @@ from .settings import FusionSettings
 from .solver import Problem, solve
 from .subspace import find_subspace
 from .tuning import solve_and_weigh
-from .uncertainty import posterior
+from .uncertainty import blurred, posterior
 
 if TYPE_CHECKING:
     from jwst_fusion.observation import Observation
 
     from .subspace import Subspace
 
-__all__ = ["FusionResult", "FusionSettings", "build_problem", "fuse"]
+__all__ = ["FusionResult", "FusionSettings", "at_beam", "build_problem", "fuse"]
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +74,9 @@ class FusionResult:
     basis : ndarray, shape (n_wave, k)
         [MJy/sr].
     coefficients : ndarray, shape (k, ny, nx)
-        On the observation's grid.
+        On the observation's grid, of the scene itself (`at_beam` blurs them).
     covariance : ndarray, shape (k, k, ny, nx)
-        Posterior covariance of the coefficients of each cell, scaled to the residuals.
+        Posterior covariance of the coefficients of each cell, scaled to the residuals; at the settings' beam.
     prior_share : ndarray, shape (ny, nx)
         Share of the variance that is the regularization's and not the noise's.
     dropped_variance : ndarray, shape (n_wave,)
@@ -191,6 +192,27 @@ def _cut(result, grid):
     )
     maps = {name: getattr(result, name) for name in names}
     return replace(result, **{name: None if m is None else unmirrored(m, grid) for name, m in maps.items()})
+
+
+def at_beam(result: FusionResult, cell_size: float) -> FusionResult:
+    """
+    Blur a fused cube to its stated beam, of which its covariance is already.
+
+    Parameters
+    ----------
+    result : FusionResult
+        The fused cube, its settings with or without a beam.
+    cell_size : float
+        Side of a cell [arcsec].
+
+    Returns
+    -------
+    FusionResult
+        With the coefficients of the scene at that beam.
+    """
+    return replace(
+        result, coefficients=blurred(result.coefficients, result.settings.beam, cell_size, mode="nearest")
+    )
 
 
 def _leave_each_out(problem, solution, settings):
@@ -329,7 +351,13 @@ def _result(observation, subspace, problem, solution, settings, asked, unseen):
     chi2 = squares.sum(axis=(1, 2)) / np.where(count, count, np.nan)
     mean = np.array([band.bandpass @ subspace.mean_spectrum for band in observation.bands])
     mean = mean[:, np.newaxis, np.newaxis]
-    errors = posterior(problem, solution, settings.samples, absolute=settings.tuning == "variance_components")
+    errors = posterior(
+        problem,
+        solution,
+        settings.samples,
+        absolute=settings.tuning == "variance_components",
+        blur=partial(blurred, beam=settings.beam, cell_size=observation.grid.cell_size),
+    )
     dropped, share = _dropped_variance(subspace, observation.grid)
     return FusionResult(
         mean_spectrum=subspace.mean_spectrum,
@@ -351,12 +379,12 @@ def _result(observation, subspace, problem, solution, settings, asked, unseen):
         objective=problem.terms(solution.coefficients),
         iterations=solution.iterations,
         converged=solution.converged,
-        resolution=_resolution(subspace, solution.blocks, observation),
+        resolution=_resolution(subspace, solution.blocks, observation, settings.beam),
         unseen_images=None if unseen is None else unseen[:, :ny, :nx] + mean,
     )
 
 
-def _resolution(subspace, blocks, observation):
+def _resolution(subspace, blocks, observation, beam):
     """FWHM [arcsec] per channel of the response to a point source of the mean spectrum."""
     wavelength = observation.cube.wavelength
     point = subspace.whitened_basis.T @ (subspace.mean_spectrum * subspace.weights)
@@ -366,7 +394,8 @@ def _resolution(subspace, blocks, observation):
     if bright.size == 0:
         return widths
     sampled = np.unique(bright[np.linspace(0, bright.size - 1, RESOLUTION_SAMPLES).astype(int)])
-    response, cell = blocks.response(point), observation.grid.cell_size
+    cell = observation.grid.cell_size
+    response = blurred(blocks.response(point), beam, cell)
     try:
         measured = [fwhm(np.tensordot(subspace.basis[i], response, axes=1), cell) for i in sampled]
     except ParameterError as problem:

@@ -56,6 +56,9 @@ class FusionSettings:
         Largest number of conjugate gradient iterations of a solution.
     leave_each_out : bool
         Whether to predict each image also from all other data.
+    beam : float or None
+        FWHM of the Gaussian beam at which the scene is given, and its errors with it [arcsec]; None: the
+        scene itself.
     """
 
     n_components: int | None = None
@@ -71,10 +74,11 @@ class FusionSettings:
     rtol: float = 3e-4
     max_iterations: int = 500
     leave_each_out: bool = False
+    beam: float | None = None
 
     def __post_init__(self):
         """Refuse values that can not be used."""
-        for name in ("mu", "gamma", "rtol"):
+        for name in ("mu", "gamma", "rtol", "beam"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise ParameterError(f"{name} = {value} can not be used: a positive number is needed")
@@ -95,6 +99,8 @@ class FusionSettings:
             value = getattr(self, name)
             if value not in choices:
                 raise ParameterError(f"{name} = {value!r} can not be used: {', '.join(choices)} can")
+        if self.beam is not None and not self.samples:
+            raise ParameterError("beam needs draws for its errors, and samples = 0; leave one of them out")
         if self.tuning == "manual" and None in (self.mu, self.gamma):
             raise ParameterError("tuning = manual needs both mu and gamma; give them or leave tuning out")
         if self.weighting == "uniform" and self.tuning != "manual":

@@ -13,9 +13,11 @@ from .solver import conjugate_gradients
 from .tuning import residual_variances
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .solver import Problem, Solution
 
-__all__ = ["Posterior", "posterior"]
+__all__ = ["Posterior", "blurred", "posterior"]
 
 #: Tolerance of a draw.
 SAMPLE_RTOL = 0.03
@@ -61,7 +63,13 @@ class Posterior:
 
 
 def posterior(
-    problem: Problem, solution: Solution, n_samples: int, *, absolute: bool = True, seed: int = 0
+    problem: Problem,
+    solution: Solution,
+    n_samples: int,
+    *,
+    absolute: bool = True,
+    seed: int = 0,
+    blur: Callable | None = None,
 ) -> Posterior:
     """
     Estimate the covariance of the errors of each cell.
@@ -89,6 +97,8 @@ def posterior(
         the images tell its level.
     seed : int, optional
         Seed of the draws.
+    blur : callable, optional
+        Blurs errors of shape (k, ny, nx) to the beam that the covariance is wanted at; it needs draws.
 
     Returns
     -------
@@ -103,29 +113,52 @@ def posterior(
         return Posterior((1.0 if absolute else images) * growth * covariance, np.zeros(shape))
     rng = np.random.default_rng(seed)
     variances = SHARED_NOISE * images, SHARED_NOISE * cube
-    noise = _mean_product(problem, solution, lambda: problem.noise(rng, variances), n_samples)
-    taken = smoothing_error(problem, solution)
-    bias = _smoothed(taken[:, np.newaxis] * taken)
+    blur = blur or (lambda error: error)
+
+    def left(draw):
+        return blur(_solve_roughly(problem, solution, draw))
+
+    noise = _mean_product((left(problem.noise(rng, variances)) for _ in range(n_samples)), n_samples)
+    bias = _mean_product([blur(smoothing_error(problem, solution))], 1)
     if not problem.image_term.seen.all():
         n_unseen = (n_samples + 2) // 3
-        unseen = _mean_product(problem, solution, lambda: problem.prior.draw(rng, shape), n_unseen)
+        draws = (left(problem.prior.draw(rng, shape)) for _ in range(n_unseen))
+        unseen = _mean_product(draws, n_unseen)
         bias = np.where(problem.image_term.seen, bias, unseen)
     share = bias[0, 0] / np.maximum(noise[0, 0] + bias[0, 0], np.finfo(float).tiny)
     return Posterior((noise + bias) * growth * (max(cube, 1.0) if absolute else 1.0), share)
 
 
-def _mean_product(problem, solution, draw, number):
-    """Mean over draws, and over neighbouring cells, of the products of the coefficients that they leave."""
-    total = 0.0
-    for _ in range(number):
-        error = _solve_roughly(problem, solution, draw())
-        total = total + error[:, np.newaxis] * error / number
-    return _smoothed(total)
+def blurred(coefficients: np.ndarray, beam: float | None, cell_size: float, mode: str = "wrap") -> np.ndarray:
+    """
+    Blur coefficients to a Gaussian beam.
+
+    Parameters
+    ----------
+    coefficients : ndarray, shape (k, ny, nx)
+        Coefficients.
+    beam : float or None
+        FWHM [arcsec]; None: they are returned as they are.
+    cell_size : float
+        Side of a cell [arcsec].
+    mode : str, optional
+        What lies beyond the edges, as in `scipy.ndimage.gaussian_filter`; by default the grid is periodic.
+
+    Returns
+    -------
+    ndarray, shape (k, ny, nx)
+        Blurred coefficients.
+    """
+    if beam is None:
+        return coefficients
+    sigma = beam / np.sqrt(8 * np.log(2)) / cell_size
+    return gaussian_filter(coefficients, (0, sigma, sigma), mode=mode)
 
 
-def _smoothed(products):
-    """Average (k, k, ny, nx) over neighbouring cells."""
-    return gaussian_filter(products, (0, 0, SMOOTHING, SMOOTHING), mode="wrap")
+def _mean_product(errors, number):
+    """Mean over errors (k, ny, nx), and over neighbouring cells, of the products of their coefficients."""
+    total = sum(error[:, np.newaxis] * error for error in errors)
+    return gaussian_filter(total / number, (0, 0, SMOOTHING, SMOOTHING), mode="wrap")
 
 
 def smoothing_error(problem: Problem, solution: Solution) -> np.ndarray:

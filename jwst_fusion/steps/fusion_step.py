@@ -4,7 +4,7 @@ import logging
 
 from jwst_fusion import adapters, datamodels
 from jwst_fusion.crosscalib.factors import hold_out
-from jwst_fusion.inversion.fuse import FusionSettings, fuse
+from jwst_fusion.inversion.fuse import FusionSettings, at_beam, fuse
 from jwst_fusion.quality.diagnosis import diagnose
 from jwst_fusion.quality.validation import validate
 
@@ -30,6 +30,7 @@ SETTINGS = (
     "samples",
     "rtol",
     "max_iterations",
+    "beam",
 )
 
 
@@ -57,6 +58,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         samples = integer(min=0, default=12)  # Draws for the errors; 0: errors of a field without masks and edges
         rtol = float(min=0.0, default=3e-4)  # Tolerance of the preconditioned residual
         max_iterations = integer(min=1, default=500)  # Largest number of iterations of a solution
+        beam = float(min=0.0, default=None)  # FWHM of the Gaussian beam of the fused cube [arcsec], BMAJ and BMIN; None: the scene itself
         save_report = boolean(default=True)  # Write a page to explore the fused cube and judge the fusion beside it
         save_figures = boolean(default=False)  # Write the page's main figures as PNG files beside it
         held_out_filters = force_list(default=None)  # Filters kept from the fit and predicted by it; each: all, one after another
@@ -94,6 +96,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         fused = fuse(observation, settings)
         validation = validate(observation, fused)
         diagnosis = self._diagnose(observation, fused)  # before the cube, which is most of the memory
+        fused = at_beam(fused, observation.grid.cell_size)
         result = adapters.fused_model(observation, fused, validation, model, self.search_attr("output_dir"))
         self.record_source(result, source)
         if diagnosis is not None:

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion, gaussian_filter
 
 from jwst_fusion.inversion import uncertainty
-from jwst_fusion.inversion.fuse import FusionSettings, build_problem, fuse
+from jwst_fusion.inversion.fuse import FusionSettings, at_beam, build_problem, fuse
 from jwst_fusion.inversion.prior import Prior
 from jwst_fusion.inversion.solver import conjugate_gradients, solve
 from jwst_fusion.inversion.subspace import find_subspace
@@ -111,3 +112,19 @@ def test_oversmoothing_is_in_the_errors(field):
     for result in results:
         error = rms((fused_scene(result) - field.scene)[:, field.inside])
         assert 0.5 < rms(stated_error(result)[:, field.inside]) / error < 2.5
+
+
+def test_errors_at_a_beam_cover_the_scene_at_that_beam():
+    """And are smaller, for neighbouring errors average out."""
+    field = make_field(3, noise=0.05, image_noise=0.01)
+    beam, cell = 0.1, field.observation.grid.cell_size
+    sharp, result = (fuse(field.observation, FusionSettings(beam=b)) for b in (None, beam))
+    np.testing.assert_array_equal(result.coefficients, sharp.coefficients)
+    scene = gaussian_filter(field.scene, (0, *[beam / 2.3548 / cell] * 2), mode="wrap")
+    inner = binary_erosion(field.inside, iterations=3)
+    error = (fused_scene(at_beam(result, cell)) - scene)[:, inner]
+    stated = stated_error(result)[:, inner]
+    assert 0.8 < rms(stated) / rms(error) < 1.3
+    assert 0.45 < (abs(error) < stated).mean() < 0.85
+    assert np.median(stated) < 0.7 * np.median(stated_error(sharp)[:, inner])
+    assert np.nanmin(result.resolution) > np.nanmin(sharp.resolution)

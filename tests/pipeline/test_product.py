@@ -14,10 +14,11 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 from jwst import datamodels as jwst_datamodels
+from scipy.ndimage import gaussian_filter
 from scipy.optimize import least_squares
 from specutils import Spectrum
 
-from jwst_fusion import datamodels
+from jwst_fusion import FusionStep, datamodels
 from jwst_fusion.datamodels import FusedCubeModel
 from jwst_fusion.quality.metrics import psnr, spectral_angle, ssim
 
@@ -338,3 +339,20 @@ def test_s_region_covers_the_field(hdulist):
     x, y = corners.T
     area = abs(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2
     assert len(cells) <= area < 1.3 * len(cells)
+
+
+def test_a_stated_beam_is_in_data_errors_and_header(product, hdulist, tmp_path):
+    crossed = str(product.with_name(f"{NAME}_xcal.fits"))
+    model = FusionStep.call(crossed, beam=0.1, save_report=False, configure_log=False)
+    model.save(str(tmp_path / "blunt_fused.fits"))
+    with fits.open(tmp_path / "blunt_fused.fits") as blunt:
+        header = blunt["SCI"].header
+        beam = [header["BMAJ"] * 3600, header["BMIN"] * 3600, header["BPA"]]
+        np.testing.assert_allclose(beam, [0.1, 0.1, 0.0])
+        sigma = 0.1 / 2.3548 / (header["CDELT2"] * 3600)
+        middle = np.s_[:, 10:-10, 10:-10]
+        sharp = np.nan_to_num(hdulist["SCI"].data)
+        departure = blunt["SCI"].data[middle] - gaussian_filter(sharp, (0, sigma, sigma))[middle]
+        assert np.nanmax(abs(departure)) < 1e-3 * sharp.max()
+        assert np.nanmedian(blunt["ERR"].data / hdulist["ERR"].data) < 0.8
+    assert "BMAJ" not in hdulist["SCI"].header
