@@ -1,4 +1,4 @@
-# Targets: demo (simulate, fuse, compare with the truth), test, test-long, coverage, test-interop, browser, lint, docs,
+# Targets: demo (simulate, fuse, compare with the truth), test, test-long, coverage, test-interop, tools, lint, docs,
 # dist, bench, clean.
 # All work in .venv, which is made on the first run.
 
@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n auto
 
-.PHONY: demo test test-long coverage test-interop browser bench lint docs dist clean
+.PHONY: demo test test-long coverage test-interop tools bench lint docs dist clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -15,7 +15,7 @@ demo: $(VENV)/.installed
 	$(BIN)/strun calwebb_fusion4 demo/disk_asn.json --output_dir=demo
 	$(BIN)/python examples/compare_with_truth.py demo/disk
 
-test: lint browser
+test: lint tools
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # Tests that take minutes each: fuzzing, faults, many seeds.
@@ -26,13 +26,14 @@ test-long: $(VENV)/.installed-test
 test-interop: $(VENV)/.installed-test .venv-interop/.installed
 	$(BIN)/python -m pytest tests/pipeline/test_interop.py
 
-# Chromium for the tests of the report, where it can be had; elsewhere they are skipped, and say so.
-browser:
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
-		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing chromium" && \
+# Chromium for the tests of the report, and fitsverify for those of the products, where they can be had; elsewhere
+# these tests are skipped, and say so.
+tools:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null && command -v fitsverify >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing chromium and fitsverify" && \
 		  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
-		    --no-install-recommends chromium chromium-driver; } >/dev/null 2>&1; } || \
-		echo "no chromium with its driver: tests of the report in a browser will be skipped"
+		    --no-install-recommends chromium chromium-driver fitsverify; } >/dev/null 2>&1; } || \
+		echo "chromium with its driver or fitsverify is missing: tests that need them will be skipped"
 
 # Lines that the tests run; those that a console script runs in a process of its own do not count.
 coverage: $(VENV)/.installed-test

@@ -28,7 +28,7 @@ ALLOWED = {
     "simulation": NUMERICS | {"optics", "datamodels"} | GROUND,
     "datamodels": {"exceptions", "atomic", "ownership"},
     "adapters": NUMERICS | {"optics", "datamodels"} | GROUND,
-    "steps": NUMERICS | {"optics", "datamodels", "adapters"} | GROUND,
+    "steps": NUMERICS | {"optics", "datamodels", "adapters", "integration"} | GROUND,
     "pipeline": {"steps", "datamodels", "exceptions"},
     "archive": NUMERICS | {"optics", "datamodels", "adapters"} | GROUND,
     "integration": set(),

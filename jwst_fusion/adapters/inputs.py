@@ -6,12 +6,15 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stdatamodels.exceptions import NoTypeWarning
+import numpy as np
+from stdatamodels.exceptions import NoTypeWarning, ValidationWarning
 from stdatamodels.jwst.datamodels import JwstDataModel
 
 from jwst_fusion import datamodels
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.ownership import is_plain_name
+
+from .products import stated_keywords
 
 __all__ = [
     "Inputs",
@@ -204,6 +207,8 @@ def sort_members(models, where):
     cubes = [model for model in models if _kind(model) == "cube"]
     images = [model for model in models if _kind(model) == "image"]
     for model in models:
+        if _is_product(model):
+            raise InputError(f"{_name(model)}: is a product of this package, no input; {ADVICE}")
         if _kind(model) is None:
             raise InputError(
                 f"{_name(model)}: {_description(model)} is neither a NIRSpec IFU cube nor a NIRCam image; "
@@ -301,8 +306,9 @@ def open_file(path, opener=datamodels.open_member):
     """
     path = Path(path)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=NoTypeWarning)  # told in open_inputs
+        with warnings.catch_warnings(), np.errstate(over="ignore"):
+            for category in (NoTypeWarning, ValidationWarning):  # judged where the values are used
+                warnings.filterwarnings("ignore", category=category)
             return opener(str(path))
     except Exception as error:  # noqa: BLE001 - astropy, asdf and stdatamodels raise all kinds for a broken file
         reason = " ".join(str(error).split())
@@ -324,11 +330,16 @@ def _kind(model):
     return None
 
 
+def _is_product(model):
+    """Tell a product of this package, which calls itself an IFU cube too, from one of the pipeline."""
+    return isinstance(model, datamodels.FusionModel) or "FUSMODL" in stated_keywords(model)
+
+
 def _description(model):
     """Say in a few words what a model is."""
     shape = getattr(getattr(model, "data", None), "shape", None)
     instrument, exposure = model.meta.instrument.name, model.meta.exposure.type
-    return f"{type(model).__name__} of {instrument}, EXP_TYPE {exposure}, shape {shape}"
+    return f"data of {instrument}, EXP_TYPE {exposure}, shape {shape},"
 
 
 def _name(model):

@@ -20,7 +20,7 @@ from jwst_fusion.optics import throughput
 
 from .estimates import coregistration_memory, fusion_memory, product_on_disk, product_size
 from .inputs import list_members, open_file, refuse_missing, sort_members
-from .products import celestial_wcs, check_unit, cube_wavelengths, image_filter
+from .products import celestial_wcs, check_unit, cube_wavelengths, image_filter, image_pixfrac
 
 __all__ = ["Finding", "Preflight", "examine"]
 
@@ -241,9 +241,8 @@ def _image(model):
     name = model.meta.filename
     check_unit(model, name)
     wcs = celestial_wcs(model, name)
-    band = image_filter(model, name)
-    module = model.meta.instrument.module or "MULTIPLE"
-    throughput.transmission(band, module)
+    image_pixfrac(model, name)
+    band, module = image_filter(model, name)
     pixel = _pixel_size(wcs, model.data.shape)
     image = ImageProduct(
         name=name,

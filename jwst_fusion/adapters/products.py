@@ -1,11 +1,13 @@
 """Products of the official pipeline as the observation's sources."""
 
 import logging
+import re
 
 import numpy as np
 from astropy import units as u
 from astropy.wcs import WCS
 
+from jwst_fusion import datamodels
 from jwst_fusion.coregistration.grid import local_frame
 from jwst_fusion.datamodels.flags import DO_NOT_USE
 from jwst_fusion.exceptions import InputError
@@ -18,8 +20,10 @@ __all__ = [
     "cube_product",
     "cube_wavelengths",
     "image_filter",
+    "image_pixfrac",
     "image_product",
     "native",
+    "stated_keywords",
 ]
 
 log = logging.getLogger(__name__)
@@ -32,6 +36,18 @@ DETECTOR_PIXEL = {"short": 0.0311, "long": 0.0630}
 #: Sides that a pixel can have [arcsec], and the least share of their product that its area is.
 PIXELS = (1e-3, 10.0)
 MIN_AREA = 0.1
+
+#: Wavelengths that a cube of NIRSpec can have [um].
+WAVELENGTHS = (0.5, 6.0)
+
+#: Fewest planes of a cube.
+MIN_PLANES = 3
+
+#: Axes of the official products.
+AXES = ("RA---TAN", "DEC--TAN")
+
+#: Keywords of a distortion of the coordinates, or of poles other than the usual.
+DISTORTION = re.compile(r"[AB]P?_ORDER|C[PQ]DIS\d|D2IMDIS\d|PV[12]_\d+")
 
 #: Angle from V3 to the y axis of the NIRSpec IFU aperture [deg] (SIAF, NRS_FULL_IFU).
 IFU_ANGLE = 138.97
@@ -58,12 +74,13 @@ def cube_product(model):
     """
     name = model.meta.filename
     check_unit(model, name)
-    data = native(model.data)
-    error = _if_alike(model, "err", data.shape)
-    error = np.full(data.shape, np.nan, dtype=np.float32) if error is None else native(error)
-    bad = ~np.isfinite(data)
-    if model.hasattr("dq") and model.dq.shape == data.shape:
-        bad |= (np.asarray(model.dq) & DO_NOT_USE) != 0
+    with datamodels.unbroken(name), np.errstate(over="ignore"):  # infinite is bad too
+        data = native(model.data)
+        error = _if_alike(model, "err", data.shape)
+        error = np.full(data.shape, np.nan, dtype=np.float32) if error is None else native(error)
+        bad = ~np.isfinite(data)
+        if model.hasattr("dq") and model.dq.shape == data.shape:
+            bad |= (np.asarray(model.dq) & DO_NOT_USE) != 0
     if bad.all():
         raise InputError(
             f"{name}: all of its voxels are NaN or flagged DO_NOT_USE; fetch the file again, or rebuild "
@@ -116,7 +133,7 @@ def image_product(model):
     wcs = celestial_wcs(model, name)
     middle = (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2
     _, jacobian = local_frame(wcs, *middle)
-    band = image_filter(model, name)
+    band, module = image_filter(model, name)
     pa_v3 = model.meta.pointing.pa_v3
     if pa_v3 is None:
         pa_v3 = float(np.degrees(np.arctan2(jacobian[0, 1], jacobian[1, 1])))
@@ -127,23 +144,44 @@ def image_product(model):
         error=error,
         wcs=wcs,
         filter=band,
-        module=model.meta.instrument.module or "MULTIPLE",
+        module=module,
         position_angle_v3=float(pa_v3),
         detector_pixel=DETECTOR_PIXEL[throughput.channel(band)],
         image_pixel=float(np.sqrt(abs(np.linalg.det(jacobian)))),
-        pixfrac=float(model.meta.resample.pixfrac or 1.0),
+        pixfrac=image_pixfrac(model, name),
         weight=weight,
         detector=str(model.meta.instrument.detector or ""),
         date=str(model.meta.observation.date or ""),
     )
 
 
+def image_pixfrac(model, name):
+    """PIXFRAC of an image, one if it is not stated; an InputError for an image that was not resampled."""
+    if model.meta.cal_step.resample != "COMPLETE" and not model.hasattr("wht"):
+        raise InputError(
+            f"{name}: it is not resampled: neither is S_RESAMP COMPLETE nor has it weights (WHT); use the "
+            "pipeline's stage-3 image (*_i2d.fits)"
+        )
+    stated = model.meta.resample.pixfrac
+    if stated is None:
+        return 1.0
+    if not isinstance(stated, int | float) or not 0 <= stated <= 1:
+        raise InputError(
+            f"{name}: PIXFRAC is {stated}, 0 to 1 needed; correct the header, or make the image again"
+        )
+    return float(stated)
+
+
 def image_filter(model, name):
-    """Effective band of an image, by FILTER and PUPIL; an InputError names the file."""
+    """Effective band of an image, by FILTER and PUPIL, and its module; an InputError names the file."""
+    stated = model.meta.instrument
+    module = stated.module or "MULTIPLE"
     try:
-        return throughput.effective_filter(model.meta.instrument.filter, model.meta.instrument.pupil)
+        band = throughput.effective_filter(stated.filter, stated.pupil)
+        throughput.transmission(band, module)
     except InputError as problem:
         raise InputError(f"{name}: {problem}") from problem
+    return band, module
 
 
 def check_unit(model, name):
@@ -171,14 +209,25 @@ def _if_alike(model, attribute, shape):
     return array if array is not None and array.shape == shape else None
 
 
+def stated_keywords(model):
+    """Keywords of the first and the SCI header of a file; of a data model those that it has no name for."""
+    header = getattr(model, "header", None)
+    if header is not None:
+        return header
+    extra = model.instance.get("extra_fits", {})
+    cards = [card for name in ("PRIMARY", "SCI") for card in extra.get(name, {}).get("header", ())]
+    return {keyword: value for keyword, value, _ in cards}
+
+
 def celestial_wcs(model, name):
-    """Celestial WCS from the model's keywords."""
+    """Celestial WCS from the model's keywords, which have to be of the kind that the pipeline writes."""
     info = model.meta.wcsinfo
     wcs = WCS(naxis=2)
     try:
         for keyword in ("ctype1", "ctype2", "crpix1", "crpix2", "crval1", "crval2"):
             if getattr(info, keyword) is None:
                 raise ValueError(f"there is no {keyword.upper()}")
+        _check_axes(model)
         wcs.wcs.ctype = info.ctype1, info.ctype2
         wcs.wcs.crpix = info.crpix1, info.crpix2
         wcs.wcs.crval = info.crval1, info.crval2
@@ -192,8 +241,6 @@ def celestial_wcs(model, name):
             ]
         wcs.wcs.cunit = info.cunit1 or "deg", info.cunit2 or "deg"
         wcs.wcs.set()
-        if not wcs.has_celestial:
-            raise ValueError(f"axes {info.ctype1}, {info.ctype2}")
         ny, nx = model.data.shape[-2:]
         _check_pixel(local_frame(wcs, (nx - 1) / 2, (ny - 1) / 2)[1])
     except Exception as error:  # noqa: BLE001 - wcslib and numpy raise all kinds for bad keywords
@@ -204,10 +251,29 @@ def celestial_wcs(model, name):
     return wcs
 
 
+def _check_axes(model):
+    """Raise a ValueError if the coordinates are not tangential, undistorted, north up and of the ICRS."""
+    info, keywords = model.meta.wcsinfo, stated_keywords(model)
+    axes = tuple(str(axis).strip() for axis in (info.ctype1, info.ctype2))
+    if axes != AXES:
+        raise ValueError(f"axes {' and '.join(axes)}, {' and '.join(AXES)} needed")
+    distorted = next((key for key in keywords if DISTORTION.fullmatch(key)), None)
+    if distorted is not None:
+        raise ValueError(f"{distorted} tells of a distortion, none can be used")
+    pole = keywords.get("LONPOLE", 180.0)
+    if pole != 180.0:
+        raise ValueError(f"LONPOLE is {pole}, 180 needed")
+    frame = keywords.get("RADESYS") or model.meta.coordinates.reference_frame or "ICRS"
+    equinox = keywords.get("EQUINOX", 2000.0)
+    if frame not in ("ICRS", "FK5") or (frame == "FK5" and equinox != 2000.0):
+        raise ValueError(f"RADESYS is {frame} of equinox {equinox}, ICRS needed")
+
+
 def _check_pixel(jacobian):
     """Raise a ValueError if the axes of the middle pixel [arcsec] are not those of an image."""
     sides = np.hypot(*jacobian)
-    area = abs(np.linalg.det(jacobian))
+    with np.errstate(invalid="ignore"):
+        area = abs(np.linalg.det(jacobian))
     if not (PIXELS[0] < sides.min() and sides.max() < PIXELS[1] and area > MIN_AREA * sides.prod()):
         raise ValueError(f"pixels of {sides[0]:.3g} x {sides[1]:.3g} arcsec in the middle")
 
@@ -215,10 +281,21 @@ def _check_pixel(jacobian):
 def cube_wavelengths(model, name):
     """Wavelengths [um] of a cube's planes; an InputError for those that can not be used."""
     wavelength, n_planes = _wavelengths(model, name), model.data.shape[0]
+    if n_planes < MIN_PLANES:
+        raise InputError(
+            f"{name}: {n_planes} planes, at least {MIN_PLANES} needed; use a cube that covers the filters"
+        )
     if wavelength.size != n_planes or not (np.diff(wavelength) > 0).all():
         raise InputError(
             f"{name}: {wavelength.size} wavelengths for {n_planes} planes, or not ascending; rebuild "
             "the cube with cube_build"
+        )
+    low, high = wavelength[[0, -1]]
+    if not WAVELENGTHS[0] < low < high < WAVELENGTHS[1]:
+        raise InputError(
+            f"{name}: wavelengths from {low:.6g} to {high:.6g} um by CTYPE3 {model.meta.wcsinfo.ctype3} and "
+            f"CUNIT3 {model.meta.wcsinfo.cunit3}, NIRSpec has 0.6 to 5.3 um; state the unit that they have "
+            "in CUNIT3, or rebuild the cube with cube_build"
         )
     return wavelength
 

@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 #: Rounding of wavelengths in a file [um].
 WAVELENGTH_SLACK = 1e-6
 
+#: Fewest spaxels of a field.
+MIN_SPAXELS = 2
+
 
 @dataclass(frozen=True)
 class CoregistrationSettings:
@@ -191,14 +194,21 @@ def _coregister(product, images, settings):
     angle = field_angle(settings.position_angle, product)
     if angle is not None:
         product = rotate_cube(product, angle)
+    footprint = cube_footprint(product.data)
     window = field_window(
-        cube_footprint(product.data),
+        footprint,
         product.wcs,
         centre=None if settings.center is None else parse_centre(settings.center),
         centre_spaxel=settings.center_spaxel,
         height=settings.height,
         width=settings.width,
     )
+    count = footprint[window].sum()
+    if count < MIN_SPAXELS:
+        raise InputError(
+            f"{product.name}: {count} spaxel with data in the field, at least {MIN_SPAXELS} needed; raise "
+            "height and width, or rebuild the cube with cube_build"
+        )
     grid = make_grid(window, product.wcs, choose_decimation(images, settings), settings.margin)
     cube, outliers, noise_ratio = _cube_on_grid(product, grid)
     bands = _usable_bands(images, cube)
@@ -255,7 +265,8 @@ def cut_wavelengths(
         low, high = product.wavelength[[0, -1]]
         raise InputError(
             f"{product.name}: no data between {limits[0]:.3f} and {limits[1]:.3f} um, where the filters "
-            f"{', '.join(image.filter for image in images)} look: the cube has {low:.3f} to {high:.3f} um"
+            f"{', '.join(image.filter for image in images)} look: the cube has {low:.3f} to {high:.3f} um; "
+            "use filters that the cube covers, or set wavelength_range"
         )
     return replace(
         product,

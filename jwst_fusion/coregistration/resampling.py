@@ -85,6 +85,7 @@ def cutout(image: ImageProduct, window: tuple[slice, slice]) -> tuple[np.ndarray
         neighbours.
     """
     data = np.array(image.data[window], dtype=np.float64)
+    data[~np.isfinite(data)] = np.nan
     if image.weight is not None:
         data[image.weight[window] == 0] = np.nan
     error = np.full(data.shape, np.nan)

@@ -130,14 +130,16 @@ def _cross_calibrate(observation, settings):
     bridged, wavelength = _bridge(usable), observation.cube.wavelength
     reached = [throughput.bandpass(b.filter, b.module, wavelength, usable=bridged)[1] for b in bands]
     needed = min(MIN_COVERED, max([*reached, ranges.MIN_COVERED]))  # the best covered band may have less
-    kept = []
+    kept, found = [], []
     for band, share in zip(bands, reached, strict=True):
-        if _is_right(band, measured, share, needed, settings):
+        problem = _problem(band, measured, share, needed, settings)
+        if not problem or settings.band_policy != "drop":
             kept.append(_calibrated(band, measured[band.filter]))
+        found.append(f"{band.filter}: {problem}")
     if not kept:
         raise InputError(
-            "no band can be used: none has a credible factor and enough of its bandpass; see the warnings, "
-            "or set band_policy to keep"
+            f"{', '.join(found)}: no band can be used; check that the brightest in the images is what the "
+            "cube shows, or set band_policy to keep"
         )
     cube = observation.cube
     cube = replace(
@@ -166,8 +168,8 @@ def _bridge(usable):
     return binary_closing(padded, np.ones(2 * BESIDE))[2 * BESIDE : -2 * BESIDE]
 
 
-def _is_right(band, measured, reached, needed, settings):
-    """Tell whether a band is to be used; warn if something is wrong with it."""
+def _problem(band, measured, reached, needed, settings):
+    """Tell, and warn of, what is wrong with a band; empty if nothing is."""
     scale = measured[band.filter]
     log.info(
         "%s: scale %.4f +- %.4f%s, pedestal %.4g +- %.2g MJy/sr, %.1f %% of the bandpass covered",
@@ -193,7 +195,7 @@ def _is_right(band, measured, reached, needed, settings):
         else:
             log.warning("%s kept: %s, but no band has more", band.filter, covered)
     if not wrong:
-        return True
+        return ""
     found = " and ".join(wrong)
     if settings.band_policy == "fail":
         raise InputError(f"{band.filter}: {found}; leave the image out, or set band_policy to drop or keep")
@@ -205,7 +207,7 @@ def _is_right(band, measured, reached, needed, settings):
         found,
         "; set band_policy to keep to use it" if dropped else "",
     )
-    return not dropped
+    return found
 
 
 def _calibrated(band, scale):

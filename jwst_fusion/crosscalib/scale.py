@@ -149,7 +149,9 @@ def _compare(observation, band):
     else:
         known[:] = False
     if not known.any():
-        raise InputError(f"{band.filter}: no spaxel of the field is known to the image and to the cube")
+        raise InputError(
+            f"{band.filter}: no spaxel of the field is known to both image and cube; leave the image out"
+        )
     _refuse_dark(band, synthetic[known], template[0][rows[known], columns[known]], np.max)
     return _Comparison(
         band=band,

@@ -4,6 +4,7 @@ from jwst_fusion.datamodels.access import open, open_headers, open_member
 from jwst_fusion.datamodels.base import FusionModel
 from jwst_fusion.datamodels.fused import FusedCubeModel
 from jwst_fusion.datamodels.intermediate import CoregisteredModel, CrossCalibratedModel
+from jwst_fusion.datamodels.lazy import unbroken
 from jwst_fusion.datamodels.wcs import assign_wcs, set_wavelengths
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "open_headers",
     "open_member",
     "set_wavelengths",
+    "unbroken",
 ]

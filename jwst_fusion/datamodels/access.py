@@ -1,7 +1,12 @@
 """Open a file with the data model that wrote it."""
 
+import bz2
+import gzip
+import lzma
+import os
 import warnings
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import asdf
@@ -16,6 +21,9 @@ from jwst_fusion.datamodels.intermediate import CoregisteredModel, CrossCalibrat
 from jwst_fusion.datamodels.lazy import LazyImage
 
 __all__ = ["open", "open_headers", "open_member"]
+
+#: How compressed files begin, and what reads them to the end, where their checksum is.
+COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 MODELS = {model.__name__: model for model in (FusedCubeModel, CoregisteredModel, CrossCalibratedModel)}
 
@@ -66,10 +74,11 @@ def open_member(path):
 
     Raises
     ------
-    Warning
-        If a FITS file ends too early (astropy's warning as an error).
+    Warning, OSError, EOFError
+        If a FITS file ends too early (astropy's warning as an error), or a compressed one is broken.
     """
     if filetype.check(path) == "fits":
+        _check_stream(path)
         with _broken_files_refused(), fits.open(path) as hdulist:
             lazy = hdulist[0].header.get("INSTRUME") == "NIRCAM" and "SCI" in hdulist
             lazy = lazy and hdulist["SCI"].header["NAXIS"] == 2
@@ -105,14 +114,33 @@ def open_headers(path):
 
     Raises
     ------
-    Warning
-        If a FITS file ends too early (astropy's warning as an error).
+    Warning, OSError, EOFError
+        If a FITS file ends too early (astropy's warning as an error), or a compressed one is broken.
     """
     if filetype.check(path) != "fits":
         return open(path)
-    with _broken_files_refused(), fits.open(path, memmap=True) as hdulist:
+    _check_stream(path)
+    with _broken_files_refused(), fits.open(path, memmap=False) as hdulist:
         len(hdulist)  # reads the headers to the end of the file
         return HeaderModel(hdulist, Path(path).name)
+
+
+def _check_stream(path):
+    """Read a compressed file to its end, once: what astropy reads of it may stop before a break is seen."""
+    state = os.stat(path)
+    _read_to_end(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache
+def _read_to_end(path, size, modified):
+    """Read a compressed file of this size and time to its end; an OSError or EOFError if it is broken."""
+    with Path(path).open("rb") as file:
+        start = file.read(8)
+    for magic, opener in COMPRESSED.items():
+        if start.startswith(magic):
+            with opener(path) as stream:
+                while stream.read(2**20):
+                    pass
 
 
 @contextmanager

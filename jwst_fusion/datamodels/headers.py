@@ -24,10 +24,12 @@ class HeaderModel:
     ----------
     meta : ObjectNode
         Metadata.
-    data : ndarray or None
-        Zeros of the data's shape that take no memory; None if there is no SCI image.
+    data, wht : ndarray or None
+        Zeros of the data's shape that take no memory; None if there is no SCI image, or no weights.
     wavetable : ndarray or None
         Table of the wavelengths of a cube.
+    header : dict
+        Keywords of the first and of the SCI header as they stand in the file.
     extensions : tuple of str
         Names of the HDUs.
     """
@@ -35,10 +37,13 @@ class HeaderModel:
     def __init__(self, hdulist, name):
         self.extensions = tuple(hdu.name for hdu in hdulist)
         bare = fits.HDUList([fits.PrimaryHDU(header=hdulist[0].header)])
-        self.data = self.wavetable = None
+        self.data = self.wavetable = self.wht = None
+        self.header = dict(hdulist[0].header)
         if "SCI" in self.extensions and hdulist["SCI"].is_image:
             science = hdulist["SCI"]
             self.data = np.broadcast_to(np.float32(0), science.shape)
+            self.header |= dict(science.header)
+            self.wht = self.data if "WHT" in self.extensions else None
             image = fits.ImageHDU(name="SCI")
             image.header.extend(
                 [card for card in science.header.cards if not is_structural(card.keyword)], update=True
@@ -47,7 +52,8 @@ class HeaderModel:
         if "WCS-TABLE" in self.extensions:
             self.wavetable = np.array(hdulist["WCS-TABLE"].data)
         is_cube = self.data is not None and self.data.ndim == 3
-        self.meta = (IFUCubeModel if is_cube else ImageModel)(bare).meta
+        # what the schema does not allow, such as a filter that is none of JWST's, is judged by who uses it
+        self.meta = (IFUCubeModel if is_cube else ImageModel)(bare, pass_invalid_values=True).meta
         self.meta.filename = name
 
     def hasattr(self, name):

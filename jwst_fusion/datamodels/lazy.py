@@ -1,12 +1,44 @@
 """A large image of which only a window is read."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from astropy.io import fits
 from stdatamodels.jwst.datamodels import ImageModel
 
 from jwst_fusion.datamodels.headers import is_structural
+from jwst_fusion.exceptions import InputError
 
-__all__ = ["LazyImage", "Plane"]
+__all__ = ["LazyImage", "Plane", "unbroken"]
+
+
+@contextmanager
+def unbroken(file):
+    """
+    Refuse a file that ends, or breaks, while its arrays are read.
+
+    Parameters
+    ----------
+    file : str
+        Name of the file.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    InputError
+        It does.
+    """
+    try:
+        yield
+    except (OSError, EOFError, ValueError, TypeError) as error:  # all of these are astropy's ways
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{file}: can not be read to its end any more ({reason}): it was changed meanwhile; fetch the "
+            "file again"
+        ) from error
 
 
 class Plane:
@@ -17,30 +49,36 @@ class Plane:
     ----------
     hdu : `astropy.io.fits.ImageHDU`
         Of a file that is not mapped into memory: what has been read of a map counts as used memory.
+    file : str
+        Name of the file.
 
     Attributes
     ----------
     shape : tuple of int
         Shape of the image.
     dtype : numpy.dtype
-        Type of what a window gives.
+        Type of what a window gives: single precision, as the pipeline writes, for all that is no integer; a
+        number that is too large for that becomes infinite.
     ndim : int
         Number of dimensions.
     """
 
-    def __init__(self, hdu):
+    def __init__(self, hdu, file):
+        self._file = file
         self._section = hdu.section
         self.shape = hdu.shape
-        self.dtype = self._section.dtype
+        stored = self._section.dtype
+        self.dtype = np.dtype(np.float32) if stored.kind == "f" else stored
         self.ndim = len(self.shape)
 
     def __getitem__(self, window):
-        """Read a window."""
-        return self._section[window]
+        """Read a window; an InputError if the file has become shorter."""
+        with unbroken(self._file), np.errstate(over="ignore"):
+            return self._section[window].astype(self.dtype, copy=False)
 
     def __array__(self, dtype=None, copy=None):
         """Read all."""
-        return np.asarray(self._section[...], dtype=dtype)
+        return np.asarray(self[...], dtype=dtype)
 
 
 class LazyImage:
@@ -59,25 +97,29 @@ class LazyImage:
     ----------
     meta : ObjectNode
         Metadata of an ``ImageModel``.
+    header : dict
+        Keywords of the first and of the SCI header as they stand in the file.
     data, err, wht : Plane, shape (ny, nx), or None
         Arrays on disk.
     """
 
     def __init__(self, path):
+        file = path.rpartition("/")[2]
         self._file = fits.open(path, memmap=False)
         try:
-            names = [hdu.name for hdu in self._file]
-            arrays = (Plane(self._file[name]) if name in names else None for name in ("SCI", "ERR", "WHT"))
-            self.data, self.err, self.wht = arrays
+            planes = {hdu.name: Plane(hdu, file) for hdu in self._file if hdu.name in ("SCI", "ERR", "WHT")}
+            self.data, self.err, self.wht = (planes.get(name) for name in ("SCI", "ERR", "WHT"))
             bare = fits.ImageHDU(name="SCI")
+            self.header = dict(self._file[0].header) | dict(self._file["SCI"].header)
             keep = [card for card in self._file["SCI"].header.cards if not is_structural(card.keyword)]
             bare.header.extend(keep, update=True)
-            self._model = ImageModel(fits.HDUList([fits.PrimaryHDU(header=self._file[0].header), bare]))
+            hdus = fits.HDUList([fits.PrimaryHDU(header=self._file[0].header), bare])
+            self._model = ImageModel(hdus, pass_invalid_values=True)  # judged by who uses them
         except BaseException:
             self._file.close()
             raise
         self.meta = self._model.meta
-        self.meta.filename = path.rpartition("/")[2]
+        self.meta.filename = file
 
     def hasattr(self, name):
         """

@@ -10,7 +10,7 @@ UNIFORM_TOLERANCE = 1e-6
 
 def set_wavelengths(model, wavelength):
     """
-    Set the spectral axis of a cube: the table of wavelengths and the keywords of axis 3.
+    Set the spectral axis of a cube: the table of wavelengths and the keywords of axis 3, and DISPAXIS.
 
     Equal steps give a linear axis (CTYPE3 ``WAVE``), any others a tabular one (``WAVE-TAB``), as the
     pipeline's cube_build writes them. The table is there in both cases.
@@ -27,7 +27,7 @@ def set_wavelengths(model, wavelength):
     dtype = [("wavelength", np.float32, (n_wave, 1))]
     model.wavetable = np.array([(wavelength[:, None],)], dtype=dtype)
     info = model.meta.wcsinfo
-    info.wcsaxes = 3
+    info.wcsaxes = info.dispersion_direction = 3
     info.cunit3 = "um"
     info.crpix3 = 1.0
     step = (wavelength[-1] - wavelength[0]) / (n_wave - 1) if n_wave > 1 else (info.cdelt3 or 1.0)

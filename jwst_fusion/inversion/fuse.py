@@ -173,11 +173,26 @@ def fuse(observation: Observation, settings: FusionSettings | None = None) -> Fu
             subspace.n_components,
             100 * subspace.info_kept,
         )
-        problem = build_problem(seen, subspace, settings)
-        problem, solution, asked = solve_and_weigh(problem, settings)
+        problem, solution, asked = _solved(seen, subspace, settings)
         unseen = _leave_each_out(problem, solution, settings) if settings.leave_each_out else None
         result = _result(seen, subspace, problem, solution, settings, asked, unseen)
     return _cut(result, observation.grid) if settings.boundary == "symmetric" else result
+
+
+def _solved(observation, subspace, settings):
+    """Set up the objective and minimise it; a ParameterError if that gives no finite numbers."""
+    reason = "the solution has numbers that are not finite"
+    try:
+        problem = build_problem(observation, subspace, settings)
+        problem, solution, asked = solve_and_weigh(problem, settings)
+        if np.isfinite(solution.coefficients).all():
+            return problem, solution, asked
+    except np.linalg.LinAlgError as error:
+        reason = str(error)
+    raise ParameterError(
+        f"mu = {settings.mu}, gamma = {settings.gamma}: no solution ({reason}); give numbers nearer to one, "
+        "or leave them to the tuning"
+    )
 
 
 def _cut(result, grid):

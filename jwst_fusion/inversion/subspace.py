@@ -134,7 +134,10 @@ def find_subspace(
     known = np.isfinite(cube.data[used])
     spaxels = cube.footprint & (known.mean(axis=0) >= MIN_KNOWN_FRACTION)
     if spaxels.sum() < 2:
-        raise InputError(f"the cube has {spaxels.sum()} usable spaxels in the field, at least 2 are needed")
+        raise InputError(
+            f"the cube has {spaxels.sum()} usable spaxels in the field, at least 2 needed; raise height "
+            "and width"
+        )
     limit = min(int(spaxels.sum()) - 1, int(used.sum()))
     if n_components is not None and not 1 <= n_components <= limit:
         raise ParameterError(f"n_components = {n_components} is out of reach: the data allow 1 to {limit}")

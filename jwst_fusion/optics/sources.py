@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.exceptions import InputError, ParameterError
 from jwst_fusion.optics import stpsf_source
 from jwst_fusion.optics.analytic import IFUOptics, NIRCamOptics
 from jwst_fusion.optics.library import file_key, find_entry, read_library
@@ -178,6 +178,7 @@ def choose_source(
     if library is not None:
         rest = choose_source("auto", wavefront_rms=wavefront_rms, ifu_blur=ifu_blur)
         entries = read_library(library)
+        _tell_what_is_lacking(entries, Path(library).name, rest)
         return PsfSource(
             "library",
             _key(file_key(library), models, rest, entries),
@@ -247,6 +248,19 @@ def _models(wavefront_rms, ifu_blur):
             raise ParameterError(f"ifu_blur = {ifu_blur} can not be used: more than 0 to 0.5 arcsec can")
         ifu = replace(ifu, blur="gaussian", sigma=float(ifu_blur))
     return nircam, ifu
+
+
+def _tell_what_is_lacking(entries, name, rest):
+    """Refuse a library without PSFs of either instrument; warn of one that lacks those of one."""
+    known = {entry.instrument for entry in entries}
+    lacking = [instrument for instrument in ("NIRCAM", "NIRSPEC") if instrument not in known]
+    if len(lacking) == 2:
+        raise InputError(
+            f"{name}: PSFs of {', '.join(sorted(known)) or 'nothing'}, of NIRCAM or NIRSPEC needed; build a "
+            "library with jwst-fusion psf, or correct INSTRUME"
+        )
+    for instrument in lacking:
+        log.warning("%s: no PSFs of %s: those of the source %s are used", name, instrument, rest.name)
 
 
 def _key(name, models, rest=None, entries=()):

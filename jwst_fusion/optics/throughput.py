@@ -120,19 +120,23 @@ def effective_filter(filter: str, pupil: str) -> str:
     wide = str(filter or "").strip().upper()
     element = str(pupil or "").strip().upper()
     if wide not in _table():
-        raise InputError(f"found FILTER={filter}, expected a NIRCam filter ({', '.join(filter_names())})")
+        exchanged = " (are they exchanged?)" if element in _table() else ""
+        raise InputError(
+            f"found FILTER={filter} with PUPIL={pupil}{exchanged}, expected a filter of direct imaging "
+            f"({', '.join(filter_names())}); correct the header or leave the image out"
+        )
     if element in PUPIL_FILTERS:
         if wide not in (PUPIL_FILTERS[element], element):
             raise InputError(
                 f"found FILTER={filter} with PUPIL={pupil}, expected FILTER={PUPIL_FILTERS[element]} with "
-                "that filter of the pupil wheel: correct the header or leave the image out"
+                "that filter of the pupil wheel; correct the header or leave the image out"
             )
         return element
     if element == "CLEAR":
         return wide
     raise InputError(
         f"found PUPIL={pupil} with FILTER={filter}, expected CLEAR or a filter of the pupil wheel "
-        f"({', '.join(PUPIL_FILTERS)}): leave out images that are no direct imaging"
+        f"({', '.join(PUPIL_FILTERS)}); correct the header or leave out what is no direct imaging"
     )
 
 
@@ -180,7 +184,7 @@ def _of_module(entry, module):
     if name == "MULTIPLE":
         return 0.5 * (entry["A"] + entry["B"])
     if name not in ("A", "B"):
-        raise InputError(f"found MODULE={module}, expected A, B or MULTIPLE")
+        raise InputError(f"found MODULE={module}, expected A, B or MULTIPLE; correct the header")
     return entry[name]
 
 

@@ -3,16 +3,23 @@
 from importlib import resources
 from pathlib import Path
 
+from configobj.validate import Validator
 from jwst.stpipe import Step
+from stpipe import config_parser
+from stpipe.exceptions import ValidationError
 
+import jwst_fusion
 from jwst_fusion.exceptions import FusionError, ParameterError
+from jwst_fusion.integration import get_steps
+
+from .errors import one_line
 
 __all__ = ["check_parameters", "packaged_parameters", "write_parameters"]
 
 
 def check_parameters(path):
     """
-    Check a parameter file without running anything.
+    Check a parameter file without running or importing anything that it names, and without making folders.
 
     Parameters
     ----------
@@ -31,14 +38,48 @@ def check_parameters(path):
     """
     if not Path(path).is_file():
         raise ParameterError(f"{path}: no such file; give the path of a parameter file (*.asdf)")
+    name = Path(path).name
     try:
-        step = Step.from_config_file(str(path))
+        config = config_parser.load_config_file(str(path))
+        step = _known_step(config.get("class"), name)
+        config = step.merge_config(config, str(path))
+        for key in ("class", "name"):
+            config.pop(key, None)
+        config_parser.validate(config, step.load_spec_file(), validator=_harmless_validator())
     except FusionError:
         raise
+    except ValidationError as error:
+        raise ParameterError(
+            f"{name}: {one_line(error)}; correct it, or write a new one with jwst-fusion parameters"
+        ) from error
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise ParameterError(f"{Path(path).name}: not a usable parameter file ({reason})") from error
+        raise ParameterError(
+            f"{name}: not a usable parameter file ({one_line(error)}); write one with jwst-fusion parameters"
+        ) from error
     return step.class_alias
+
+
+def _known_step(name, file):
+    """Find a step of this package by the name of its class or its alias; nothing is imported by that name."""
+    known = {}
+    for dotted, alias, _ in get_steps():
+        step = getattr(jwst_fusion, dotted.rpartition(".")[2])
+        places = (step.__module__, "jwst_fusion", "jwst_fusion.steps")
+        known |= dict.fromkeys((alias, *(f"{place}.{step.__name__}" for place in places)), step)
+    if not isinstance(name, str) or name not in known:
+        raise ParameterError(
+            f"{file}: parameters of {name}, which is no step of this package; write one with jwst-fusion "
+            "parameters"
+        )
+    return known[name]
+
+
+def _harmless_validator():
+    """Make a validator that takes paths as text: stpipe's own makes the folders that they name."""
+    validator = Validator()
+    paths = ("input_file", "output_file", "is_datamodel", "is_string_or_datamodel")
+    validator.functions.update(dict.fromkeys(paths, str))
+    return validator
 
 
 def packaged_parameters():

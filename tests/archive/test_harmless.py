@@ -17,21 +17,10 @@ from hypothesis import strategies as st
 
 from jwst_fusion.archive.manifest import MARK, RESERVED
 from jwst_fusion.cli import main
+from tests.files import contents
 
 SCRIPT = str(Path(sys.executable).with_name("jwst-fusion"))
 CIRCLE = "CIRCLE 0 0 0.01"
-
-
-def contents(folder):
-    """Bytes of all files below a folder, links and empty folders too."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        name = str(path.relative_to(folder))
-        if path.is_symlink():
-            found[name] = os.readlink(path)
-        else:
-            found[name] = path.read_bytes() if path.is_file() else None
-    return found
 
 
 def write(path, content=""):

@@ -145,7 +145,7 @@ def test_the_entry_of_a_product():
         find_entry(entries, instrument="NIRCAM", filter="F356W", **choose)
 
 
-def test_choice_of_the_source(monkeypatch, library, tmp_path):
+def test_choice_of_the_source(monkeypatch, library, tmp_path, caplog):
     monkeypatch.delenv("STPSF_PATH", raising=False)
     analytic = choose_source()
     assert analytic.name == "analytic"
@@ -159,6 +159,11 @@ def test_choice_of_the_source(monkeypatch, library, tmp_path):
     half = choose_source(library=tmp_path / "half.asdf")
     assert half.nirspec(grating="G235H", filter="F170LP").psf is None
     assert "NIRSpec by analytic" in half.key
+    assert "half.asdf: no PSFs of NIRSPEC: those of the source analytic are used" in caplog.text
+    for foreign in ([entry("MIRI")], []):
+        write_library(tmp_path / "other.asdf", foreign)
+        with pytest.raises(InputError, match=r"other.asdf: .*PSFs.*; .*jwst-fusion psf"):
+            choose_source(library=tmp_path / "other.asdf")
     assert choose_source("analytic", wavefront_rms=50.0).nircam(filter="F182M").short_wavefront.rms == 50.0
     blurred = choose_source("analytic", ifu_blur=0.06)
     assert (blurred.ifu_optics.blur, blurred.ifu_optics.sigma) == ("gaussian", 0.06)

@@ -125,18 +125,39 @@ def test_the_examples_of_the_paper_pass_the_check(name, capsys):
     assert all(member["expname"] in readme for member in members)
 
 
-def test_parameter_files_that_fail_the_check(folder, capsys):
-    asdf.AsdfFile({"class": "jwst_fusion.FusionStep", "name": "fusion", "parameters": {"mew": 1}}).write_to(
-        "x.asdf"
-    )
+def write_parameters(name, step="jwst_fusion.FusionStep", **parameters):
+    """Write a parameter file, for a pipeline with its parameters as those of the fusion step."""
+    tree = {"class": step, "name": "x", "parameters": parameters}
+    if "steps" in parameters:
+        tree |= parameters | {"parameters": {}}
+    asdf.AsdfFile(tree).write_to(name)
+
+
+def test_parameter_files_that_fail_the_check(folder, capsys, monkeypatch):
+    """No module that a file names is imported, and no folder that it names is made."""
+    monkeypatch.syspath_prepend(str(folder))
+    (folder / "evil.py").write_text("open('owned', 'w').close()\nclass A: pass\n")
+    write_parameters("x.asdf", mew=1)
     (folder / "y.asdf").write_text("no")
+    write_parameters("class.asdf", "evil.A")
+    write_parameters("hook.asdf", post_hooks=["evil.A"], output_file="new/a.fits")
+    foreign = {"class": "evil.A", "name": "fusion", "parameters": {"pre_hooks": ["evil.A"]}}
+    write_parameters("nested.asdf", "calwebb_fusion4", steps=[foreign])
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
     for name, words in (
         ("x.asdf", "mew"),
         ("y.asdf", "not a usable parameter file"),
         ("z.asdf", "no such file"),
+        ("class.asdf", "parameters of evil.A, which is no step of this package; write one"),
     ):
         assert main(["associate", "--check", name]) == 1
-        assert words in capsys.readouterr().err
+        (line,) = capsys.readouterr().err.splitlines()
+        assert name in line
+        assert words in line
+    for name, step in (("hook.asdf", "fusion"), ("nested.asdf", "calwebb_fusion4")):
+        assert main(["associate", "--check", name]) == 0
+        assert capsys.readouterr().out == f"{name}: parameters of {step}\n"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 @pytest.mark.parametrize("name", ["calwebb_fusion4", "calwebb_fusion4_syfu"])

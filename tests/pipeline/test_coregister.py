@@ -9,7 +9,8 @@ from astropy.wcs import WCS
 from jwst_fusion import CoregisterStep, datamodels
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
 
-from .test_bad_input import ASN, CUBE, FIRST, SECOND, fail, keywords, own, work  # noqa: F401
+from .spoils import changed
+from .test_bad_input import ASN, CUBE, FIRST, SECOND, fail, keywords, work  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("work")
 
@@ -17,14 +18,6 @@ pytestmark = pytest.mark.usefixtures("work")
 def run(**parameters):
     """Co-register what is in the folder."""
     return CoregisterStep.call(ASN, configure_log=False, **parameters)
-
-
-def changed(work, name, change):  # noqa: F811
-    """Change the HDUs of a member."""
-    path = own(work, name)
-    with fits.open(path, memmap=False) as hdus:
-        change(hdus)
-        hdus.writeto(path, overwrite=True)
 
 
 @pytest.fixture(scope="module")
@@ -119,24 +112,6 @@ def test_right_ascension_across_zero(work, right_ascension, reference):  # noqa:
     result = run()
     for column in ("offset_east", "offset_north"):
         np.testing.assert_allclose(result.filters[column], reference.filters[column], atol=2e-6)
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"CTYPE1": None}, ("no usable celestial WCS (there is no CTYPE1)", "use")),
-        ({"CTYPE1": "LINEAR"}, ("no usable celestial WCS", "use")),
-        ({"PC1_1": 0.0, "PC1_2": 0.0}, ("no usable celestial WCS", "use")),
-        ({"CDELT1": 0.0}, ("no usable celestial WCS", "use")),
-    ],
-)
-@pytest.mark.parametrize("name", [CUBE, FIRST])
-def test_coordinates_that_can_not_be_used(work, caplog, name, values, words):  # noqa: F811
-    keywords(name, **values)(work)
-    error = fail(CoregisterStep, ASN, caplog)
-    assert isinstance(error, InputError)
-    for word in (name, *words):
-        assert word in str(error)
 
 
 def test_part_of_the_field_covered(work, caplog):  # noqa: F811

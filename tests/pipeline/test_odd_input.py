@@ -12,9 +12,17 @@ from astropy.io import fits
 from scipy.ndimage import shift as shift_plane
 
 from jwst_fusion import Fusion4Pipeline, datamodels
-from jwst_fusion.exceptions import InputError, LimitError, NoOverlapError
+from jwst_fusion.exceptions import LimitError
 
 from .conftest import QUICK
+from .spoils import (
+    compressed,
+    everywhere,
+    in_a_table,
+    in_double,
+    several,
+    without,
+)
 from .test_bad_input import (  # noqa: F401
     ASN,
     CUBE,
@@ -23,11 +31,7 @@ from .test_bad_input import (  # noqa: F401
     SECOND,
     fail,
     keywords,
-    members,
     names_in,
-    own,
-    product,
-    text,
     work,
     write_association,
 )
@@ -65,33 +69,6 @@ def assert_close(data, reference, rtol=0.03, share=0.95):
     assert both.sum() > share * np.isfinite(reference).sum()
     difference = np.sqrt(np.mean((data[both] - reference[both]) ** 2))
     assert difference < rtol * np.sqrt(np.mean(reference[both] ** 2))
-
-
-def everywhere(name, change):
-    """Spoil the HDUs of one member."""
-    return lambda work: changed(work, name, change)  # noqa: F811
-
-
-def several(*spoils):
-    """Spoil in several ways."""
-
-    def spoil(work):  # noqa: F811
-        for one in spoils:
-            one(work)
-
-    return spoil
-
-
-def without(name, extension):
-    return everywhere(name, lambda hdus: hdus.__delitem__(extension))
-
-
-def no_coordinates(hdus):
-    """Take the celestial WCS out of a header."""
-    header = hdus["SCI"].header
-    for keyword in ("CTYPE", "CRVAL", "CRPIX", "CDELT", "CUNIT"):
-        for axis in "12":
-            header.remove(f"{keyword}{axis}", ignore_missing=True)
 
 
 def whole_numbers(hdus):
@@ -153,40 +130,6 @@ def turned(hdus):
     header["CRPIX1"], header["CRPIX2"] = header["CRPIX2"], nx + 1 - header["CRPIX1"]
 
 
-def in_a_table(n_lost):
-    """Wavelengths in a table, and planes lost at the end."""
-
-    def change(hdus):
-        header, n = hdus["SCI"].header, hdus["SCI"].data.shape[0]
-        wavelength = header["CRVAL3"] + header["CDELT3"] * np.arange(n)
-        hdus["WCS-TABLE"].data["wavelength"] = wavelength.astype("f4").reshape(1, n, 1)
-        header["CTYPE3"], header["CRVAL3"] = "WAVE-TAB", 1.0
-        header["PS3_0"], header["PS3_1"] = "WCS-TABLE", "wavelength"
-        del header["CDELT3"]
-        if n_lost:
-            for name in ("SCI", "ERR", "DQ", "WMAP"):
-                hdus[name].data = hdus[name].data[:-n_lost]
-
-    return change
-
-
-def one_spaxel(hdus):
-    data = hdus["SCI"].data
-    middle = (slice(None), data.shape[1] // 2, data.shape[2] // 2)
-    kept = data[middle].copy()
-    data[:] = np.nan
-    data[middle] = kept
-
-
-def added(value):
-    """Add a constant to the data of a member."""
-
-    def change(hdus):
-        hdus["SCI"].data += value
-
-    return change
-
-
 def subtracted(hdus):
     """Take the background off, so that a part of the data is negative."""
     data = hdus["SCI"].data
@@ -245,6 +188,17 @@ SAME = {
     "spaces and letters": far_names,
     "wavelengths in a table": everywhere(CUBE, in_a_table(0)),
     "module MULTIPLE": keywords(FIRST, SECOND, MODULE="MULTIPLE"),
+    "keywords in other words": several(
+        keywords(FIRST, FILTER="f182m", PUPIL="clear", PIXFRAC=1),
+        keywords(SECOND, LONPOLE=180.0, PIXFRAC=None),
+        keywords(CUBE, RADESYS="FK5", EQUINOX=2000.0),
+    ),
+    "Angstrom": several(
+        keywords(CUBE, CRVAL3=16600.0, CDELT3=6400 / 99, CUNIT3="Angstrom"), compressed(FIRST, ".bz2")
+    ),
+    "numbers beyond single precision": several(
+        everywhere(CUBE, in_double(1e-3, 1e300)), everywhere(FIRST, in_double(5e-4, -1e300))
+    ),
     "no weights": several(*(without(name, "WHT") for name in IMAGES)),
 }
 
@@ -359,58 +313,6 @@ def test_an_output_that_exists_is_replaced_by_a_success_only(work, reference, ca
     path.write_text("precious")
     assert "p_fused.fits: not made by jwst-fusion" in str(fail(Fusion4Pipeline, ASN, caplog))
     assert path.read_text() == "precious"
-
-
-BAD = {
-    "no SCI in the cube": (without(CUBE, "SCI"), InputError, (CUBE, "neither a NIRSpec", "give one")),
-    "no SCI in an image": (without(FIRST, "SCI"), InputError, (FIRST, "neither", "give one")),
-    "no WCS in the cube": (everywhere(CUBE, no_coordinates), InputError, (CUBE, "no usable celestial WCS")),
-    "no WCS in an image": (everywhere(FIRST, no_coordinates), InputError, (FIRST, "celestial WCS", "use")),
-    "MIRI cube": (
-        keywords(CUBE, INSTRUME="MIRI", EXP_TYPE="MIR_MRS"), InputError, (CUBE, "MIRI", "MIR_MRS", "neither"),
-    ),
-    "NIRISS image": (
-        keywords(FIRST, INSTRUME="NIRISS", EXP_TYPE="NIS_IMAGE"), InputError, (FIRST, "NIRISS", "neither"),
-    ),
-    "internal lamp": (keywords(CUBE, EXP_TYPE="NRS_LAMP"), InputError, (CUBE, "NRS_LAMP", "neither")),
-    "fixed slit": (keywords(CUBE, EXP_TYPE="NRS_FIXEDSLIT"), InputError, (CUBE, "NRS_FIXEDSLIT", "neither")),
-    "target acquisition": (keywords(FIRST, EXP_TYPE="NRC_TACQ"), InputError, (FIRST, "NRC_TACQ", "neither")),
-    "coronagraph": (keywords(FIRST, PUPIL="MASKRND"), InputError, (FIRST, "PUPIL=MASKRND", "leave out")),
-    "unknown module": (keywords(FIRST, MODULE="C"), InputError, (FIRST, "meta.instrument.module", "fetch")),
-    "two modules": (
-        several(keywords(FIRST, MODULE="A"), keywords(SECOND, MODULE="B", FILTER="F182M")),
-        InputError, ("_i2d.fits", "a second image in F182M", "keep one image for each filter"),
-    ),
-    "one valid spaxel": (everywhere(CUBE, one_spaxel), InputError, ("1 ", "spaxel", "needed")),
-    "trimmed planes": (
-        everywhere(CUBE, in_a_table(5)), InputError, (CUBE, "100 wavelengths for 95 planes", "rebuild"),
-    ),
-    "table of wavelengths lost": (
-        several(everywhere(CUBE, in_a_table(0)), without(CUBE, "WCS-TABLE")),
-        InputError, (CUBE, "WCS-TABLE", "fetch the file again"),
-    ),
-    "negative flux": (
-        several(*(everywhere(name, added(-1e4)) for name in (CUBE, *IMAGES))), InputError, ("MJy/sr", "use"),
-    ),
-    "another field": (keywords(FIRST, SECOND, **FAR), NoOverlapError, ("_i2d.fits", "RA 83.83")),
-    "the other side of the sky": (
-        keywords(FIRST, SECOND, CRVAL1=263.0, CRVAL2=5.4), NoOverlapError, ("0 %", "use images of the same"),
-    ),
-    "name beyond the folder": (product("../p"), InputError, (ASN, "'../p'", "can not name a file")),
-    "absolute name": (product("/tmp/p"), InputError, (ASN, "'/tmp/p'", "can not name a file")),
-    "association without end": (text(b"[" * 200_000), InputError, (ASN, "not a readable association")),
-    "member of another machine": (members(CUBE, "/nowhere/a_i2d.fits"), InputError, ("not there", "fetch")),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("spoil", "kind", "words"), BAD.values(), ids=BAD.keys())
-def test_bad_files_are_told_in_one_line(work, caplog, spoil, kind, words):  # noqa: F811
-    spoil(work)
-    error = fail(Fusion4Pipeline, ASN, caplog)
-    assert isinstance(error, kind)
-    assert error.exit_status == (64 if kind is NoOverlapError else 1)
-    for word in words:
-        assert word in str(error)
 
 
 @pytest.mark.parametrize("limit", [200_000, 1_000_000])
