@@ -158,41 +158,37 @@ def fuse(observation: Observation, settings: FusionSettings | None = None) -> Fu
         The data can not be fused, or a setting can not be used.
     """
     settings = settings or FusionSettings()
-    with threadpool_limits(limits=1, user_api="blas"):
-        seen = unweighted(observation) if settings.weighting == "uniform" else observation
-        if settings.boundary == "symmetric":
-            seen = mirrored(seen)
-        subspace = find_subspace(
-            seen.cube,
-            n_components=settings.n_components,
-            max_components=settings.max_components,
-            denoise=settings.weighting != "uniform",
-        )
-        log.info(
-            "Subspace: %d components keep %.2f %% of the signal",
-            subspace.n_components,
-            100 * subspace.info_kept,
-        )
-        problem, solution, asked = _solved(seen, subspace, settings)
-        unseen = _leave_each_out(problem, solution, settings) if settings.leave_each_out else None
-        result = _result(seen, subspace, problem, solution, settings, asked, unseen)
-    return _cut(result, observation.grid) if settings.boundary == "symmetric" else result
-
-
-def _solved(observation, subspace, settings):
-    """Set up the objective and minimise it; a ParameterError if that gives no finite numbers."""
-    reason = "the solution has numbers that are not finite"
     try:
-        problem = build_problem(observation, subspace, settings)
-        problem, solution, asked = solve_and_weigh(problem, settings)
-        if np.isfinite(solution.coefficients).all():
-            return problem, solution, asked
+        with threadpool_limits(limits=1, user_api="blas"):
+            return _fused(observation, settings)
     except np.linalg.LinAlgError as error:
-        reason = str(error)
-    raise ParameterError(
-        f"mu = {settings.mu}, gamma = {settings.gamma}: no solution ({reason}); give numbers nearer to one, "
-        "or leave them to the tuning"
+        raise ParameterError(
+            f"mu = {settings.mu}, gamma = {settings.gamma}: no solution ({error}); give numbers nearer to "
+            "one, or leave them to the tuning"
+        ) from None
+
+
+def _fused(observation, settings):
+    """Fuse; raises a LinAlgError if rounding errors spoil the solution."""
+    seen = unweighted(observation) if settings.weighting == "uniform" else observation
+    if settings.boundary == "symmetric":
+        seen = mirrored(seen)
+    subspace = find_subspace(
+        seen.cube,
+        n_components=settings.n_components,
+        max_components=settings.max_components,
+        denoise=settings.weighting != "uniform",
     )
+    log.info(
+        "Subspace: %d components keep %.2f %% of the signal",
+        subspace.n_components,
+        100 * subspace.info_kept,
+    )
+    problem = build_problem(seen, subspace, settings)
+    problem, solution, asked = solve_and_weigh(problem, settings)
+    unseen = _leave_each_out(problem, solution, settings) if settings.leave_each_out else None
+    result = _result(seen, subspace, problem, solution, settings, asked, unseen)
+    return _cut(result, observation.grid) if settings.boundary == "symmetric" else result
 
 
 def _cut(result, grid):

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.fft import irfft2, rfft2
 
-from jwst_fusion.exceptions import ParameterError
-
 from .forward import CubeTerm, ImageTerm
 from .prior import Prior
 
@@ -21,11 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Blocks", "Problem", "Solution", "conjugate_gradients", "solve"]
 
-#: What to say of equations whose solution is lost in rounding errors.
-UNSOLVABLE = (
-    "the equations of the fusion are too ill-conditioned to be solved; leave mu and gamma out or give values "
-    "nearer to 1, and check the errors of the cube and of the images"
-)
+
+#: What stops the iteration for good.
+BREAKDOWN = "rounding errors spoil the equations"
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,10 +143,7 @@ class Blocks:
         half = self._each @ cube
         inner = np.einsum("gaip,gaiq->gpq", cube.conj(), half, optimize=True)
         inner += np.eye(inner.shape[-1])
-        try:
-            lower = np.linalg.inv(np.linalg.cholesky(inner))
-        except np.linalg.LinAlgError:
-            raise ParameterError(UNSOLVABLE) from None
+        lower = np.linalg.inv(np.linalg.cholesky(inner))
         self._both = (half.reshape(n, d2 * self.k, -1) @ lower.conj().transpose(0, 2, 1)).reshape(half.shape)
         share = groups.multiplicity
         freedom = inner.shape[-1] - (np.abs(lower) ** 2).sum(axis=(1, 2))
@@ -304,7 +297,7 @@ def conjugate_gradients(
 
     Raises
     ------
-    ParameterError
+    numpy.linalg.LinAlgError
         An operator is not positive, or a number not finite.
     """
     solution = precondition(right_hand_side)
@@ -312,7 +305,7 @@ def conjugate_gradients(
     if not right_hand_side.any():
         return np.zeros_like(right_hand_side), 0, 0.0
     if not 0 < reference < np.inf:
-        raise ParameterError(UNSOLVABLE)
+        raise np.linalg.LinAlgError(BREAKDOWN)
     target = rtol**2 * reference
     if start is not None:
         solution = start.copy()
@@ -325,7 +318,7 @@ def conjugate_gradients(
         image = normal(direction)
         curvature = np.vdot(direction, image)
         if not (power > 0 and 0 < curvature < np.inf):
-            raise ParameterError(UNSOLVABLE)
+            raise np.linalg.LinAlgError(BREAKDOWN)
         step = power / curvature
         solution += step * direction
         residual -= step * image

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy.fft import irfft2, rfft2
 
-from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.inversion.solver import Blocks, conjugate_gradients, solve
 
 from .scenario import Scenario
@@ -61,7 +60,7 @@ def test_equations_that_rounding_errors_spoil_are_refused():
         lambda x: np.nan * x,
         lambda x: x * np.sign(np.arange(x.size).reshape(x.shape) - 9),
     ):
-        with pytest.raises(ParameterError, match="ill-conditioned"):
+        with pytest.raises(np.linalg.LinAlgError, match="rounding errors"):
             conjugate_gradients(lambda x: x, right, wrong)
 
 
