@@ -23,7 +23,7 @@ def add_parser(commands):
         "their association and the truth.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("scene", metavar="SCENE", help="disk, titan or nebula")
+    parser.add_argument("scene", metavar="SCENE", help="disk, titan, nebula, or random: drawn by the seed")
     parser.add_argument("output_dir", metavar="OUTDIR", help="directory to write to")
     parser.add_argument("--seed", type=int, default=0, help="seed of all that is random")
     parser.add_argument("--name", help="product name, the scene's name if not given")
@@ -38,9 +38,15 @@ def add_parser(commands):
     parser.add_argument(
         "--image-field", type=float, help="side of the NIRCam exposures [arcsec], if not the scene's"
     )
-    parser.add_argument("--snr", type=float, default=15.0, help="signal-to-noise ratio of a voxel")
-    parser.add_argument("--image-snr", type=float, default=70.0, help="the same of a NIRCam pixel")
+    parser.add_argument(
+        "--snr", type=float, help="signal-to-noise ratio of a voxel, if not 15 or, of random, drawn"
+    )
+    parser.add_argument("--image-snr", type=float, help="the same of a NIRCam pixel, if not 70 or drawn")
     parser.add_argument("--psf-scale", type=float, default=1.0, help="width of the PSFs over the nominal one")
+    parser.add_argument(
+        "--field-stars", type=int, default=0, metavar="N", help="stars in the images around the IFU's field"
+    )
+    parser.add_argument("--wavefront-seed", type=int, help="seed of the telescope's wavefronts alone")
     parser.set_defaults(run=run)
 
 

@@ -6,12 +6,27 @@ from importlib.resources import files
 import asdf
 import numpy as np
 from scipy import fft
-from scipy.ndimage import map_coordinates, spline_filter
+from scipy.ndimage import spline_filter
 
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.simulation.telescope import node_coefficients, wavelength_nodes
 
-__all__ = ["Band", "Exposure", "Pointing", "band_image", "read_band", "take_exposure"]
+__all__ = [
+    "FLAT_ERROR",
+    "READ_SHARE",
+    "Band",
+    "Exposure",
+    "Pointing",
+    "band_image",
+    "read_band",
+    "take_exposure",
+]
+
+READ_SHARE = 0.4
+"""Share of a pixel's variance, at the scene's typical level, that is not the light's own."""
+
+FLAT_ERROR = 0.001
+"""Relative error of the flat field."""
 
 _PIXEL = {"SHORT": 0.0311, "LONG": 0.0630}  # arcsec
 _DIFFUSION = {"SHORT": 0.0062, "LONG": 0.018}  # arcsec
@@ -199,16 +214,14 @@ def _bad_pixels(rng, pointing, pixel, dead_spot):
     return bad | (np.hypot(east - dead_spot[0], north - dead_spot[1]) < 1.2 * pixel)
 
 
-def take_exposure(image, grid, band, pointing, *, rng, snr, level, scale, dead_spot):
+def take_exposure(sky, band, pointing, *, rng, snr, level, scale, dead_spot):
     """
-    Sample a band image at the pixels of one exposure, with noise.
+    Sample the sky at the pixels of one exposure, with noise.
 
     Parameters
     ----------
-    image : ndarray, shape (n, n)
-        Noise-free image as `band_image` gives it [MJy/sr].
-    grid : SceneGrid
-        The scene's grid.
+    sky : callable
+        Noise-free surface brightness [MJy/sr] that a pixel records at sky offsets (east, north) [arcsec].
     band : Band
         The band.
     pointing : Pointing
@@ -229,12 +242,11 @@ def take_exposure(image, grid, band, pointing, *, rng, snr, level, scale, dead_s
     Exposure
     """
     east, north = pointing.pixel_offsets(band.pixel)
-    where = np.stack([(north - grid.north) / grid.cell, (grid.east - east) / grid.cell])
-    truth = scale * map_coordinates(image, where, order=5, mode="grid-wrap", prefilter=False)
+    truth = scale * sky(east, north)
     variance = (scale * level / snr) ** 2
-    var_rnoise = np.full(truth.shape, 0.4 * variance)
-    var_poisson = 0.6 * variance * np.clip(truth, 0, None) / (scale * level)
-    var_flat = (0.001 * truth) ** 2
+    var_rnoise = np.full(truth.shape, READ_SHARE * variance)
+    var_poisson = (1 - READ_SHARE) * variance * np.clip(truth, 0, None) / (scale * level)
+    var_flat = (FLAT_ERROR * truth) ** 2
     data = truth + rng.standard_normal(truth.shape) * np.sqrt(var_rnoise + var_poisson + var_flat)
     bad = _bad_pixels(rng, pointing, band.pixel, dead_spot)
     data[bad] = np.nan

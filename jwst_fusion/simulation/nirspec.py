@@ -94,15 +94,16 @@ class CubeArrays:
     dead_planes: list
 
 
-def _instrument_transfer(east, north, aperture_angle, stretch):
-    """Slice and pixel boxes along the aperture and the spaxel's box, at sky frequencies."""
+def _instrument_transfer(east, north, aperture_angle, stretch, blur):
+    """Slice and pixel boxes along the aperture, the spaxel's box and a Gaussian, at sky frequencies."""
     sine, cosine = np.sin(np.radians(aperture_angle)), np.cos(np.radians(aperture_angle))
     across, along = east * cosine - north * sine, east * sine + north * cosine
     detector = np.sinc(stretch * _SLICE * across) * np.sinc(stretch * _SLICE * along)
+    detector *= np.exp(-2 * np.pi**2 * blur**2 * (east**2 + north**2))
     return detector * np.sinc(SPAXEL * east) * np.sinc(SPAXEL * north)
 
 
-def observe_cube(scene_transform, scene, telescope, cube_grid, wavelength):
+def observe_cube(scene_transform, scene, telescope, cube_grid, wavelength, *, blur=0.0):
     """
     Compute the noise-free cube at the spaxels' centres.
 
@@ -118,6 +119,8 @@ def observe_cube(scene_transform, scene, telescope, cube_grid, wavelength):
         The spaxels.
     wavelength : ndarray, shape (n_wave,)
         Wavelengths [um].
+    blur : float, optional
+        Sigma of a Gaussian that blurs the IFU beyond its slices and pixels [arcsec].
 
     Returns
     -------
@@ -136,7 +139,7 @@ def observe_cube(scene_transform, scene, telescope, cube_grid, wavelength):
     along_x = twice * np.exp(2j * np.pi * np.outer(freq_x, step_x))
     along_y = np.exp(2j * np.pi * np.outer(step_y, freq_y))
     cropped = scene_transform[:, keep_y][:, :, keep_x]
-    cropped = cropped * _instrument_transfer(east, north, cube_grid.aperture_angle, telescope.stretch)
+    cropped = cropped * _instrument_transfer(east, north, cube_grid.aperture_angle, telescope.stretch, blur)
     nodes = wavelength_nodes(wavelength[0], wavelength[-1])
     responses = []
     for node in nodes:

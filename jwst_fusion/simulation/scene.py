@@ -1,7 +1,7 @@
 """A scene: separable extended components and point stars, as functions of the sky offset."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,8 @@ __all__ = ["Component", "RasteredScene", "Scene", "SceneGrid", "Spectrum", "Star
 _STAR_SIGMA = 0.015  # arcsec; makes a star representable on the scene's grid
 _RESOLVING_POWER = 2700.0
 _FWHM = 2.354820045
+_LIGHT = 299792.458  # km/s
+_VELOCITY_STEP = 60.0  # km/s; half of what the gratings resolve
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,18 @@ class Spectrum:
         Continuum as a function of the wavelength [um].
     lines : tuple of (float, float)
         Wavelength [um] of each line and its peak over the continuum, at a resolving power of 2700.
+    width : float
+        Width of the lines themselves (FWHM), at constant flux [km/s].
     """
 
     continuum: Callable
     lines: tuple = ()
+    width: float = 0.0
+
+    def shifted(self, velocity):
+        """Shift the lines by a velocity [km/s], at constant flux."""
+        factor = 1 + velocity / _LIGHT
+        return replace(self, lines=tuple((centre * factor, peak / factor) for centre, peak in self.lines))
 
     def __call__(self, wavelength, *, channel_width=0.0):
         """
@@ -45,10 +55,10 @@ class Spectrum:
         """
         result = np.array(self.continuum(wavelength), dtype=float)
         for centre, peak in self.lines:
-            natural = centre / _RESOLVING_POWER
-            fwhm = max(natural, 1.5 * channel_width)
+            resolution = centre / _RESOLVING_POWER
+            fwhm = max(np.hypot(resolution, centre * self.width / _LIGHT), 1.5 * channel_width)
             profile = np.exp(-0.5 * ((wavelength - centre) * _FWHM / fwhm) ** 2)
-            result += peak * natural / fwhm * profile
+            result += peak * resolution / fwhm * profile
         return result
 
 
@@ -65,11 +75,14 @@ class Component:
         Map [MJy/sr] as a function of the sky offsets (east, north) [arcsec].
     spectrum : Spectrum
         Dimensionless spectrum, of order one.
+    velocity : callable, optional
+        Velocity that shifts the lines [km/s], as a function of the sky offsets too.
     """
 
     name: str
     brightness: Callable
     spectrum: Spectrum
+    velocity: Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -164,7 +177,7 @@ class RasteredScene:
     grid : SceneGrid
         The grid.
     maps : ndarray, shape (k, size, size)
-        Map of each component and star [MJy/sr].
+        Map of each component, velocity of a component, and kind of star [MJy/sr].
     spectra : tuple of Spectrum
         Their k spectra.
     """
@@ -178,11 +191,20 @@ class RasteredScene:
         return np.array([s(wavelength, channel_width=channel_width) for s in self.spectra])
 
 
+def _velocity_parts(velocity):
+    """Split a map of velocities between a few, each cell between the two nearest: velocity, share."""
+    low, high = velocity.min(), velocity.max()
+    step = max((high - low) / np.ceil((high - low) / _VELOCITY_STEP + 1e-9), 1e-9)
+    for number in range(round((high - low) / step) + 1):
+        centre = low + number * step
+        yield centre, np.clip(1 - np.abs(velocity - centre) / step, 0, 1)
+
+
 def raster_scene(scene, grid):
     """
     Evaluate a scene on a grid.
 
-    Stars become Gaussians of sigma 0.015", normalised to their flux.
+    Stars become Gaussians of sigma 0.015", normalised to their flux; those of one spectrum share a map.
 
     Parameters
     ----------
@@ -197,11 +219,24 @@ def raster_scene(scene, grid):
     """
     east, north = grid.offsets()
     mesh_east, mesh_north = np.meshgrid(east, north)
-    maps = [np.asarray(c.brightness(mesh_east, mesh_north), dtype=float) for c in scene.components]
-    for star in scene.stars:
-        along_x = np.exp(-0.5 * ((east - star.east) / _STAR_SIGMA) ** 2)
-        along_y = np.exp(-0.5 * ((north - star.north) / _STAR_SIGMA) ** 2)
-        peak = star.flux / (2 * np.pi * _STAR_SIGMA**2)
-        maps.append(peak * np.outer(along_y, along_x))
-    spectra = tuple(item.spectrum for item in (*scene.components, *scene.stars))
-    return RasteredScene(grid=grid, maps=np.array(maps), spectra=spectra)
+    maps, spectra = [], []
+    for component in scene.components:
+        image = np.asarray(component.brightness(mesh_east, mesh_north), dtype=float)
+        if component.velocity is None:
+            maps.append(image)
+            spectra.append(component.spectrum)
+            continue
+        for velocity, share in _velocity_parts(component.velocity(mesh_east, mesh_north)):
+            maps.append(image * share)
+            spectra.append(component.spectrum.shifted(velocity))
+    for spectrum in dict.fromkeys(star.spectrum for star in scene.stars):
+        stars = [star for star in scene.stars if star.spectrum == spectrum]
+        place = np.array([(star.east, star.north) for star in stars])
+        peak = np.array([star.flux for star in stars]) / (2 * np.pi * _STAR_SIGMA**2)
+        along_x, along_y = (
+            np.exp(-0.5 * ((axis - at[:, None]) / _STAR_SIGMA) ** 2)
+            for axis, at in zip((east, north), place.T, strict=True)
+        )
+        maps.append(along_y.T @ (peak[:, None] * along_x))
+        spectra.append(spectrum)
+    return RasteredScene(grid=grid, maps=np.array(maps), spectra=tuple(spectra))

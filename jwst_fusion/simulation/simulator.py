@@ -1,6 +1,6 @@
 """Simulate the stage-3 products of both instruments for one scene."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +9,11 @@ from scipy import fft
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.simulation.cube_product import cube_model
 from jwst_fusion.simulation.image_products import drizzle, exposure_model
+from jwst_fusion.simulation.mosaic import BandSky, draw_field_stars, peak_brightness, star_stamps
 from jwst_fusion.simulation.nircam import Pointing, band_image, read_band, take_exposure
 from jwst_fusion.simulation.nirspec import SPAXEL, CubeGrid, add_defects, add_noise, observe_cube
 from jwst_fusion.simulation.scene import Scene, SceneGrid, raster_scene
+from jwst_fusion.simulation.scene_random import Conditions, draw_conditions
 from jwst_fusion.simulation.scenes import make_scene
 from jwst_fusion.simulation.setups import PUPIL_FILTERS, get_setup
 from jwst_fusion.simulation.sky import offset_between, shift_position
@@ -25,11 +27,11 @@ from jwst_fusion.simulation.truth_products import (
 
 __all__ = ["SimulatedFiles", "simulate"]
 
-_WAVEFRONT = {"SHORT": 0.070, "LONG": 0.095, "NIRSPEC": 0.100}  # rms [um]
-_ROLL = {"NIRCAM": 248.3, "NIRSPEC": 111.7}
+_INSTRUMENTS = ("SHORT", "LONG", "NIRSPEC")
 _APERTURE = 138.97  # PA_APER - PA_V3 of the IFU [deg]
 _MARGIN = 1.2  # arcsec, for the wings of the PSF
 _CELLS = {3: 9, 2: 8}  # scene cells per spaxel
+_MOSAIC = 40.0  # arcsec, side of the images if stars are around the field
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class _Plan:
     sky_images: tuple
     dead_spot: tuple
     psf_scale: float
+    conditions: Conditions
 
 
 def _choose_wavelengths(setup, wavelength_range, n_wave):
@@ -92,17 +95,17 @@ def _choose_wavelengths(setup, wavelength_range, n_wave):
     return np.linspace(low, high, number)
 
 
-def _plan_cube(rng, scene, field):
+def _plan_cube(rng, scene, field, roll):
     """Draw where the IFU looks, and lay its spaxels with a margin around the field."""
     reach = 0.3 if scene.moving else 0.12
     east, north = rng.uniform(-reach, reach, 2)
-    angle = (_ROLL["NIRSPEC"] + _APERTURE) % 360
+    angle = (roll + _APERTURE) % 360
     turned = np.abs([np.sin(np.radians(angle)), np.cos(np.radians(angle))]).sum()
     half = int(np.ceil(field * turned / 2 / SPAXEL)) + 1
     size = 2 * half + 1
     return CubeGrid(
         shape=(size, size), east=east + half * SPAXEL, north=north - half * SPAXEL, field_east=east,
-        field_north=north, field=field, roll=_ROLL["NIRSPEC"], aperture_angle=angle,
+        field_north=north, field=field, roll=roll, aperture_angle=angle,
     )  # fmt: skip
 
 
@@ -127,11 +130,12 @@ def _plan_pointing_errors(rng, scene, number):
     return cube, tuple(shift_position(base, *(common + shift)) for shift in own)
 
 
-def _make_plan(rng, scene, setup, wavelength, bands, field, image_field, psf_scale):
+def _make_plan(rng, scene, setup, wavelength, bands, field, image_field, psf_scale, conditions):
     """Decide on pointings, grids, flux scales and defects."""
-    cube_grid = _plan_cube(rng, scene, field)
+    cube_grid = _plan_cube(rng, scene, field, conditions.rolls[1])
     image_centre = tuple(rng.uniform(-0.3, 0.3, 2))
-    reach = max(image_field / np.sqrt(2) + 0.4, field / np.sqrt(2) + 0.5) + _MARGIN * min(1.0, field)
+    seen = min(image_field, max(scene.image_field, field))
+    reach = max(seen / np.sqrt(2) + 0.4, field / np.sqrt(2) + 0.5) + _MARGIN * min(1.0, field)
     grid = _plan_scene_grid(cube_grid, _CELLS[setup.decimation_factor], reach)
     sky_cube, sky_images = _plan_pointing_errors(rng, scene, len(bands))
     dither = rng.integers(4, 9, 2) * rng.choice([-1, 1], 2) + rng.uniform(0.3, 0.7, 2)
@@ -141,9 +145,9 @@ def _make_plan(rng, scene, setup, wavelength, bands, field, image_field, psf_sca
     return _Plan(
         scene=scene, setup=setup, wavelength=wavelength, bands=bands, cube_grid=cube_grid, grid=grid,
         image_side=image_field, image_centre=image_centre, dither=dither,
-        rolls=(_ROLL["NIRCAM"], _ROLL["NIRCAM"] + 0.03), scales=scales, sky_cube=sky_cube,
+        rolls=(conditions.rolls[0], conditions.rolls[0] + 0.03), scales=scales, sky_cube=sky_cube,
         sky_images=sky_images, dead_spot=(spot_radius * np.sin(spot_angle), spot_radius * np.cos(spot_angle)),
-        psf_scale=psf_scale,
+        psf_scale=psf_scale, conditions=conditions,
     )  # fmt: skip
 
 
@@ -158,27 +162,34 @@ def _typical_level(rastered, plan, wavelength):
     return float(np.median(image[image > 0.1 * np.quantile(image, 0.99)]))
 
 
-def _make_image(rng, plan, rastered, transform, telescope, index, path, snr):
+def _shine(plan, stars, stamps, level):
+    """Give stars their fluxes, by the noise in the first band: tuple of (FieldStar, MJy/sr arcsec^2)."""
+    return tuple(
+        (star, float(peak_brightness(star.snr, level, plan.conditions.image_snr) / stamps[star.kind].max()))
+        for star in stars
+    )
+
+
+def _make_image(rng, plan, sky, level, index, path):
     """Take two dithered exposures in a band and drizzle them."""
-    band = plan.bands[index]
+    band, snr = plan.bands[index], plan.conditions.image_snr
     size = int(round(plan.image_side / band.pixel))
-    level = _typical_level(rastered, plan, band.wavelength)
-    image = band_image(transform, rastered, telescope, band, plan.rolls[0])
     models = []
     for number, (roll, sign) in enumerate(zip(plan.rolls, (-0.5, 0.5), strict=True)):
         step = sign * plan.dither * band.pixel
         pointing = Pointing(plan.image_centre[0] + step[0], plan.image_centre[1] + step[1], roll, size)
         exposure = take_exposure(
-            image, plan.grid, band, pointing, rng=rng, snr=snr, level=level, scale=plan.scales[index],
+            sky, band, pointing, rng=rng, snr=snr, level=level, scale=plan.scales[index],
             dead_spot=plan.dead_spot,
         )  # fmt: skip
         models.append(exposure_model(exposure, band, plan.scene, plan.sky_images[index], number))
     drizzle(models, path)
 
 
-def _make_cube(rng, plan, rastered, transform, telescope, path, snr):
+def _make_cube(rng, plan, rastered, transform, telescope, path):
     """Observe, spoil and save the cube; return its arrays and its WCS metadata."""
-    clean = observe_cube(transform, rastered, telescope, plan.cube_grid, plan.wavelength)
+    blur, snr = plan.conditions.ifu_blur, plan.conditions.snr
+    clean = observe_cube(transform, rastered, telescope, plan.cube_grid, plan.wavelength, blur=blur)
     level = _typical_level(rastered, plan, plan.wavelength)
     footprint = plan.cube_grid.footprint()
     data, sigma, noise = add_noise(clean, footprint, rng=rng, snr=snr, level=level)
@@ -188,7 +199,7 @@ def _make_cube(rng, plan, rastered, transform, telescope, path, snr):
     return arrays, model.meta.wcsinfo
 
 
-def _parameters(plan, arrays):
+def _parameters(plan, arrays, stars):
     """Collect the true parameters."""
     filters = []
     for band, scale, sky in zip(plan.bands, plan.scales, plan.sky_images, strict=True):
@@ -205,7 +216,9 @@ def _parameters(plan, arrays):
         "pa_v3_nircam": plan.rolls[0], "pa_v3_nirspec": plan.cube_grid.roll,
         "pa_aper_nirspec": plan.cube_grid.aperture_angle, "field": plan.cube_grid.field,
         "stars": [{"east": s.east, "north": s.north, "flux": s.flux} for s in plan.scene.stars],
+        "field_stars": [asdict(star) | {"flux": flux} for star, flux in stars],
         "components": [c.name for c in plan.scene.components], "dead_spot": plan.dead_spot,
+        "wavefront": plan.conditions.wavefront, "ifu_blur": plan.conditions.ifu_blur,
         "dead_planes": arrays.dead_planes, "outliers": arrays.outliers,
         "wavelength": plan.wavelength.tolist(), "noise": arrays.noise.tolist(),
     }  # fmt: skip
@@ -215,8 +228,8 @@ def _check(field, image_field, snr, image_snr, psf_scale):
     """Refuse sizes and signal-to-noise ratios that can not be used."""
     if not 0.3 <= field <= 6.0:
         raise ParameterError(f"fov is {field:g} arcsec: expected 0.3 to 6")
-    if not field <= image_field <= 20.0:
-        raise ParameterError(f"image_field is {image_field:g} arcsec: expected the fov ({field:g}) to 20")
+    if not field <= image_field <= 120.0:
+        raise ParameterError(f"image_field is {image_field:g} arcsec: expected the fov ({field:g}) to 120")
     if not (snr > 0 and image_snr > 0):
         raise ParameterError(f"signal-to-noise ratios are {snr:g} and {image_snr:g}: expected positive")
     if not 0.5 <= psf_scale <= 2.0:
@@ -225,8 +238,8 @@ def _check(field, image_field, snr, image_snr, psf_scale):
 
 def simulate(
     scene, output_dir, *, seed=0, name=None, setup="G235H/F170LP", filters=None, wavelength_range=None,
-    n_wave=None, fov=3.0, image_field=None, snr=15.0, image_snr=70.0,
-    psf_scale=1.0,
+    n_wave=None, fov=3.0, image_field=None, snr=None, image_snr=None, psf_scale=1.0, field_stars=0,
+    wavefront_seed=None,
 ):  # fmt: skip
     """
     Simulate the stage-3 products of NIRCam and of the NIRSpec IFU.
@@ -234,7 +247,8 @@ def simulate(
     Parameters
     ----------
     scene : str or Scene
-        Name of a scene (``disk``, ``titan`` or ``nebula``), or a scene.
+        Name of a scene (``disk``, ``titan``, ``nebula``, or ``random``: scene, bands, noise, position
+        angles and wavefronts drawn by the seed), or a scene.
     output_dir : str or pathlib.Path
         Directory to write to; made if it does not exist.
     seed : int, optional
@@ -244,7 +258,7 @@ def simulate(
     setup : str, optional
         Grating and filters, a key of `~jwst_fusion.simulation.setups.SETUPS`.
     filters : sequence of str, optional
-        NIRCam filters; the setup's by default.
+        NIRCam filters; the setup's by default, of ``random`` some of them.
     wavelength_range : (float, float), optional
         Range of the cube [um]; the grating's by default.
     n_wave : int, optional
@@ -252,11 +266,17 @@ def simulate(
     fov : float, optional
         Side of the IFU's field [arcsec].
     image_field : float, optional
-        Side of the NIRCam exposures [arcsec]; the scene's by default.
+        Side of the NIRCam exposures [arcsec]; the scene's by default, 40 with stars around it. The scene is
+        computed over its own field and fades into a flat sky.
     snr, image_snr : float, optional
-        Signal-to-noise ratio at the scene's typical level of a voxel and of a detector pixel.
+        Signal-to-noise ratio at the scene's typical level of a voxel and of a detector pixel; by default 15
+        and 70, those of ``random`` are drawn.
     psf_scale : float, optional
         Factor by which the PSFs of both instruments are wider than the telescope makes them.
+    field_stars : int, optional
+        Stars in the images outside the IFU's field, of a signal-to-noise ratio from 30 to 500.
+    wavefront_seed : int, optional
+        Seed of the telescope's wavefronts alone; by default they are drawn with all the rest.
 
     Returns
     -------
@@ -267,37 +287,53 @@ def simulate(
     ParameterError
         If a parameter can not be used.
     """
-    if seed < 0:
-        raise ParameterError(f"seed is {seed}: expected 0 or more")
+    if min(seed, field_stars, wavefront_seed or 0) < 0:
+        raise ParameterError(
+            f"seeds or stars are {seed}, {wavefront_seed}, {field_stars}: expected 0 or more"
+        )
+    setup = get_setup(setup)
+    conditions = draw_conditions(seed, setup) if scene == "random" else Conditions(setup.filters)
+    given = {"filters": filters, "snr": snr, "image_snr": image_snr}
+    conditions = replace(conditions, **{key: value for key, value in given.items() if value is not None})
     scene = make_scene(scene, seed=seed) if isinstance(scene, str) else scene
-    name, configuration = name or scene.name, get_setup(setup)
-    image_field = max(scene.image_field, fov) if image_field is None else image_field
-    _check(fov, image_field, snr, image_snr, psf_scale)
-    wavelength = _choose_wavelengths(configuration, wavelength_range, n_wave)
-    bands = tuple(read_band(item.upper()) for item in (filters or configuration.filters))
+    if scene.moving and field_stars:
+        raise ParameterError("stars around a moving target are trails: set field_stars to 0")
+    name = name or scene.name
+    if image_field is None:
+        image_field = _MOSAIC if field_stars else max(scene.image_field, fov)
+    _check(fov, image_field, conditions.snr, conditions.image_snr, psf_scale)
+    wavelength = _choose_wavelengths(setup, wavelength_range, n_wave)
+    bands = tuple(read_band(item.upper()) for item in conditions.filters)
+    rng = np.random.default_rng(seed)
+    plan = _make_plan(rng, scene, setup, wavelength, bands, fov, image_field, psf_scale, conditions)
+    stars = draw_field_stars(seed, field_stars, plan.cube_grid, image_field, plan.image_centre, plan.rolls[0])
     directory = Path(output_dir)
     directory.mkdir(parents=True, exist_ok=True)
-    files = _name_files(directory, name, configuration, bands)
-    rng = np.random.default_rng(seed)
-    plan = _make_plan(rng, scene, configuration, wavelength, bands, fov, image_field, psf_scale)
-    results = _observe(rng, plan, files, snr, image_snr)
-    settings = {"name": name, "seed": seed, "cube_snr": snr, "image_snr": image_snr}
+    files = _name_files(directory, name, setup, bands)
+    optics = rng if wavefront_seed is None else np.random.default_rng(wavefront_seed)
+    wavefront = dict(zip(_INSTRUMENTS, conditions.wavefront, strict=True))
+    results = _observe(rng, plan, make_telescopes(optics, wavefront, psf_scale), stars, files)
+    settings = {"name": name, "seed": seed, "cube_snr": conditions.snr, "image_snr": conditions.image_snr}
     write_parameters(files.parameters, settings | results)
     write_association(files.association, name, [p.name for p in (*files.images, files.cube)])
     return files
 
 
-def _observe(rng, plan, files, snr, image_snr):
+def _observe(rng, plan, telescopes, field_stars, files):
     """Observe with both instruments, save images, cube and truth; return the true parameters."""
     rastered = raster_scene(plan.scene, plan.grid)
     transform = fft.rfft2(rastered.maps, workers=2)
-    telescopes = make_telescopes(rng, _WAVEFRONT, plan.psf_scale)
+    stamps, stars = None, ()
     for index, (band, path) in enumerate(zip(plan.bands, files.images, strict=True)):
-        telescope = telescopes[band.channel]
-        _make_image(rng, plan, rastered, transform, telescope, index, path, image_snr)
-    arrays, wcsinfo = _make_cube(rng, plan, rastered, transform, telescopes["NIRSPEC"], files.cube, snr)
+        telescope, level = telescopes[band.channel], _typical_level(rastered, plan, band.wavelength)
+        image = band_image(transform, rastered, telescope, band, plan.rolls[0])
+        if field_stars:
+            stamps = star_stamps(telescope, band, plan.rolls[0], plan.grid.cell)
+            stars = stars or _shine(plan, field_stars, stamps, level)
+        _make_image(rng, plan, BandSky(image, plan.grid, stars, stamps), level, index, path)
+    arrays, wcsinfo = _make_cube(rng, plan, rastered, transform, telescopes["NIRSPEC"], files.cube)
     truth_range = _save_truth(plan, rastered, wcsinfo, files.truth)
-    return {"truth_range": truth_range} | _parameters(plan, arrays)
+    return {"truth_range": truth_range} | _parameters(plan, arrays, stars)
 
 
 def _name_files(directory, name, setup, bands):

@@ -1,58 +1,19 @@
-"""The telescope's optical transfer function: segmented pupil and a random phase screen."""
-
-import json
-from importlib.resources import files
+"""The telescope's optical transfer function: the package's pupil and a random phase screen."""
 
 import numpy as np
 from scipy import fft
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import map_coordinates
 
+from jwst_fusion.optics.pupil import pupil_amplitude
+
 __all__ = ["Telescope", "make_telescopes", "node_coefficients", "wavelength_nodes"]
 
 _SIDE = 6.615  # metres, holds the pupil
 _SIZE = 450  # pixels over that side
-_OVERSAMPLE = 4
 _ARCSEC = np.pi / 180 / 3600
 _CORRELATION = 0.33  # metres
 _COMMON_RMS = 0.050  # um
-
-
-def _inside(polygon, x, y):
-    """Even-odd test of a polygon (n, 2) on the mesh of x (nx,) and y (ny,): bool (ny, nx)."""
-    result = np.zeros((y.size, x.size), dtype=bool)
-    closed = np.vstack([polygon, polygon[:1]])
-    for (x0, y0), (x1, y1) in zip(closed[:-1], closed[1:], strict=True):
-        if y0 == y1:
-            continue
-        spans = (y0 > y) != (y1 > y)
-        crossing = x0 + (y - y0) * (x1 - x0) / (y1 - y0)
-        result ^= spans[:, None] & (x[None, :] < crossing[:, None])
-    return result
-
-
-def raster_pupil():
-    """
-    Raster the segments less the struts, with grey edges.
-
-    Returns
-    -------
-    ndarray, shape (450, 450)
-        Transmission of each pixel; rows along V3, columns along V2.
-    """
-    shapes = json.loads((files("jwst_fusion") / "data" / "jwst_pupil.json").read_text())
-    size = _SIZE * _OVERSAMPLE
-    axis = ((np.arange(size) + 0.5) / size - 0.5) * _SIDE
-    pupil = np.zeros((size, size), dtype=bool)
-    for kind, value in (("segments", True), ("struts", False)):
-        for vertices in shapes[kind].values():
-            polygon = np.asarray(vertices, dtype=float)
-            (left, bottom), (right, top) = polygon.min(axis=0), polygon.max(axis=0)
-            rows = slice(*np.searchsorted(axis, [bottom, top]))
-            columns = slice(*np.searchsorted(axis, [left, right]))
-            hit = _inside(polygon, axis[columns], axis[rows])
-            pupil[rows, columns][hit] = value
-    return pupil.reshape(_SIZE, _OVERSAMPLE, _SIZE, _OVERSAMPLE).mean(axis=(1, 3))
 
 
 def _screen(rng, pupil):
@@ -163,7 +124,7 @@ def make_telescopes(rng, rms, stretch=1.0):
     dict of Telescope
         With the keys of ``rms``.
     """
-    pupil = raster_pupil()
+    pupil = pupil_amplitude(spacing=_SIDE / _SIZE)
     common = _COMMON_RMS * _screen(rng, pupil)
     result = {}
     for name, total in rms.items():

@@ -128,7 +128,7 @@ def test_scenes_are_separable_positive_and_seeded(name):
     scene, again = make_scene(name, seed=1), make_scene(name, seed=1)
     grid = SceneGrid(120, 0.02, 1.2, -1.2)
     maps = raster_scene(scene, grid).maps
-    assert 5 <= len(scene.components) <= 8
+    assert 2 <= len(scene.components) <= 8
     assert maps.min() >= 0
     assert np.array_equal(maps, raster_scene(again, grid).maps)
     assert not np.array_equal(maps, raster_scene(make_scene(name, seed=2), grid).maps)
@@ -137,12 +137,15 @@ def test_scenes_are_separable_positive_and_seeded(name):
     assert spectra.min() >= 0
 
 
-def test_wide_channels_conserve_a_lines_flux():
-    spectrum = Spectrum(np.zeros_like, ((2.0, 3.0),))
-    wavelength = np.linspace(1.95, 2.05, 2001)
-    natural, wide = spectrum(wavelength), spectrum(wavelength, channel_width=0.004)
-    assert wide.sum() == pytest.approx(natural.sum(), rel=1e-6)
-    assert wide.max() < 0.5 * natural.max()
+def test_wide_channels_and_broad_lines_conserve_a_lines_flux():
+    wavelength, lines = np.linspace(1.9, 2.1, 4001), ((2.0, 3.0),)
+    natural = Spectrum(np.zeros_like, lines)
+    wide = natural(wavelength, channel_width=0.004)
+    broad = Spectrum(np.zeros_like, lines, width=1500.0).shifted(600.0)(wavelength)
+    for changed in (wide, broad):
+        assert changed.sum() == pytest.approx(natural(wavelength).sum(), rel=1e-6)
+        assert changed.max() < 0.5 * natural(wavelength).max()
+    assert (broad * wavelength).sum() / broad.sum() == pytest.approx(2.0 * (1 + 600 / 299792.458), abs=1e-6)
 
 
 def test_star_is_centred():

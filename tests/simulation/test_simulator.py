@@ -28,7 +28,9 @@ def test_command_writes_the_files(tmp_path, capsys):
     ("args", "message"),
     [(["galaxy"], "galaxy"), (["disk", "--fov", "50"], "fov"), (["disk", "--snr", "-1"], "signal-to-noise"),
      (["disk", "--wavelength-range", "3", "2"], "wavelength range"), (["disk", "--n-wave", "2"], "channels"),
-     (["disk", "--seed", "-4"], "seed")],
+     (["disk", "--seed", "-4"], "seed"), (["disk", "--field-stars", "-1"], "stars"),
+     (["titan", "--field-stars", "3"], "moving target"),
+     (["disk", "--field-stars", "3", "--image-field", "6"], "image_field is 6 arcsec")],
 )  # fmt: skip
 def test_command_refuses_what_it_can_not_use(tmp_path, capsys, args, message):
     assert main(["simulate", args[0], str(tmp_path), *args[1:]]) == 1
