@@ -16,6 +16,9 @@ CHOICES = {
     "weighting": ("channel", "voxel", "uniform"),
 }
 
+#: Most draws for the errors: their scatter is 2 % then.
+MOST_SAMPLES = 1000
+
 
 @dataclass(frozen=True)
 class FusionSettings:
@@ -93,6 +96,8 @@ class FusionSettings:
                 raise ParameterError(
                     f"{name} = {value} can not be used: a whole number from {least} is needed"
                 )
+        if self.samples > MOST_SAMPLES:
+            raise ParameterError(f"samples = {self.samples} can not be used: {MOST_SAMPLES} at most")
         if self.rtol is None:
             raise ParameterError("rtol = None can not be used: a positive number is needed")
         for name, choices in CHOICES.items():

@@ -57,7 +57,7 @@ class FusionStepMixin:
     """
 
     spec = """
-        max_memory = float(min=0.0, default=None)  # Memory that may be used [GiB]; None: 80 % of what is available
+        max_memory = float(min=0.0, default=None)  # Memory that may be used [GiB]; None: four fifths of what is available
     """  # noqa: E501
 
     prefetch_references = False
@@ -115,9 +115,12 @@ class FusionStepMixin:
         """
         try:
             return super().from_config_section(config, parent=parent, name=name, config_file=config_file)
-        except ValidationError as error:
+        except (ValidationError, AttributeError, TypeError) as error:
             label = cls.class_alias or cls.__name__
-            problem = as_exit_error(ParameterError(f"{label}: {one_line(error)}"))
+            finding = (
+                one_line(error) if isinstance(error, ValidationError) else "a parameter is not a plain value"
+            )
+            problem = as_exit_error(ParameterError(f"{label}: {finding}"))
             log.error("%s", problem)
             raise problem from error
 

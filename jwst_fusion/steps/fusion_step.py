@@ -55,7 +55,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         boundary = option('free', 'symmetric', default='free')  # What surrounds the data: an unknown scene, or their mirror image
         weighting = option('channel', 'voxel', 'uniform', default='channel')  # Noise by channel and band, by voxel and pixel too, or the same
         reweightings = integer(min=0, default=2)  # Updates of the weights from the residuals
-        samples = integer(min=0, default=12)  # Draws for the errors; 0: errors of a field without masks and edges
+        samples = integer(min=0, max=1000, default=12)  # Draws for the errors; 0: errors of a field without masks and edges
         rtol = float(min=0.0, default=3e-4)  # Tolerance of the preconditioned residual
         max_iterations = integer(min=1, default=500)  # Largest number of iterations of a solution
         beam = float(min=0.0, default=None)  # FWHM of the Gaussian beam of the fused cube [arcsec], BMAJ and BMIN; None: the scene itself

@@ -3,6 +3,8 @@
 from importlib import resources
 from pathlib import Path
 
+import asdf
+import yaml
 from configobj.validate import Validator
 from jwst.stpipe import Step
 from stpipe import config_parser
@@ -15,6 +17,9 @@ from jwst_fusion.integration import get_steps
 from .errors import one_line
 
 __all__ = ["check_parameters", "packaged_parameters", "write_parameters"]
+
+#: Largest parameter file that is read [bytes]; those of this package have 5000.
+LARGEST = 200_000
 
 
 def check_parameters(path):
@@ -40,6 +45,7 @@ def check_parameters(path):
         raise ParameterError(f"{path}: no such file; give the path of a parameter file (*.asdf)")
     name = Path(path).name
     try:
+        _check_readable(path)
         config = config_parser.load_config_file(str(path))
         step = _known_step(config.get("class"), name)
         config = step.merge_config(config, str(path))
@@ -53,10 +59,34 @@ def check_parameters(path):
             f"{name}: {one_line(error)}; correct it, or write a new one with jwst-fusion parameters"
         ) from error
     except Exception as error:
+        unclear = isinstance(error, AttributeError | TypeError)  # as stpipe stumbles over a mapping
+        finding = "a parameter is not a plain value" if unclear else one_line(error)
         raise ParameterError(
-            f"{name}: not a usable parameter file ({one_line(error)}); write one with jwst-fusion parameters"
+            f"{name}: not a usable parameter file ({finding}); write one with jwst-fusion parameters"
         ) from error
     return step.class_alias
+
+
+def _check_readable(path):
+    """Raise a ParameterError for what takes long to read, or is read as something else by stpipe."""
+    content = Path(path).read_bytes()[: LARGEST + 1]
+    cure = "write one with jwst-fusion parameters"
+    if len(content) > LARGEST:
+        raise ParameterError(f"{path}: more than {LARGEST} bytes, no parameter file; {cure}")
+    if not content.strip():
+        raise ParameterError(f"{path}: the file is empty; {cure}")
+    if not content.startswith(b"#ASDF"):
+        return
+    text = content.partition(b"\n...")[0].decode("utf-8", errors="replace")
+    try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise ParameterError(f"{path}: has YAML aliases, which parameters do not need; {cure}")
+        with asdf.open(path) as file:
+            tree = file.tree
+            if not isinstance(tree.get("class"), str) or not isinstance(tree.get("parameters"), dict):
+                raise ParameterError(f"{path}: has no class or no parameters; {cure}")
+    except (yaml.YAMLError, ValueError, asdf.exceptions.ValidationError) as error:
+        raise ParameterError(f"{path}: not a whole ASDF file ({one_line(error)}); {cure}") from error
 
 
 def _known_step(name, file):

@@ -1,13 +1,14 @@
 """Associations made and checked by ``jwst-fusion associate``, and parameter files."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import asdf
 import pytest
 from astropy.io import fits
 
-from jwst_fusion import Fusion4Pipeline
+from jwst_fusion import CoregisterStep, CrossCalibStep, Fusion4Pipeline, FusionStep
 from jwst_fusion.adapters import open_inputs
 from jwst_fusion.cli import main
 from jwst_fusion.steps.parameters import packaged_parameters
@@ -179,3 +180,48 @@ def test_packaged_parameters_are_written_out(name, folder, capsys):
 def test_parameters_that_are_not_packaged(folder, capsys):
     assert main(["parameters", "nonsense"]) == 1
     assert "calwebb_fusion4_syfu" in capsys.readouterr().err
+
+
+HEAD = "#ASDF 1.0.0\n#ASDF_STANDARD 1.5.0\n%YAML 1.1\n%TAG ! tag:stsci.edu:asdf/\n--- !core/asdf-1.1.0\n"
+STEP = "class: jwst_fusion.FusionStep\nname: fusion\n"
+BOMB = "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in pairwise("abcdefghijklmnopqrstuvwxyz"))
+PARAMETER_FILES = {
+    "empty": ("", "the file is empty"),
+    "truncated": (HEAD + STEP, "not a whole ASDF file"),
+    "of a foreign class": (HEAD + "class: evil.A\nname: x\nparameters: {}\n...\n", "parameters of evil.A"),
+    "without a class": (HEAD + "parameters: {}\n...\n", "has no class"),
+    "a list": (HEAD + "- 1\n...\n", "write one with"),
+    "of a mapping": (HEAD + STEP + "parameters: {mu: {a: 1}}\n...\n", "not a plain value"),
+    "of a reference": (HEAD + STEP + "parameters: {$ref: other.asdf}\n...\n", "$ref"),
+    "of aliases": (HEAD + STEP + f"parameters: {{}}\na: &a [1]\n{BOMB}...\n", "YAML aliases"),
+    "of 10^30 draws": (HEAD + STEP + f"parameters: {{samples: {10**30}}}\n...\n", "jwst-fusion parameters"),
+    "of 10^9 draws": (HEAD + STEP + f"parameters: {{samples: {10**9}}}\n...\n", "samples"),
+    "too large": (HEAD + STEP + "parameters: {}\n...\n" + 10**6 * "x", "no parameter file"),
+}
+
+
+@pytest.mark.parametrize("case", PARAMETER_FILES)
+def test_bad_parameter_files_are_told_in_a_line(case, tmp_path, monkeypatch, capsys):
+    content, finding = PARAMETER_FILES[case]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.asdf").write_text(content)
+    (tmp_path / "evil.py").write_text("open('harm', 'w')\nclass A: pass\n")
+    assert main(["associate", "--check", "p.asdf"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "p.asdf: " in line
+    assert finding in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.py", "p.asdf"]
+
+
+@pytest.mark.parametrize("step", [Fusion4Pipeline, CoregisterStep, CrossCalibStep, FusionStep])
+def test_strun_can_print_the_help_of_each_parameter(step):
+    """A bare % in a comment of a specification breaks argparse."""
+    comments = step.load_spec_file()
+
+    def texts(section):
+        for key in section.scalars:
+            yield from (str(section.inline_comments.get(key) or ""), str(section[key]))
+        for key in section.sections:
+            yield from texts(section[key])
+
+    assert not [text for text in texts(comments) if "%" in text.replace("%%", "")]
