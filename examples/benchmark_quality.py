@@ -177,6 +177,15 @@ def measure(scene, seed):
     return {"scene": scene, "seed": seed, "seconds": seconds, **row}
 
 
+def attempt(scene, seed):
+    """Measure a scene, or say how it failed: a row either way."""
+    try:
+        return measure(scene, seed)
+    except Exception as error:  # noqa: BLE001  one that fails is a result, the others go on
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return {"scene": scene, "seed": seed, "what": f"FAILED, {reason}", "failed": True}
+
+
 def cells(values):
     """Write values under the table's titles; a dash for one that is missing."""
     return "".join(
@@ -196,6 +205,8 @@ def table(rows):
         pairs = zip(COLUMNS, summary, strict=True)
         found = {key: take(values[key]) for (key, *_), take in pairs if take and values[key]}
         lines.append(f"{name:<12}{cells(found)}")
+    failures = sum("failed" in row for row in chosen)
+    lines.append(f"over {len(chosen) - failures} random scenes; {failures} more failed")
     for group in filter(None, (chosen, others)):
         lines.append("")
         lines += [f"{row['scene'] + ' ' + str(row['seed']):<12}{cells(row)}  {row['what']}" for row in group]
@@ -214,7 +225,7 @@ def finished(path, code):
     """Rows of this code that an earlier run left."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     rows = [json.loads(line) for line in lines if line.endswith("}")]
-    return [row for row in rows if row["code"] == code]
+    return [row for row in rows if row["code"] == code and "failed" not in row]
 
 
 def main():
@@ -236,7 +247,7 @@ def main():
     os.environ["OMP_NUM_THREADS"] = "1"  # a scene a core
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.jobs, spawn) as pool, arguments.rows.open("a") as file:
-        for future in as_completed(pool.submit(measure, *item) for item in work if item not in done):
+        for future in as_completed(pool.submit(attempt, *item) for item in work if item not in done):
             rows.append(future.result() | {"code": code})
             print(json.dumps(rows[-1]), file=file, flush=True)
             print(table(rows[-1:])[-1], flush=True)

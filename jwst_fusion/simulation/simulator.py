@@ -288,10 +288,10 @@ def simulate(
     ParameterError
         If a parameter can not be used.
     """
-    if min(seed, field_stars, wavefront_seed or 0) < 0:
-        raise ParameterError(
-            f"seeds or stars are {seed}, {wavefront_seed}, {field_stars}: expected 0 or more"
-        )
+    counts = {"seed": seed, "field_stars": field_stars, "wavefront_seed": wavefront_seed or 0}
+    for what, value in counts.items():
+        if value < 0:
+            raise ParameterError(f"{what} is {value}: expected 0 or more")
     setup = get_setup(setup)
     conditions = draw_conditions(seed, setup) if scene == "random" else Conditions(setup.filters)
     given = {"filters": filters, "snr": snr, "image_snr": image_snr}

@@ -28,7 +28,7 @@ def test_command_writes_the_files(tmp_path, capsys):
     ("args", "message"),
     [(["galaxy"], "galaxy"), (["disk", "--fov", "50"], "fov"), (["disk", "--snr", "-1"], "signal-to-noise"),
      (["disk", "--wavelength-range", "3", "2"], "wavelength range"), (["disk", "--n-wave", "2"], "channels"),
-     (["disk", "--seed", "-4"], "seed"), (["disk", "--field-stars", "-1"], "stars"),
+     (["disk", "--seed", "-4"], "seed"), (["disk", "--field-stars", "-1"], "field_stars is -1"),
      (["titan", "--field-stars", "3"], "moving target"),
      (["disk", "--field-stars", "3", "--image-field", "6"], "image_field is 6 arcsec")],
 )  # fmt: skip
