@@ -10,6 +10,7 @@ statistics is symmetric, and it is one at zero frequency.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -130,6 +131,7 @@ def telescope_otf(
     return result
 
 
+@lru_cache(maxsize=1024)
 def light_beyond(wavelength: float, wavefront: Wavefront, radius: float = REACH) -> float:
     """
     Share of a point source's light that the telescope scatters beyond a radius.
