@@ -198,13 +198,13 @@ class StateFile:
         dict of str
             State of each of them.
         """
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO targets (name, association, state) VALUES (?, ?, 'PENDING')",
-            list(associations.items()),
-        )
-        self._connection.execute("UPDATE targets SET state = 'PENDING', work = '' WHERE state = 'RUNNING'")
-        self._connection.execute("COMMIT")
+        with self._connection as change:
+            change.execute("BEGIN IMMEDIATE")
+            change.executemany(
+                "INSERT OR IGNORE INTO targets (name, association, state) VALUES (?, ?, 'PENDING')",
+                list(associations.items()),
+            )
+            change.execute("UPDATE targets SET state = 'PENDING', work = '' WHERE state = 'RUNNING'")
         return {name: row["state"] for name, row in self.rows().items() if name in associations}
 
     def set(self, name, state, **columns):
@@ -223,16 +223,16 @@ class StateFile:
         values = {"name": name, "state": state, **columns}
         values.update({key: json.dumps(values[key]) for key in _JSON if key in values})
         updates = ", ".join(f"{key} = excluded.{key}" for key in values if key != "name")
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.execute(
-            f"INSERT INTO targets ({', '.join(values)}) VALUES ({', '.join('?' * len(values))}) "
-            f"ON CONFLICT (name) DO UPDATE SET {updates}",
-            tuple(values.values()),
-        )
-        self._connection.execute(
-            "INSERT INTO events VALUES (?, ?, ?, ?)", (time.time(), name, state, values.get("reason"))
-        )
-        self._connection.execute("COMMIT")
+        with self._connection as change:  # a signal may end it: then all of it is undone
+            change.execute("BEGIN IMMEDIATE")
+            change.execute(
+                f"INSERT INTO targets ({', '.join(values)}) VALUES ({', '.join('?' * len(values))}) "
+                f"ON CONFLICT (name) DO UPDATE SET {updates}",
+                tuple(values.values()),
+            )
+            change.execute(
+                "INSERT INTO events VALUES (?, ?, ?, ?)", (time.time(), name, state, values.get("reason"))
+            )
 
     def checksum(self, path, compute):
         """

@@ -224,6 +224,21 @@ def test_second_coordinator_is_refused(tmp_path):
         StateFile(settings.output_dir)
 
 
+def test_signal_within_a_change_of_the_state_undoes_it(monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with StateFile(None) as state:
+        state.set("a", "PENDING")
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", interrupt)  # after the target's row, before that of the events
+            with pytest.raises(KeyboardInterrupt):
+                state.set("a", "RUNNING")
+        assert state.row("a")["state"] == "PENDING"
+        state.set("a", "FAILED")
+        assert state.row("a")["state"] == "FAILED"
+
+
 def descendants_of(folder):
     """Living processes that have to do with a folder."""
     found = []
