@@ -102,10 +102,10 @@ def fused_model(observation, result, validation, source, folder=None):
 
 
 def _beam(width):
-    """Keywords of a Gaussian beam [deg]; none for the scene itself."""
-    return (
-        {} if width is None else {"beam_major": width / 3600, "beam_minor": width / 3600, "beam_angle": 0.0}
-    )
+    """Keywords of a Gaussian beam [deg] of a width [arcsec]; none for the scene itself."""
+    if width is None:
+        return {}
+    return {"beam_major": width / 3600, "beam_minor": width / 3600, "beam_angle": 0.0}
 
 
 def _carry_over(model, source):

@@ -330,7 +330,7 @@ def _left_jitter(parameters):
 
 
 def _sampled(psf, wavelength, frequencies, angles):
-    """Transform of sampled PSFs at sky frequencies; their x axis points against that of `_rotate`."""
+    """Transform of sampled PSFs at sky frequencies; their x axis points against that of `rotate`."""
     along_x, along_y = rotate(*frequencies, angles.get(psf.frame, 0.0) + psf.angle)
     return psf.otf(checked_wavelengths(wavelength), -along_x, along_y)
 

@@ -44,6 +44,9 @@ COARSEST = 0.9
 #: Half side of what is looked at about the peak [pixels].
 CORE = 40
 
+#: Side of an image over `FIELD` from which it is taken for whole: 4 arcsec are, and pixels need not fit.
+WHOLE = 0.95
+
 #: Wavelengths [um] beyond those of the PSFs that are still taken from the last of them, as a fraction.
 SLACK = 2e-3
 
@@ -270,12 +273,11 @@ def transform(
     result = parts[0] + 1j * np.where(mirrored, -parts[1], parts[1])
     beyond = np.maximum(np.abs(frequency_x), np.abs(frequency_y)) > limit
     result[beyond] = 0.0
-    squared = np.square(frequency_x) + np.square(frequency_y)
     total = float(np.sum(image, dtype=np.float64))
-    if side * pixel_scale >= 0.95 * FIELD:
+    if side * pixel_scale >= WHOLE * FIELD:
         return result / total
-    missing = 1.0 - total
-    return result + missing * np.exp(-2 * (np.pi * 0.5 * side * pixel_scale) ** 2 * squared)
+    squared = np.square(frequency_x) + np.square(frequency_y)
+    return result + (1.0 - total) * np.exp(-2 * (np.pi * 0.5 * side * pixel_scale) ** 2 * squared)
 
 
 def check_psf(psf: SampledPsf) -> None:

@@ -235,7 +235,24 @@ def wavefront_change(
 
 
 def checked_wavelengths(wavelength: float | np.ndarray) -> np.ndarray:
-    """Wavelengths as a checked array, (n_wave,)."""
+    """
+    Check wavelengths.
+
+    Parameters
+    ----------
+    wavelength : float or ndarray, shape (n_wave,)
+        Wavelengths [um].
+
+    Returns
+    -------
+    ndarray, shape (n_wave,)
+        The wavelengths.
+
+    Raises
+    ------
+    ParameterError
+        One is not a positive number.
+    """
     values = np.atleast_1d(np.asarray(wavelength, dtype=np.float64))
     if values.ndim != 1 or not np.all((values > 0) & np.isfinite(values)):
         raise ParameterError(f"found wavelength {wavelength}, expected positive numbers [um]")
@@ -245,7 +262,26 @@ def checked_wavelengths(wavelength: float | np.ndarray) -> np.ndarray:
 def rotate(
     frequency_east: np.ndarray, frequency_north: np.ndarray, position_angle: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies along the x and the y axis of a frame whose y axis is at a position angle [deg E of N]."""
+    """
+    Turn frequencies into the frame of an instrument.
+
+    Parameters
+    ----------
+    frequency_east, frequency_north : ndarray
+        Frequencies [cycles/arcsec], of shapes that broadcast.
+    position_angle : float
+        Position angle of the frame's y axis [deg E of N].
+
+    Returns
+    -------
+    along_x, along_y : ndarray
+        Frequencies along its axes [cycles/arcsec].
+
+    Raises
+    ------
+    ParameterError
+        The angle is not finite.
+    """
     if not np.isfinite(position_angle):
         raise ParameterError(f"found position angle {position_angle}, expected a finite number [deg E of N]")
     sine, cosine = np.sin(np.deg2rad(position_angle)), np.cos(np.deg2rad(position_angle))

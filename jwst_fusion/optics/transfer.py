@@ -11,7 +11,7 @@ from .analytic import IFUOptics, nircam_otf, nirspec_otf
 from .frequencies import grid_frequencies
 from .nodes import interpolation_matrix, nodes
 from .sampled import too_short
-from .telescope import wavefront_change
+from .telescope import rotate, wavefront_change
 from .throughput import channel
 
 if TYPE_CHECKING:
@@ -182,9 +182,7 @@ def aperture_frequencies(
     x, y : ndarray, shape (ny, nx // 2 + 1)
         Frequencies [cycles/arcsec].
     """
-    east, north = grid_frequencies(shape, grid.jacobian)
-    angle = np.radians(cube.position_angle_aperture)
-    return east * np.cos(angle) - north * np.sin(angle), east * np.sin(angle) + north * np.cos(angle)
+    return rotate(*grid_frequencies(shape, grid.jacobian), cube.position_angle_aperture)
 
 
 def image_otf(

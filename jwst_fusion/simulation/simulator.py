@@ -29,7 +29,7 @@ __all__ = ["SimulatedFiles", "simulate"]
 
 _INSTRUMENTS = ("SHORT", "LONG", "NIRSPEC")
 _APERTURE = 138.97  # PA_APER - PA_V3 of the IFU [deg]
-MOST_CHANNELS = 20000  # some five times those of a grating
+_MOST_CHANNELS = 20000  # some five times those of a grating
 _MARGIN = 1.2  # arcsec, for the wings of the PSF
 _CELLS = {3: 9, 2: 8}  # scene cells per spaxel
 _MOSAIC = 40.0  # arcsec, side of the images if stars are around the field
@@ -89,8 +89,8 @@ def _choose_wavelengths(setup, wavelength_range, n_wave):
     if not 0.6 <= low < high <= 5.4:
         raise ParameterError(f"wavelength range {low:g} to {high:g} um: expected ascending within 0.6 to 5.4")
     number = int((high - low) / setup.spacing * (1 + 1e-9)) + 1 if n_wave is None else int(n_wave)
-    if not 8 <= number <= MOST_CHANNELS:
-        raise ParameterError(f"the cube would have {number} channels: expected 8-{MOST_CHANNELS} (--n-wave)")
+    if not 8 <= number <= _MOST_CHANNELS:
+        raise ParameterError(f"the cube would have {number} channels: expected 8-{_MOST_CHANNELS} (--n-wave)")
     if n_wave is None:
         return low + setup.spacing * np.arange(number)
     return np.linspace(low, high, number)

@@ -25,7 +25,7 @@ from jwst_fusion.exceptions import FusionError, InputError, ParameterError
 from jwst_fusion.limits import available_threads
 from jwst_fusion.ownership import check_own, product_mark
 
-from .errors import as_exit_error, one_line, user_problem
+from .errors import as_exit_error, one_line, parameter_problem, user_problem
 
 __all__ = ["BasePipeline", "BaseStep", "FusionStepMixin"]
 
@@ -117,10 +117,7 @@ class FusionStepMixin:
             return super().from_config_section(config, parent=parent, name=name, config_file=config_file)
         except (ValidationError, AttributeError, TypeError) as error:
             label = cls.class_alias or cls.__name__
-            finding = (
-                one_line(error) if isinstance(error, ValidationError) else "a parameter is not a plain value"
-            )
-            problem = as_exit_error(ParameterError(f"{label}: {finding}"))
+            problem = as_exit_error(ParameterError(f"{label}: {parameter_problem(error)}"))
             log.error("%s", problem)
             raise problem from error
 

@@ -7,7 +7,7 @@ from stpipe.exceptions import StpipeExitException
 
 from jwst_fusion.exceptions import FusionError, InputError, LimitError
 
-__all__ = ["as_exit_error", "one_line", "user_problem"]
+__all__ = ["as_exit_error", "one_line", "parameter_problem", "user_problem"]
 
 #: Numbers of errors of the system that tell of a lack of space.
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -51,6 +51,25 @@ def _exit_class(kind):
 def _rebuild(kind, message, exit_status):
     """Make an error again after it was pickled."""
     return _exit_class(kind)(message, exit_status)
+
+
+def parameter_problem(error):
+    """
+    Say what stpipe found wrong with parameters.
+
+    Parameters
+    ----------
+    error : Exception
+        What ended their validation. An AttributeError or a TypeError is how stpipe fails on a mapping or a
+        reference in the place of a value.
+
+    Returns
+    -------
+    str
+        The finding, in one line.
+    """
+    unclear = isinstance(error, AttributeError | TypeError)
+    return "a parameter is not a plain value" if unclear else one_line(error)
 
 
 def user_problem(error):

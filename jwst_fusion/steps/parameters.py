@@ -14,7 +14,7 @@ import jwst_fusion
 from jwst_fusion.exceptions import FusionError, ParameterError
 from jwst_fusion.integration import get_steps
 
-from .errors import one_line
+from .errors import one_line, parameter_problem
 
 __all__ = ["check_parameters", "packaged_parameters", "write_parameters"]
 
@@ -59,17 +59,17 @@ def check_parameters(path):
             f"{name}: {one_line(error)}; correct it, or write a new one with jwst-fusion parameters"
         ) from error
     except Exception as error:
-        unclear = isinstance(error, AttributeError | TypeError)  # as stpipe stumbles over a mapping
-        finding = "a parameter is not a plain value" if unclear else one_line(error)
         raise ParameterError(
-            f"{name}: not a usable parameter file ({finding}); write one with jwst-fusion parameters"
+            f"{name}: not a usable parameter file ({parameter_problem(error)}); write one with jwst-fusion "
+            "parameters"
         ) from error
     return step.class_alias
 
 
 def _check_readable(path):
     """Raise a ParameterError for what takes long to read, or is read as something else by stpipe."""
-    content = Path(path).read_bytes()[: LARGEST + 1]
+    with Path(path).open("rb") as file:
+        content = file.read(LARGEST + 1)
     cure = "write one with jwst-fusion parameters"
     if len(content) > LARGEST:
         raise ParameterError(f"{path}: more than {LARGEST} bytes, no parameter file; {cure}")
