@@ -7,7 +7,8 @@ import traceback
 
 from jwst_fusion import __version__
 from jwst_fusion.commands import associate, batch, check, info, match, parameters, psf, report, simulate
-from jwst_fusion.exceptions import FusionError, InputError
+from jwst_fusion.exceptions import FusionError
+from jwst_fusion.limits import check_working_folder
 
 __all__ = ["main"]
 
@@ -49,7 +50,7 @@ def main(args=None):
     arguments = _build_parser().parse_args(args)
     verbose = vars(arguments).pop("verbose")
     try:
-        _check_working_folder()
+        check_working_folder()
         return arguments.run(arguments) or 0
     except (FusionError, OSError) as error:
         if verbose:
@@ -59,14 +60,6 @@ def main(args=None):
     except KeyboardInterrupt:
         print("jwst-fusion: interrupted", file=sys.stderr)
         return 130
-
-
-def _check_working_folder():
-    """Check that the working folder is still there."""
-    try:
-        os.getcwd()
-    except FileNotFoundError:
-        raise InputError("the working folder was removed; change to another folder and try again") from None
 
 
 def _line(error):

@@ -5,12 +5,13 @@ import os
 import shutil
 from pathlib import Path
 
-from jwst_fusion.exceptions import LimitError, ParameterError
+from jwst_fusion.exceptions import InputError, LimitError, ParameterError
 
 __all__ = [
     "available_memory",
     "available_threads",
     "check_memory",
+    "check_working_folder",
     "format_size",
     "free_disk",
     "memory_limit",
@@ -93,6 +94,21 @@ def check_memory(needed, max_memory, what):
             f"{source}; set height and width or wavelength_range to fuse a part, raise max_memory, or use a "
             "larger machine"
         )
+
+
+def check_working_folder():
+    """
+    Check that the working folder is still there.
+
+    Raises
+    ------
+    InputError
+        It was removed.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise InputError("the working folder was removed; change to another folder and try again") from None
 
 
 def free_disk(folder):

@@ -8,6 +8,7 @@ files, know the official products only, and end any error in a traceback.
 import inspect
 import logging
 import re
+import sys
 import textwrap
 from copy import deepcopy
 from pathlib import Path
@@ -22,10 +23,10 @@ import jwst_fusion
 from jwst_fusion import datamodels
 from jwst_fusion.atomic import atomic_file, together
 from jwst_fusion.exceptions import FusionError, InputError, ParameterError
-from jwst_fusion.limits import available_threads
+from jwst_fusion.limits import available_threads, check_working_folder
 from jwst_fusion.ownership import check_own, product_mark
 
-from .errors import as_exit_error, one_line, parameter_problem, user_problem
+from .errors import Interrupted, as_exit_error, one_line, parameter_problem, user_problem
 
 __all__ = ["BasePipeline", "BaseStep", "FusionStepMixin"]
 
@@ -417,6 +418,8 @@ class FusionStepMixin:
             If the input or the parameters can not be used. Raised by the outermost step it is a
             `stpipe.exceptions.StpipeExitException` too, so that ``strun`` shows its message, not a
             traceback.
+        KeyboardInterrupt
+            If it is interrupted; at the command line that is exit status 130.
 
         Notes
         -----
@@ -432,6 +435,11 @@ class FusionStepMixin:
             self._check_input(args)
             with _threads_as_granted(), together():
                 result = super().run(*args)
+        except KeyboardInterrupt as error:
+            log.error("%s: interrupted; nothing was written", self.class_alias or self.name)
+            if hasattr(sys, "ps1"):  # a prompt is to stay
+                raise
+            raise Interrupted(130) from error
         except BaseException as error:
             problem = user_problem(error)
             if problem is None:
@@ -454,6 +462,8 @@ class FusionStepMixin:
     def _check_input(self, args):
         """Complain about an input that is not there, before stpipe stumbles over it."""
         label = self.class_alias or self.name
+        check_working_folder()
+        _check_text(self.get_pars())
         required = [
             parameter
             for parameter in inspect.signature(self.process).parameters.values()
@@ -487,6 +497,15 @@ def _threads_as_granted():
     return threadpool_limits(
         {pool["prefix"]: min(threads, pool["num_threads"]) for pool in threadpool_info()}
     )
+
+
+def _check_text(parameters, path=""):
+    """Check that a step's parameters, and those of its own steps, can be written into a product."""
+    for name, value in parameters.items():
+        if isinstance(value, dict):
+            _check_text(value, f"{path}{name}.")
+        elif isinstance(value, str) and value != value.encode("utf-8", "replace").decode():
+            raise ParameterError(f"{path}{name} = {value!a} is not UTF-8 and fits no header; choose another")
 
 
 def _plain(value):

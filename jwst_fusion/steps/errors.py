@@ -7,10 +7,14 @@ from stpipe.exceptions import StpipeExitException
 
 from jwst_fusion.exceptions import FusionError, InputError, LimitError
 
-__all__ = ["as_exit_error", "one_line", "parameter_problem", "user_problem"]
+__all__ = ["Interrupted", "as_exit_error", "one_line", "parameter_problem", "user_problem"]
 
 #: Numbers of errors of the system that tell of a lack of space.
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Interrupted(SystemExit, KeyboardInterrupt):
+    """Ctrl-C: a KeyboardInterrupt to a program that catches it, else exit status 130 without a traceback."""
 
 
 def as_exit_error(error):

@@ -343,9 +343,11 @@ def test_running_scheduler_with_a_worker_that_dies(tmp_path):
                                   "--local-directory", str(tmp_path)], **common)
             )  # fmt: skip
         end = time.monotonic() + 60
-        while not address_file.exists() and time.monotonic() < end:
+        text = ""
+        while not text.endswith("}") and time.monotonic() < end:  # it is written after it is there
             time.sleep(0.1)
-        address = json.loads(address_file.read_text())["address"]
+            text = address_file.read_text() if address_file.exists() else ""
+        address = json.loads(text)["address"]
         killed = []
 
         def kill_one(outcome, total, line):

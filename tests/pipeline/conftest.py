@@ -16,7 +16,7 @@ from .commands import make_once, run_once
 
 NAME = "obj_1.5um"
 STAR = Star(0.16, -0.2, 2.0, Spectrum(np.ones_like))
-QUICK = {"n_components": 2, "reweightings": 0}
+QUICK = {"n_components": 2, "reweightings": 0, "samples": 2}
 OPTIONS = {"image_field": 2.4, "seed": 3}
 
 

@@ -128,7 +128,7 @@ def compressed(name, suffix, change=lambda content: content, *, keep_name=False)
 
     def spoil(work):
         compress = {".gz": gzip.compress, ".bz2": bz2.compress}[suffix]
-        content = change(bytearray(compress(work.sources[name].read_bytes(), 1)))
+        content = change(bytearray(compress((work.folder / name).read_bytes(), 1)))
         new = name if keep_name else name + suffix
         (work.folder / name).unlink()
         (work.folder / new).write_bytes(content)

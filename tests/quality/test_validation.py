@@ -11,7 +11,7 @@ from jwst_fusion.quality.validation import mean_spectra, seen_by_ifu, validate
 
 from ..inversion.field import make_field
 
-SETTINGS = FusionSettings(n_components=4, gamma=1.0, reweightings=0)
+SETTINGS = FusionSettings(n_components=4, gamma=1.0, reweightings=0, samples=0)
 
 
 @pytest.fixture(scope="module", params=[3, 2])

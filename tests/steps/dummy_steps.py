@@ -1,6 +1,8 @@
 """Steps that do little, for the tests of what all steps share."""
 
 import logging
+import os
+import signal
 from pathlib import Path
 from typing import ClassVar
 
@@ -44,6 +46,9 @@ class DummyStep(BaseStep):
             self.save_model(model, output_file="extra.fits", force=True)
             write_atomic("report_fused.html", b"<html>")
             raise InputError("failed at the end")
+        if self.fail == "interrupted":
+            self.save_model(model, output_file="extra.fits", force=True)
+            os.kill(os.getpid(), signal.SIGINT)
         return model
 
 

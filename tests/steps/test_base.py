@@ -4,6 +4,7 @@ import logging
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def strun(folder, *arguments):
+def default_sigint():
+    """Let a process be interrupted, whatever the shell of the tests has set."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def strun(folder, *arguments, **options):
     """Run a step as a user does, in an environment with nothing set."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
@@ -40,7 +46,13 @@ def strun(folder, *arguments):
         "PYTHONWARNINGS": "default",
     }
     return subprocess.run(
-        [STRUN, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [STRUN, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
     )
 
 
@@ -78,6 +90,39 @@ def test_strun_shows_an_error_in_one_line(folder, fail, status, message):
     assert message in " ".join(result.stdout.split())
     assert "Traceback" not in result.stdout + result.stderr
     assert names(folder) == []
+
+
+def test_interrupted_strun_says_so_in_one_line_and_leaves_nothing(folder):
+    result = strun(
+        folder, "dummy_steps.DummyPipeline", "x_asn.json", "--steps.dummy.fail=interrupted",
+        "--steps.dummy.save_results=true", preexec_fn=default_sigint,
+    )  # fmt: skip
+    assert result.returncode == 130
+    assert result.stderr.splitlines()[-1].endswith("ERROR - dummy_pipeline: interrupted; nothing was written")
+    assert "Traceback" not in result.stdout + result.stderr
+    assert names(folder) == []
+
+
+def test_interrupt_is_one_for_programs_too(folder):
+    with pytest.raises(KeyboardInterrupt):
+        DummyStep.call("x_asn.json", fail="interrupted", configure_log=False)
+
+
+def test_parameter_that_no_file_can_hold_is_told_before_any_work(folder):
+    result = strun(folder, "dummy_steps.DummyPipeline", "x_asn.json", b"--output_dir=o\xff")
+    assert result.returncode == 1
+    assert r"ERROR - output_dir = 'o\udcff' is not UTF-8" in result.stderr
+    assert "The dummy is at work" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_working_folder_that_is_gone_is_told(folder, monkeypatch):
+    gone = folder / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(InputError, match="the working folder was removed; change to another folder"):
+        DummyStep.call(str(folder / "x_asn.json"), configure_log=False)
 
 
 def test_strun_shows_a_wrong_parameter_in_one_line(folder):
