@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from .optics import measured_psfs
+
 __all__ = ["describe"]
 
 #: Entries of ``meta.fusion`` that have sections of their own.
-ELSEWHERE = ("inputs", "preflight", "parameters", "model_type", "version")
+ELSEWHERE = ("inputs", "preflight", "parameters", "psf_measured", "model_type", "version")
 
 
 def describe(model, *, log=False):
@@ -31,6 +33,8 @@ def describe(model, *, log=False):
         ("Parameters", _parameters(model)),
         ("Results", _results(model)),
     ]
+    if measured_psfs(model):
+        sections.append(("PSFs measured on stars", _psfs(model)))
     if model.hasattr("filters"):
         sections.append(("Bands", _table(model.filters)))
     if log and model.hasattr("cal_logs"):
@@ -107,6 +111,16 @@ def _results(model):
         text = f"{value:.6g}" if isinstance(value, float) else text
         lines.append(f"{schema['title']}: {text}")
     return lines
+
+
+def _psfs(model):
+    """Bands whose PSF was measured, with the stars and the errors."""
+    return [
+        f"{band:6} {psf.stars[band]} stars, error {psf.error[band]:.4f}, "
+        f"of the assumed PSF {psf.assumed_error[band]:.4f}"
+        for psf in measured_psfs(model)
+        for band in psf.stars
+    ]
 
 
 def _table(table):

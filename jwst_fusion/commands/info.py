@@ -32,25 +32,11 @@ def run(arguments):
     arguments : argparse.Namespace
         What the user typed.
     """
-    from pathlib import Path
+    from jwst_fusion import adapters
 
-    from jwst_fusion import adapters, datamodels
-    from jwst_fusion.exceptions import InputError
+    from .products import open_product
 
-    path = Path(arguments.file)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give the path of a product of jwst_fusion")
-    try:
-        model = datamodels.open(str(path))
-    except Exception as error:  # noqa: BLE001 - astropy, asdf and stdatamodels raise all kinds for a broken file
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path.name}: can not be read ({reason}); make it again") from error
-    with model:
-        if not isinstance(model, datamodels.FusionModel):
-            raise InputError(
-                f"{path.name}: {type(model).__name__} is not a product of jwst_fusion; give a *_coreg, "
-                "*_xcal or *_fused file"
-            )
+    with open_product(arguments.file, "FusionModel") as model:
         for title, lines in adapters.describe(model, log=arguments.log):
             print(f"{title}:")
             print("\n".join(f"  {line}" for line in lines))

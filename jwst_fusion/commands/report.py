@@ -34,25 +34,15 @@ def run(arguments):
     arguments : argparse.Namespace
         What the user typed.
     """
-    from jwst_fusion import adapters, datamodels
+    from jwst_fusion import adapters
     from jwst_fusion.atomic import write_atomic
-    from jwst_fusion.exceptions import InputError
     from jwst_fusion.quality.figures import save_figures
     from jwst_fusion.quality.report import report_page
 
+    from .products import open_product
+
     for file in map(Path, arguments.files):
-        if not file.is_file():
-            raise InputError(f"{file}: no such file; give the path of a fused cube")
-        try:
-            model = datamodels.open(file)
-        except Exception as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"{file}: can not be read as a product ({reason}); make it again") from error
-        with model:
-            if not isinstance(model, datamodels.FusedCubeModel):
-                raise InputError(
-                    f"{file}: not a fused cube; give a product of the fusion step, NAME_fused.fits"
-                )
+        with open_product(file, "FusedCubeModel") as model:
             content = adapters.report_content(model, name=file.name)
         folder = Path(arguments.output_dir) if arguments.output_dir else file.parent
         page = report_page(content)

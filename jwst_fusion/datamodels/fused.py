@@ -71,6 +71,29 @@ class FusedCubeModel(FusionModel):
             table[name] = column
         self.components = table
 
+    def unfit(self):
+        """
+        Find what is missing, or does not fit the rest.
+
+        Returns
+        -------
+        str or None
+            The finding; None if the product is whole.
+        """
+        cube = np.shape(self.data)
+        if len(cube) != 3 or not self.hasattr("components"):
+            return "there is no cube, or no table of its components"
+        cells = (self.basis.shape[1], *cube[1:])
+        expected = {
+            "err": cube, "dq": cube, "weightmap": cube, "components": cube[:1], "spectral": cube[:1],
+            "coefficients": cells, "coefficient_errors": cells,
+        }  # fmt: skip
+        for name, shape in expected.items():
+            found = np.shape(getattr(self, name)) if self.hasattr(name) else "missing"
+            if found != shape:
+                return f"{name} is {found}, {shape} expected for a cube of {cube}"
+        return None if np.any(self.err) else "err is missing"  # then the model fills it with zeros
+
     @property
     def basis(self):
         """Basis spectra of `components` [MJy/sr], ndarray of shape (n_wave, k)."""

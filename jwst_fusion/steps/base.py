@@ -9,7 +9,6 @@ import inspect
 import logging
 import re
 import sys
-import textwrap
 from copy import deepcopy
 from pathlib import Path
 
@@ -27,15 +26,11 @@ from jwst_fusion.limits import available_threads, check_working_folder
 from jwst_fusion.ownership import check_own, product_mark
 
 from .errors import Interrupted, as_exit_error, one_line, parameter_problem, user_problem
+from .provenance import record_parameters, record_warnings
 
 __all__ = ["BasePipeline", "BaseStep", "FusionStepMixin"]
 
 log = logging.getLogger(__name__)
-
-#: A warning of this package among the records of a run.
-WARNING = re.compile(r".* - jwst_fusion[\w.]* - WARNING - (?P<message>.*)")
-#: Characters in a HISTORY card.
-HISTORY_WIDTH = 72
 
 #: Class of the product that a step writes, by the ending of its name.
 PRODUCTS = {
@@ -189,9 +184,9 @@ class FusionStepMixin:
         result.meta.calibration_software_revision = jwst.__version_commit__ or "RELEASE"
         if isinstance(result, datamodels.FusionModel):
             result.meta.fusion.version = jwst_fusion.__version__
-            self._record_warnings(result)
-            if not self.skip:
-                self._record_provenance(result)
+            record_warnings(result, (self.parent or self)._log_records)
+            if not (self.skip or isinstance(self, Pipeline)):
+                record_parameters(result, self)
         for reference_type, name in reference_files_used:
             entry = getattr(result.meta.ref_file, reference_type, None)
             if entry is not None:
@@ -204,36 +199,6 @@ class FusionStepMixin:
             setattr(result.cal_logs, self.class_alias, self._log_records)
         else:
             setattr(result.cal_logs, self.parent.class_alias, deepcopy(self.parent.log_records))
-
-    def _record_warnings(self, result):
-        """Add what this run has warned of to what the product's sources had been warned of."""
-        told = [text for text in (result.meta.fusion.warnings or "").split(" | ") if text]
-        records = (self.parent or self)._log_records
-        for text in (WARNING.fullmatch(one_line(record)) for record in records):
-            if text and text["message"] not in told:
-                told.append(text["message"])
-        result.set_fusion(n_warnings=len(told), warnings=" | ".join(told) or None)
-
-    def _record_provenance(self, result):
-        """Write a step's parameters into its product, and what a FITS header can hold of it as HISTORY."""
-        if isinstance(self, Pipeline):
-            return
-        generic = Step().get_pars()
-        parameters = {
-            name: "None" if value is None else _plain(value)
-            for name, value in self.get_pars().items()
-            if name not in generic
-        }
-        recorded = dict(result.meta.fusion.instance.get("parameters", {}))
-        result.set_fusion(parameters={**recorded, self.class_alias: parameters})
-        listed = ", ".join(f"{name}={value}" for name, value in parameters.items() if value != "None")
-        lines = [f"jwst_fusion {jwst_fusion.__version__} {self.class_alias}: {listed or 'defaults'}"]
-        if not recorded:
-            inputs = result.meta.fusion.instance.get("inputs", [])
-            lines[:0] = ["Input " + ", ".join(f"{k} {v}" for k, v in entry.items()) for entry in inputs]
-        for line in lines:
-            for part in textwrap.wrap(line, HISTORY_WIDTH):
-                result.add_history(part)
 
     def default_suffix(self):
         """
@@ -506,10 +471,3 @@ def _check_text(parameters, path=""):
             _check_text(value, f"{path}{name}.")
         elif isinstance(value, str) and value != value.encode("utf-8", "replace").decode():
             raise ParameterError(f"{path}{name} = {value!a} is not UTF-8 and fits no header; choose another")
-
-
-def _plain(value):
-    """Make plain strings of those of a parameter, which remember where it was given."""
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return str(value) if isinstance(value, str) else value

@@ -114,7 +114,7 @@ def test_an_image_without_stars_is_refused_in_one_line(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["empty_i2d.fits"]
 
 
-def test_a_product_keeps_what_was_measured(tmp_path):
+def test_a_product_keeps_what_was_measured(tmp_path, capsys):
     rng = np.random.default_rng(0)
     blur = {"F212N": tuple(rng.standard_normal(7) * 1e-5)}
     amplitudes, errors = rng.standard_normal(117), ({"F212N": 0.008}, {"F212N": 0.05})
@@ -131,3 +131,5 @@ def test_a_product_keeps_what_was_measured(tmp_path):
     assert optics.psf_error == 0.008
     assert optics.psf is source.nirspec(grating="G235H", filter="F170LP").psf
     assert source.nircam(filter="F356W").psf is None
+    assert cli.main(["info", str(tmp_path / "x_coreg.fits")]) == 0
+    assert "F212N  9 stars, error 0.0080, of the assumed PSF 0.0500" in capsys.readouterr().out

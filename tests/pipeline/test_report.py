@@ -90,6 +90,37 @@ def test_report_of_something_else_is_refused(cross_calibrated, tmp_path, capsys)
     assert [path.name for path in tmp_path.iterdir()] == [nonsense.name]
 
 
+@pytest.mark.parametrize("name", ["COEFFS", "ERR", "SPECTRAL", "COMPONENTS"])
+@pytest.mark.parametrize("lost", [("ASDF",), ()], ids=["no ASDF", "ASDF"])
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "lost"])
+def test_a_product_that_is_not_whole(product, tmp_path, capsys, name, lost, cut):
+    path = tmp_path / "x_fused.fits"
+    with fits.open(product, memmap=False) as hdus:
+        if cut:
+            hdus[name].data = hdus[name].data[..., :2].copy()
+        for extension in (*lost, *(() if cut else (name,))):
+            del hdus[extension]
+        hdus.writeto(path)
+    for command in ("info", "report"):
+        assert main([command, str(path)]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"jwst-fusion: error: {path}: ")
+        assert "make" in error
+        assert len(error.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_product_without_its_asdf_extension_is_read_from_the_others(product, tmp_path, capsys):
+    path = tmp_path / "x_fused.fits"
+    with fits.open(product, memmap=False) as hdus:
+        del hdus["ASDF"]
+        hdus.writeto(path)
+    for command in ("info", "report"):
+        assert main([command, str(path)]) == 0
+        assert capsys.readouterr().err == ""
+    assert path.with_suffix(".html").stat().st_size > 1e5
+
+
 def run_again(cross_calibrated, folder, **options):
     """Fuse again and save."""
     options = {"output_dir": str(folder), "save_results": True, "configure_log": False, **QUICK, **options}

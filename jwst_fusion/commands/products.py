@@ -1,0 +1,51 @@
+"""Products of the package, as its commands open them."""
+
+from pathlib import Path
+
+__all__ = ["open_product"]
+
+
+def open_product(path, kind):
+    """
+    Open a product and check that it is whole.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    kind : str
+        What is looked for: ``FusionModel`` (a product of any step) or ``FusedCubeModel``.
+
+    Returns
+    -------
+    jwst_fusion.datamodels.FusionModel
+        The model; it is to be closed.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is not such a product, or parts of it are missing.
+    """
+    from jwst_fusion import datamodels
+    from jwst_fusion.exceptions import InputError
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the path of a product of jwst_fusion")
+    try:
+        model = datamodels.open(str(path))
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: can not be read as a product ({reason}); make it again") from error
+    finding = None
+    if not isinstance(model, datamodels.FusionModel):
+        found = type(model).__name__
+        finding = f"{found} is not a product of jwst_fusion; give a *_coreg, *_xcal or *_fused file"
+    elif not isinstance(model, getattr(datamodels, kind)):
+        finding = "not a fused cube; give a product of the fusion step, NAME_fused.fits"
+    elif isinstance(model, datamodels.FusedCubeModel) and model.unfit():
+        finding = f"{model.unfit()}; make the fused cube again"
+    if finding:
+        model.close()
+        raise InputError(f"{path}: {finding}")
+    return model

@@ -1,0 +1,71 @@
+"""What a product tells of the run that made it: its warnings and the parameters of its steps."""
+
+import re
+import textwrap
+
+from jwst.stpipe import Step
+
+import jwst_fusion
+
+from .errors import one_line
+
+__all__ = ["record_parameters", "record_warnings"]
+
+#: A warning of this package among the records of a run.
+WARNING = re.compile(r".* - jwst_fusion[\w.]* - WARNING - (?P<message>.*)")
+#: Characters in a HISTORY card.
+HISTORY_WIDTH = 72
+
+
+def record_warnings(model, records):
+    """
+    Add what a run has warned of to what the product's sources had been warned of.
+
+    Parameters
+    ----------
+    model : FusionModel
+        The product, which is changed.
+    records : list of str
+        Log of the run.
+    """
+    told = [text for text in (model.meta.fusion.warnings or "").split(" | ") if text]
+    for text in (WARNING.fullmatch(one_line(record)) for record in records):
+        if text and text["message"] not in told:
+            told.append(text["message"])
+    model.set_fusion(n_warnings=len(told), warnings=" | ".join(told) or None)
+
+
+def record_parameters(model, step):
+    """
+    Write a step's parameters into its product, and what a FITS header can hold of them as HISTORY.
+
+    Parameters
+    ----------
+    model : FusionModel
+        The product, which is changed.
+    step : Step
+        The step.
+    """
+    generic = Step().get_pars()
+    parameters = {
+        name: "None" if value is None else _plain(value)
+        for name, value in step.get_pars().items()
+        if name not in generic
+    }
+    recorded = dict(model.meta.fusion.instance.get("parameters", {}))
+    model.set_fusion(parameters={**recorded, step.class_alias: parameters})
+    listed = ", ".join(f"{name}={value}" for name, value in parameters.items() if value != "None")
+    lines = [f"jwst_fusion {jwst_fusion.__version__} {step.class_alias}: {listed or 'defaults'}"]
+    if not recorded:
+        inputs = model.meta.fusion.instance.get("inputs", [])
+        lines[:0] = ["Input " + ", ".join(f"{k} {v}" for k, v in entry.items()) for entry in inputs]
+    for line in lines:
+        for part in textwrap.wrap(line, HISTORY_WIDTH):
+            model.add_history(part)
+
+
+def _plain(value):
+    """Make plain strings of those of a parameter, which remember where it was given."""
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return str(value) if isinstance(value, str) else value
