@@ -53,12 +53,11 @@ def test_sections_without_data_are_left_out(bare):
     assert "Not judged" in page
 
 
-@pytest.mark.parametrize(
-    "missing", [name for name in Diagnosis.__dataclass_fields__ if name != "spectra_step"]
-)
-def test_page_can_be_made_without_any_one_array(content, missing):
-    fewer = replace(content.diagnosis, **{missing: None})
-    if missing in ("spectra_coefficients", "channels_averaged"):
+@pytest.mark.parametrize("group", range(5))
+def test_page_can_be_made_without_any_arrays(content, group):
+    missing = [name for name in Diagnosis.__dataclass_fields__ if name != "spectra_step"][group::5]
+    fewer = replace(content.diagnosis, **dict.fromkeys(missing))
+    if not {"spectra_coefficients", "channels_averaged"}.isdisjoint(missing):
         fewer = replace(fewer, spectra=None)
     less = replace(content, diagnosis=fewer)
     assert len(quality_sections(less)) > 8

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from astropy.stats import mad_std
-from photutils.centroids import centroid_quadratic
-from photutils.detection import find_peaks
 from scipy.ndimage import gaussian_filter
 
 __all__ = ["StarCutouts", "find_stars"]
@@ -127,6 +125,8 @@ def _read(data, weight, rows, columns=slice(None)):
 
 def _peaks(data, weight, first):
     """Candidates (x, y, height over the noise) of a stripe of rows, (n, 3)."""
+    from photutils.detection import find_peaks  # half a second that most runs need not wait
+
     border = int(np.ceil(4 * OUTER))
     low = max(first - border, 0)
     part = _read(data, weight, slice(low, min(first + ROWS + border, data.shape[0])))
@@ -147,6 +147,8 @@ def _peaks(data, weight, first):
 
 def _vet(data, error, weight, peaks, at, height):
     """Reason against a candidate, or (signal-to-noise ratio, cut-out, noise, structure, centroid, pixel)."""
+    from photutils.centroids import centroid_quadratic
+
     x, y = at
     if not (HALF <= x < data.shape[1] - HALF and HALF <= y < data.shape[0] - HALF):
         return "edge", None
