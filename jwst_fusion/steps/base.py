@@ -25,7 +25,7 @@ from jwst_fusion.exceptions import FusionError, InputError, ParameterError
 from jwst_fusion.limits import available_threads, check_working_folder
 from jwst_fusion.ownership import check_own, product_mark
 
-from .errors import Interrupted, as_exit_error, one_line, parameter_problem, user_problem
+from .errors import Interrupted, as_exit_error, interruptible, one_line, parameter_problem, user_problem
 from .provenance import record_parameters, record_warnings
 
 __all__ = ["BasePipeline", "BaseStep", "FusionStepMixin"]
@@ -398,7 +398,7 @@ class FusionStepMixin:
             self._input_filename = None
         try:
             self._check_input(args)
-            with _threads_as_granted(), together():
+            with _threads_as_granted(), together(), interruptible():
                 result = super().run(*args)
         except KeyboardInterrupt as error:
             log.error("%s: interrupted; nothing was written", self.class_alias or self.name)

@@ -2,12 +2,15 @@
 
 import errno
 import functools
+import signal
+import threading
+from contextlib import contextmanager
 
 from stpipe.exceptions import StpipeExitException
 
 from jwst_fusion.exceptions import FusionError, InputError, LimitError
 
-__all__ = ["Interrupted", "as_exit_error", "one_line", "parameter_problem", "user_problem"]
+__all__ = ["Interrupted", "as_exit_error", "interruptible", "one_line", "parameter_problem", "user_problem"]
 
 #: Numbers of errors of the system that tell of a lack of space.
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -15,6 +18,42 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 class Interrupted(SystemExit, KeyboardInterrupt):
     """Ctrl-C: a KeyboardInterrupt to a program that catches it, else exit status 130 without a traceback."""
+
+
+@contextmanager
+def interruptible():
+    """
+    Make sure that Ctrl-C is not lost.
+
+    A KeyboardInterrupt that comes within a callback or a finalizer of a library is only printed there, and
+    the work goes on; then it is raised at the end.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Ctrl-C was pressed.
+    """
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+    pressed = []
+
+    def note(number, frame):
+        pressed.append(number)
+        return usual(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def as_exit_error(error):

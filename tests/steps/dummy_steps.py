@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import weakref
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +15,10 @@ from jwst_fusion.exceptions import InputError, NoOverlapError
 from jwst_fusion.steps.base import BasePipeline, BaseStep
 
 log = logging.getLogger("jwst_fusion.dummy")
+
+
+class Finalized:
+    """What goes at once."""
 
 
 class DummyStep(BaseStep):
@@ -49,6 +54,8 @@ class DummyStep(BaseStep):
         if self.fail == "interrupted":
             self.save_model(model, output_file="extra.fits", force=True)
             os.kill(os.getpid(), signal.SIGINT)
+        if self.fail == "interrupted in a finalizer":
+            weakref.finalize(Finalized(), lambda: os.kill(os.getpid(), signal.SIGINT))
         return model
 
 

@@ -103,9 +103,14 @@ def test_interrupted_strun_says_so_in_one_line_and_leaves_nothing(folder):
     assert names(folder) == []
 
 
-def test_interrupt_is_one_for_programs_too(folder):
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("fail", ["interrupted", "interrupted in a finalizer"])
+def test_interrupt_is_one_for_programs_too(folder, fail):
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        DummyStep.call("x_asn.json", fail="interrupted", configure_log=False)
+        DummyStep.call("x_asn.json", fail=fail, save_results=True, configure_log=False)
+    assert names(folder) == []
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_parameter_that_no_file_can_hold_is_told_before_any_work(folder):
