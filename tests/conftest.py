@@ -1,5 +1,7 @@
 """What the tests share."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,12 @@ from jwst_fusion.datamodels import (
 )
 
 N_WAVE, N_Y, N_X = 20, 9, 12
+
+
+def pytest_collection_finish():
+    """Take what was imported out of the garbage collections that stpipe asks for after each step."""
+    gc.collect()
+    gc.freeze()
 
 
 def fill_cube(model, wavelength, cell_size=0.0333):
