@@ -1,13 +1,12 @@
 """The console command ``jwst-fusion``."""
 
 import argparse
-import os
 import sys
 import traceback
 
 from jwst_fusion import __version__
 from jwst_fusion.commands import associate, batch, check, info, match, parameters, psf, report, simulate
-from jwst_fusion.exceptions import FusionError
+from jwst_fusion.exceptions import FusionError, one_line, user_problem
 from jwst_fusion.limits import check_working_folder
 
 __all__ = ["main"]
@@ -52,22 +51,15 @@ def main(args=None):
     try:
         check_working_folder()
         return arguments.run(arguments) or 0
-    except (FusionError, OSError) as error:
+    except (FusionError, OSError, MemoryError) as error:
         if verbose:
             traceback.print_exc()
-        print(f"jwst-fusion: error: {_line(error)}", file=sys.stderr)
-        return getattr(error, "exit_status", 1)
+        problem = user_problem(error, getattr(arguments, "output_dir", None) or arguments.command)
+        print(f"jwst-fusion: error: {one_line(problem or error)}", file=sys.stderr)
+        return problem.exit_status if problem else 1
     except KeyboardInterrupt:
         print("jwst-fusion: interrupted", file=sys.stderr)
         return 130
-
-
-def _line(error):
-    """Put an error into one line: file, finding and cure."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        cure = "correct the path, or make it readable and writable"
-        return f"{os.fsdecode(error.filename)}: {error.strerror}; {cure}"
-    return str(error)
 
 
 if __name__ == "__main__":

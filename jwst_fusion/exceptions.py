@@ -1,6 +1,20 @@
 """The errors that a user can cause and cure."""
 
-__all__ = ["FusionError", "InputError", "LimitError", "NoOverlapError", "ParameterError"]
+import errno
+import os
+
+__all__ = [
+    "FusionError",
+    "InputError",
+    "LimitError",
+    "NoOverlapError",
+    "ParameterError",
+    "one_line",
+    "user_problem",
+]
+
+#: Numbers of errors of the system that tell of a lack of space.
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class FusionError(Exception):
@@ -34,3 +48,56 @@ class NoOverlapError(FusionError):
     """No usable science data overlap (stpipe's exit status for no science data)."""
 
     exit_status = 64
+
+
+def user_problem(error, place=None):
+    """
+    Get the error that tells the user what is wrong.
+
+    Parameters
+    ----------
+    error : BaseException
+        What ended the run.
+    place : str or path-like, optional
+        What to name where the system names no file.
+
+    Returns
+    -------
+    FusionError or None
+        The error to be shown; None for an error of the program.
+    """
+    if isinstance(error, FusionError):
+        return error
+    if isinstance(error, MemoryError):
+        return LimitError(
+            f"the memory does not suffice ({one_line(error) or 'out of memory'}); set height and width or "
+            "wavelength_range to fuse a part, or use a larger machine"
+        )
+    if not isinstance(error, OSError):
+        return None
+    while error.errno is None and isinstance(error.__context__, OSError):  # astropy raises one of its own
+        error = error.__context__
+    name = os.fsdecode(error.filename) if error.filename else place
+    if error.errno in NO_SPACE:
+        before = f"{name}: " if name else ""
+        return LimitError(f"{before}{error.strerror}; free some space or choose another output folder")
+    if error.errno is not None and name:
+        return InputError(f"{name}: {error.strerror}; check the path and its permissions")
+    return None
+
+
+def one_line(error):
+    """
+    Write an error without line breaks.
+
+    Parameters
+    ----------
+    error : object
+        Error, or its text.
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    return " ".join(str(error).split())

@@ -377,7 +377,7 @@ def _room_on_disk(size, output_dir):
     if size > free:
         error = LimitError(
             f"{name}: the fused cube takes {format_size(size)}, the disk has {format_size(free)}; free "
-            "some space or choose another output_dir"
+            "some space or choose another output folder"
         )
         return Finding.of(error, name)
     folder = Path(output_dir)

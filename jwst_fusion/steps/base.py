@@ -21,11 +21,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import jwst_fusion
 from jwst_fusion import datamodels
 from jwst_fusion.atomic import atomic_file, together
-from jwst_fusion.exceptions import FusionError, InputError, ParameterError
+from jwst_fusion.exceptions import FusionError, InputError, ParameterError, one_line, user_problem
 from jwst_fusion.limits import available_threads, check_working_folder
 from jwst_fusion.ownership import check_own, product_mark
 
-from .errors import Interrupted, as_exit_error, interruptible, one_line, parameter_problem, user_problem
+from .errors import Interrupted, as_exit_error, interruptible, parameter_problem
 from .provenance import record_parameters, record_warnings
 
 __all__ = ["BasePipeline", "BaseStep", "FusionStepMixin"]

@@ -1,6 +1,5 @@
 """Errors as stpipe shows them: one line, and an exit status."""
 
-import errno
 import functools
 import signal
 import threading
@@ -8,12 +7,9 @@ from contextlib import contextmanager
 
 from stpipe.exceptions import StpipeExitException
 
-from jwst_fusion.exceptions import FusionError, InputError, LimitError
+from jwst_fusion.exceptions import one_line
 
-__all__ = ["Interrupted", "as_exit_error", "interruptible", "one_line", "parameter_problem", "user_problem"]
-
-#: Numbers of errors of the system that tell of a lack of space.
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+__all__ = ["Interrupted", "as_exit_error", "interruptible", "parameter_problem"]
 
 
 class Interrupted(SystemExit, KeyboardInterrupt):
@@ -113,49 +109,3 @@ def parameter_problem(error):
     """
     unclear = isinstance(error, AttributeError | TypeError)
     return "a parameter is not a plain value" if unclear else one_line(error)
-
-
-def user_problem(error):
-    """
-    Get the error that tells the user what is wrong.
-
-    Parameters
-    ----------
-    error : BaseException
-        What ended the run.
-
-    Returns
-    -------
-    FusionError or None
-        The error to be shown; None for an error of the program.
-    """
-    if isinstance(error, FusionError):
-        return error
-    if isinstance(error, MemoryError):
-        return LimitError(
-            f"the memory does not suffice ({one_line(error) or 'out of memory'}); set height and width or "
-            "wavelength_range to fuse a part, or use a larger machine"
-        )
-    if isinstance(error, OSError) and error.errno in NO_SPACE:
-        name = f"{error.filename}: " if error.filename else ""
-        return LimitError(f"{name}{error.strerror}; free some space or choose another output_dir")
-    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
-        return InputError(f"{error.filename}: {error.strerror}; check the path and its permissions")
-    return None
-
-
-def one_line(error):
-    """
-    Write an error without line breaks.
-
-    Parameters
-    ----------
-    error : object
-        Error, or its text.
-
-    Returns
-    -------
-    str
-        One line.
-    """
-    return " ".join(str(error).split())

@@ -11,10 +11,10 @@ from stpipe import config_parser
 from stpipe.exceptions import ValidationError
 
 import jwst_fusion
-from jwst_fusion.exceptions import FusionError, ParameterError
+from jwst_fusion.exceptions import FusionError, ParameterError, one_line
 from jwst_fusion.integration import get_steps
 
-from .errors import one_line, parameter_problem
+from .errors import parameter_problem
 
 __all__ = ["check_parameters", "packaged_parameters", "write_parameters"]
 

@@ -6,8 +6,7 @@ import textwrap
 from jwst.stpipe import Step
 
 import jwst_fusion
-
-from .errors import one_line
+from jwst_fusion.exceptions import one_line
 
 __all__ = ["record_parameters", "record_warnings"]
 

@@ -178,10 +178,10 @@ BATCHES = {
     "manifest in /dev": (one, ["batch", "/dev/null"], 1, ["/dev: a folder of the system", "--output-dir"]),
     "outputs in /proc": (one, [*BATCH, "--output-dir", "/proc/x"], 1, ["/proc/x: a folder of the system"]),
     "outputs below a file": (
-        one, [*BATCH, "--output-dir", "a_s3d.fits/x"], 1, ["x: Not a directory", "correct"]
+        one, [*BATCH, "--output-dir", "a_s3d.fits/x"], 1, ["x: Not a directory", "check the path"]
     ),
     "outputs in a file": (
-        one, [*BATCH, "--output-dir", "a_s3d.fits"], 1, ["a_s3d.fits: File exists", "correct"]
+        one, [*BATCH, "--output-dir", "a_s3d.fits"], 1, ["a_s3d.fits: File exists", "check the path"]
     ),
     "outputs in a name of 300": (one, [*BATCH, "--output-dir", "x" * 300], 1, ["xxx: File name too long"]),
     "outputs not in UTF-8": (one, [*BATCH, "--output-dir", "o\udcff"], 1, [r"o\udcff': the folder's name"]),
@@ -285,14 +285,14 @@ MATCHES = {
     "association of someone else": (
         with_file("work/out/a_f182m_asn.json", "{}"), MATCH, 1, ["a_f182m_asn.json: not made", "move it"]
     ),
-    "results in a file": (with_file("work/out"), MATCH, 1, ["work/out: File exists", "correct the path"]),
+    "results in a file": (with_file("work/out"), MATCH, 1, ["work/out: File exists", "check the path"]),
     "cell of 200 kB": (
         table(image("x" * 200_000)), MATCH, 1, ["t.csv: not a readable", "field limit", "export it again"]
     ),
     "table not in UTF-8": (
         lambda: write("work/t.csv", b"obs_id\n\xff\n"), MATCH, 1, ["t.csv: not a readable"]
     ),
-    "table of a name of 300": (one, ["match", "x" * 300], 1, ["xxx: File name too long", "correct"]),
+    "table of a name of 300": (one, ["match", "x" * 300], 1, ["xxx: File name too long", "check the path"]),
     "checksum of no kind": (
         table(image("b_i2d.fits"), names=("obs_id", "instrument_name", "filters", "productFilename",
                                           "dataURI", "checksum")),

@@ -193,7 +193,7 @@ def test_too_little_disk_is_told_before_any_work(monkeypatch):
     monkeypatch.setattr(preflight, "free_disk", lambda folder: 1000)
     error = examine().error
     assert isinstance(error, LimitError)
-    assert "free some space or choose another output_dir" in str(error)
+    assert "free some space or choose another output folder" in str(error)
     assert examine(max_components=None).error is None
 
 

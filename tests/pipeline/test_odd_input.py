@@ -339,7 +339,9 @@ def test_a_disk_that_is_full_is_told_and_nothing_is_left(work, caplog, monkeypat
     monkeypatch.setattr(datamodels.FusionModel, "save", save)
     error = fail(Fusion4Pipeline, ASN, caplog, steps={"fusion": QUICK})
     assert isinstance(error, LimitError)
-    assert "p_fused.fits: No space left on device; free some space or choose another output_dir" in str(error)
+    assert str(error).endswith(
+        "p_fused.fits: No space left on device; free some space or choose another output folder"
+    )
 
 
 def test_a_file_system_that_is_full(work, caplog):  # noqa: F811
@@ -354,7 +356,7 @@ def test_a_file_system_that_is_full(work, caplog):  # noqa: F811
     finally:
         os.system("umount small")
     assert isinstance(error, LimitError)
-    for word in ("small", "free some space or choose another output_dir"):
+    for word in ("small", "free some space or choose another output folder"):
         assert word in str(error)
 
 

@@ -6,9 +6,17 @@ import os
 import pytest
 from threadpoolctl import threadpool_info
 
-from jwst_fusion.exceptions import FusionError, InputError, LimitError, NoOverlapError, ParameterError
+from jwst_fusion.cli import main
+from jwst_fusion.exceptions import (
+    FusionError,
+    InputError,
+    LimitError,
+    NoOverlapError,
+    ParameterError,
+    user_problem,
+)
 from jwst_fusion.steps import base
-from jwst_fusion.steps.errors import as_exit_error, user_problem
+from jwst_fusion.steps.errors import as_exit_error
 
 
 def system_error(number, name="out/p_fused.fits"):
@@ -20,8 +28,23 @@ def test_no_space(number):
     problem = user_problem(system_error(number))
     assert type(problem) is LimitError
     assert str(problem).startswith("out/p_fused.fits: ")
-    assert str(problem).endswith("; free some space or choose another output_dir")
+    assert str(problem).endswith("; free some space or choose another output folder")
     assert "None" not in str(user_problem(OSError(number, os.strerror(number))))
+
+
+def test_a_command_names_its_folder_where_the_system_names_no_file(tmp_path, monkeypatch, capsys):
+    def full(*_args, **_options):
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            raise OSError("Not enough space on disk: requested 930527, available 0") from None
+
+    monkeypatch.setattr("jwst_fusion.simulation.simulate", full)
+    assert main(["simulate", "disk", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == (
+        f"jwst-fusion: error: {tmp_path / 'out'}: No space left on device; free some space or choose another "
+        "output folder\n"
+    )
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EIO, errno.ENOENT])
