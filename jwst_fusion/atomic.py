@@ -85,7 +85,7 @@ def atomic_file(path, *, mark=MARK):
     InputError
         If a file is there that this package did not make.
     OSError
-        If the folder is not there, the file exists and may not be replaced, or it can not be written;
+        If the folder is not there, the file exists and may not be replaced, or it cannot be written;
         the error names the file.
     """
     output = Path(os.fsdecode(path))
@@ -142,7 +142,7 @@ def _check(output, mark):
 
 
 def _put_in_place(file, temporary, mark, output):
-    """Give a complete file its name."""
+    """Rename a complete file to its final name."""
     try:
         if not temporary.exists():
             _name(file, temporary)
@@ -179,7 +179,7 @@ def _create(temporary):
 
 
 def _name(file, path):
-    """Give a file without a name one."""
+    """Link a file without a name to a path."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         # a folder's descriptor makes Python call linkat, which follows the link in /proc
@@ -194,7 +194,7 @@ def _flush_to_disk(file):
 
 
 def _flush_folder(folder):
-    """Wait until a folder's names are on the disk; where it can not be opened they soon will be."""
+    """Wait until a folder's names are on the disk; where it cannot be opened they soon will be."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -33,11 +33,11 @@ class FusionError(Exception):
 
 
 class InputError(FusionError):
-    """An input file, or the set of inputs, can not be used."""
+    """An input file, or the set of inputs, cannot be used."""
 
 
 class ParameterError(FusionError):
-    """A parameter has a value that can not be used."""
+    """A parameter has a value that cannot be used."""
 
 
 class LimitError(FusionError):

@@ -7,7 +7,7 @@ SCHEMA_URI_PREFIX = "asdf://jwst_fusion/schemas/"
 
 def get_steps():
     """
-    Tell stpipe which steps the package offers.
+    Register the package's steps with stpipe.
 
     Returns
     -------
@@ -24,7 +24,7 @@ def get_steps():
 
 def get_resource_mappings():
     """
-    Tell asdf where the schemas of the package's data models are.
+    Register the schemas of the package's data models with asdf.
 
     Returns
     -------

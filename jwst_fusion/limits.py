@@ -64,7 +64,7 @@ def memory_limit(max_memory=None):
     if max_memory is None:
         return DEFAULT_SHARE * available_memory()
     if not (math.isfinite(max_memory) and max_memory > 0):
-        raise ParameterError(f"max_memory = {max_memory} can not be used: a positive number of GiB is needed")
+        raise ParameterError(f"max_memory = {max_memory} cannot be used: a positive number of GiB is needed")
     return max_memory * GIB
 
 
@@ -177,7 +177,7 @@ def _machine_memory():
 
 
 def _group_memory():
-    """Tell what each control group leaves of its memory [bytes]; cached files are taken back at need."""
+    """Memory that each control group leaves [bytes]; cached files are released when needed."""
     for folder in _groups("memory"):
         for limit, used, scope in (
             ("memory.max", "memory.current", ""),
@@ -215,7 +215,7 @@ def _groups(controller):
 
 
 def _address_space():
-    """Tell what the limit on the address space leaves [bytes]."""
+    """Memory that the limit on the address space leaves [bytes]."""
     try:
         import resource
     except ImportError:  # not on this system
@@ -227,7 +227,7 @@ def _address_space():
 
 
 def _lines(path):
-    """Lines of a file; none where it can not be read."""
+    """Lines of a file; none where it cannot be read."""
     try:
         return path.read_text().splitlines()
     except OSError:
@@ -235,7 +235,7 @@ def _lines(path):
 
 
 def _words(path):
-    """Words of a file; none where it can not be read."""
+    """Words of a file; none where it cannot be read."""
     return " ".join(_lines(path)).split()
 
 

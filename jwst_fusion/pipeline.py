@@ -65,7 +65,7 @@ class Fusion4Pipeline(ReportMixin, BasePipeline):
 
     def report_options(self):
         """
-        Tell what is to be written beside the product: what the fusion step says.
+        Return what is to be written beside the product, as set for the fusion step.
 
         Returns
         -------

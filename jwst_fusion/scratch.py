@@ -8,7 +8,7 @@ import numpy as np
 
 from jwst_fusion.exceptions import LimitError
 
-__all__ = ["LARGE", "on_disk", "roomy"]
+__all__ = ["LARGE", "on_disk", "zeros_on_demand"]
 
 #: Size from which an array lives in a file [bytes].
 LARGE = 2**30
@@ -16,7 +16,7 @@ LARGE = 2**30
 
 def on_disk(size):
     """
-    Tell whether an array will live in a file.
+    Check whether an array will live in a file.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def on_disk(size):
     return size >= LARGE
 
 
-def roomy(shape, dtype, folder=None):
+def zeros_on_demand(shape, dtype, folder=None):
     """
     Make an array of zeros, in a file without a name if it is large.
 

@@ -11,7 +11,7 @@ from jwst_fusion.exceptions import LimitError
 
 
 def test_small_arrays_are_in_memory(tmp_path):
-    array = scratch.roomy((3, 4), np.float32, tmp_path)
+    array = scratch.zeros_on_demand((3, 4), np.float32, tmp_path)
     assert type(array) is np.ndarray
     assert array.dtype == np.float32
     assert not array.any()
@@ -19,7 +19,7 @@ def test_small_arrays_are_in_memory(tmp_path):
 
 def test_large_arrays_are_in_a_file_without_a_name(tmp_path, monkeypatch):
     monkeypatch.setattr(scratch, "LARGE", 1000)
-    array = scratch.roomy((30, 40), np.uint32, tmp_path)
+    array = scratch.zeros_on_demand((30, 40), np.uint32, tmp_path)
     assert isinstance(array, np.memmap)
     assert not array.any()
     array[:] = 7
@@ -30,7 +30,7 @@ def test_large_arrays_are_in_a_file_without_a_name(tmp_path, monkeypatch):
 
 def test_a_folder_that_is_not_there_does_not_matter(tmp_path, monkeypatch):
     monkeypatch.setattr(scratch, "LARGE", 1000)
-    assert scratch.roomy((30, 40), np.uint32, tmp_path / "none").shape == (30, 40)
+    assert scratch.zeros_on_demand((30, 40), np.uint32, tmp_path / "none").shape == (30, 40)
 
 
 def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
@@ -40,4 +40,4 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(scratch, "LARGE", 1000)
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(LimitError, match="No space left on device.*make room"):
-        scratch.roomy((30, 40), np.uint32, tmp_path)
+        scratch.zeros_on_demand((30, 40), np.uint32, tmp_path)

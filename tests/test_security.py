@@ -66,5 +66,5 @@ def test_asdf_that_asks_for_more_than_data(tmp_path, monkeypatch, payload):
 )
 def test_an_association_names_no_file_outside_its_folder(tmp_path, name):
     association = {"products": [{"name": name, "members": [{"expname": "a_i2d.fits"}]}]}
-    with pytest.raises(InputError, match=r"product name .* can not name a file"):
+    with pytest.raises(InputError, match=r"product name .* cannot name a file"):
         open_inputs(association)

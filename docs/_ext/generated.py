@@ -1,4 +1,4 @@
-"""Directives whose content is read from the package, so that it can not go stale."""
+"""Directives whose content is read from the package, so that it cannot go stale."""
 
 import argparse
 import re

@@ -26,7 +26,7 @@ PRODUCT_NAME = re.compile(
 @dataclass(frozen=True)
 class Member:
     """
-    What a file is, from its header or its name.
+    Type of a file, from its header or its name.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Member:
 
 def read_member(path):
     """
-    Tell what a file is from its header, or from its name if there is no file.
+    Determine the type of a file from its header, or from its name if there is no file.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def read_member(path):
     Raises
     ------
     InputError
-        It is neither a NIRSpec IFU cube nor a NIRCam image, or can not be read.
+        It is neither a NIRSpec IFU cube nor a NIRCam image, or cannot be read.
     """
     path = Path(path)
     if not path.is_file():
@@ -73,7 +73,7 @@ def read_member(path):
             header, n_axes = hdulist[0].header, hdulist["SCI"].header["NAXIS"]
     except (OSError, KeyError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path.name}: can not be read as a JWST product ({reason})") from error
+        raise InputError(f"{path.name}: cannot be read as a JWST product ({reason})") from error
     instrument, exposure = (str(header.get(k, "")).upper() for k in ("INSTRUME", "EXP_TYPE"))
     if (instrument, exposure, n_axes) == ("NIRSPEC", "NRS_IFU", 3):
         return Member(path, "cube", (str(header.get("GRATING")), str(header.get("FILTER"))))
@@ -90,7 +90,7 @@ def read_member(path):
 
 
 def _from_name(path):
-    """Tell what a file would be from its name."""
+    """Guess the type of a file from its name."""
     match = PRODUCT_NAME.fullmatch(path.name)
     if not match:
         raise InputError(
@@ -226,7 +226,7 @@ def check_association(path):
     Raises
     ------
     InputError
-        It can not be used.
+        It cannot be used.
     """
     path = Path(path)
     try:

@@ -127,7 +127,7 @@ def product_size(grid, n_wave):
 
 def product_on_disk(grid, n_wave):
     """
-    Tell whether the fused cube is in a file, not in memory, until it is written.
+    Check whether the fused cube is in a file, not in memory, until it is written.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def read_factors(entries, make_path=str):
     Raises
     ------
     ParameterError
-        The table or an entry can not be read.
+        The table or an entry cannot be read.
     """
     entries = [str(entry).strip() for entry in entries or () if str(entry).strip() not in ("", "None")]
     if len(entries) != 1 or not Path(make_path(entries[0])).is_file():
@@ -51,6 +51,6 @@ def read_factors(entries, make_path=str):
     except (KeyError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ParameterError(
-            f"{path.name}: can not be read as a table of factors ({reason}); give ECSV or CSV with the "
+            f"{path.name}: cannot be read as a table of factors ({reason}); give ECSV or CSV with the "
             "columns filter and scale"
         ) from error

@@ -15,7 +15,7 @@ from jwst_fusion.datamodels.flags import (
     UNCONVERGED,
     UNSEEN,
 )
-from jwst_fusion.scratch import roomy
+from jwst_fusion.scratch import zeros_on_demand
 
 __all__ = ["cube_errors", "fused_model", "fused_quality", "seen_by_a_band"]
 
@@ -137,7 +137,7 @@ def _scene(result, cells, inside, alive, folder):
     """Fused cube, float32 of shape (n_wave, ny, nx); NaN where nothing is known."""
     coefficients = result.coefficients[(slice(None), *cells)].astype(np.float32)
     basis, mean = result.basis.astype(np.float32), result.mean_spectrum.astype(np.float32)
-    scene = roomy((alive.size, *inside.shape), np.float32, folder)
+    scene = zeros_on_demand((alive.size, *inside.shape), np.float32, folder)
     for part in _chunks(alive.size):
         planes = np.tensordot(basis[part], coefficients, axes=1)
         planes += mean[part, np.newaxis, np.newaxis]
@@ -176,7 +176,7 @@ def cube_errors(observation, result, cells, inside, folder=None):
     maps = np.stack([covariance[i, j] * (1 if i == j else 2) for i, j in pairs])[:, inside]
     share = result.dropped_share[cells][inside]
     scale_error = _calibration_error(observation)
-    errors = roomy((len(result.basis), *inside.shape), np.float32, folder)
+    errors = zeros_on_demand((len(result.basis), *inside.shape), np.float32, folder)
     alive = np.isfinite(observation.cube.noise)
     coefficients = result.coefficients[(slice(None), *cells)][:, inside]
     for part in _chunks(len(errors)):
@@ -203,7 +203,7 @@ def _coverage(observation, cells, inside, alive, folder):
     bands = [band for band in observation.bands if not band.held_out]
     looks = np.stack([band.bandpass > 0 for band in bands], axis=1).astype(np.float32)
     known = np.stack([np.isfinite(band.data[cells]) for band in bands]).astype(np.float32)
-    count = roomy((alive.size, *inside.shape), np.float32, folder)
+    count = zeros_on_demand((alive.size, *inside.shape), np.float32, folder)
     for part in _chunks(alive.size):
         seen = np.tensordot(looks[part], known, axes=1)
         count[part] = np.add(seen, inside, out=seen, where=alive[part, np.newaxis, np.newaxis])
@@ -234,7 +234,7 @@ def fused_quality(observation, result, cells, inside, folder=None):
     """
     cube = observation.cube
     alive = np.isfinite(cube.noise)
-    dq = roomy((alive.size, *inside.shape), np.uint32, folder)
+    dq = zeros_on_demand((alive.size, *inside.shape), np.uint32, folder)
     all_channels = np.zeros(inside.shape, dtype=np.uint32)
     all_channels[result.prior_share[cells] > MAX_PRIOR_SHARE] |= PRIOR_DRIVEN
     images = np.all([~np.isfinite(b.data[cells]) for b in observation.bands if not b.held_out], axis=0)
@@ -252,7 +252,7 @@ def fused_quality(observation, result, cells, inside, folder=None):
 
 def seen_by_a_band(observation):
     """
-    Tell the channels in which a NIRCam band of the fit looks.
+    Select the channels in which a NIRCam band of the fit has throughput.
 
     Parameters
     ----------

@@ -89,7 +89,7 @@ def open_inputs(source, make_path=str):
     Raises
     ------
     InputError
-        A file is missing or can not be read, or the members are not one cube and at least one image.
+        A file is missing or cannot be read, or the members are not one cube and at least one image.
     """
     product, association, members = list_members(source, make_path)
     for member in members:
@@ -126,7 +126,7 @@ def open_images(paths):
     Raises
     ------
     InputError
-        A file is missing, can not be read, or is no image of NIRCam.
+        A file is missing, cannot be read, or is no image of NIRCam.
     """
     with ExitStack() as stack:
         models = []
@@ -163,7 +163,7 @@ def list_members(source, make_path=str):
     Raises
     ------
     InputError
-        The association can not be used.
+        The association cannot be used.
     """
     if isinstance(source, str | Path):
         path = Path(make_path(str(source)))
@@ -183,7 +183,7 @@ def list_members(source, make_path=str):
 
 def sort_members(models, where):
     """
-    Tell the one cube from the images.
+    Separate the one cube from the images.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ def _members(content, folder, name):
         )
     product, members = products[0].get("name"), products[0].get("members")
     if not is_plain_name(product):
-        raise InputError(f"{name}: product name {product!r} can not name a file; {cure}")
+        raise InputError(f"{name}: product name {product!r} cannot name a file; {cure}")
     if not isinstance(members, list) or not all(
         isinstance(member, dict) and isinstance(member.get("expname"), str) for member in members
     ):
@@ -302,7 +302,7 @@ def open_file(path, opener=datamodels.open_member):
     Raises
     ------
     InputError
-        It can not be read.
+        It cannot be read.
     """
     path = Path(path)
     try:
@@ -313,12 +313,12 @@ def open_file(path, opener=datamodels.open_member):
     except Exception as error:  # noqa: BLE001 - astropy, asdf and stdatamodels raise all kinds for a broken file
         reason = " ".join(str(error).split())
         raise InputError(
-            f"{path.name}: can not be read as a JWST product ({reason}); fetch the file again"
+            f"{path.name}: cannot be read as a JWST product ({reason}); fetch the file again"
         ) from error
 
 
 def _kind(model):
-    """Tell a NIRSpec IFU cube and a NIRCam image from all else."""
+    """Classify a product: a NIRSpec IFU cube, a NIRCam image, or neither."""
     instrument = str(model.meta.instrument.name).upper()
     exposure = str(model.meta.exposure.type).upper()
     data = getattr(model, "data", None)
@@ -331,7 +331,7 @@ def _kind(model):
 
 
 def _is_product(model):
-    """Tell a product of this package, which calls itself an IFU cube too, from one of the pipeline."""
+    """Check for a product of this package, which calls itself an IFU cube too."""
     return isinstance(model, datamodels.FusionModel) or "FUSMODL" in stated_keywords(model)
 
 

@@ -37,7 +37,7 @@ def write_offsets(path, cube_model, bands):
     """
     measured = [band for band in bands if np.isfinite(band.offset_err)]
     if not measured:
-        raise InputError("no offset was measured: offset_file can not be written; leave the parameter out")
+        raise InputError("no offset was measured: offset_file cannot be written; leave the parameter out")
     weights = np.array([band.offset_err**-2 for band in measured])
     east, north = (
         float(weights @ [getattr(band, name) for band in measured] / weights.sum())
@@ -65,7 +65,7 @@ def _exposures(cube_model):
     names = [name.decode("ascii").strip() if isinstance(name, bytes) else str(name).strip() for name in names]
     if not names:
         raise InputError(
-            f"{cube_model.meta.filename}: its HDRTAB names no exposures: offset_file can not be written; "
+            f"{cube_model.meta.filename}: its HDRTAB names no exposures: offset_file cannot be written; "
             "leave the parameter out"
         )
     return names

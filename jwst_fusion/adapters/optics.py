@@ -53,7 +53,7 @@ def measured_psfs(model):
 
 def attach_optics(cube, images, model, source):
     """
-    Give a cube and images the optics that they were seen through.
+    Attach the optics to a cube and images.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def attach_optics(cube, images, model, source):
 
 def attach_throughputs(images, throughputs):
     """
-    Give images the throughputs that a user's file has for their bands.
+    Attach the throughputs of a user's file to the images.
 
     Parameters
     ----------

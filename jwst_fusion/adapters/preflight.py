@@ -81,7 +81,7 @@ class Finding:
 @dataclass(frozen=True)
 class Preflight:
     """
-    What was found.
+    Findings of the pre-flight.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class Preflight:
 
     def rows(self):
         """
-        Give the table as plain words.
+        Format the table as plain text.
 
         Returns
         -------
@@ -197,7 +197,7 @@ def examine(source, settings, *, make_path=str, output_dir=".", max_memory=None,
 
 
 def _is_path(source):
-    """Tell whether an input is the path of one file."""
+    """Check whether an input is the path of one file."""
     return isinstance(source, str | Path)
 
 

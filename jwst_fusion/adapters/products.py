@@ -94,7 +94,7 @@ def cube_product(model):
         pa_v3 = pa_aperture - IFU_ANGLE
     if pa_v3 is None:
         pa_v3 = 0.0
-        log.warning("%s: neither PA_V3 nor PA_APER: the PSF is taken to be upright", name)
+        log.warning("%s: neither PA_V3 nor PA_APER: a position angle of 0 is assumed for the PSF", name)
     return CubeProduct(
         name=name,
         data=data,
@@ -204,7 +204,7 @@ def native(array):
 
 
 def _if_alike(model, attribute, shape):
-    """Give an optional array of the model; None if it is not there, or of another shape."""
+    """Return an optional array of the model; None if it is missing or of another shape."""
     array = getattr(model, attribute, None) if model.hasattr(attribute) else None
     return array if array is not None and array.shape == shape else None
 
@@ -279,7 +279,7 @@ def _check_pixel(jacobian):
 
 
 def cube_wavelengths(model, name):
-    """Wavelengths [um] of a cube's planes; an InputError for those that can not be used."""
+    """Wavelengths [um] of a cube's planes; an InputError for those that cannot be used."""
     wavelength, n_planes = _wavelengths(model, name), model.data.shape[0]
     if n_planes < MIN_PLANES:
         raise InputError(

@@ -135,7 +135,7 @@ def _diagnosis(model, shape, n_wave):
 
 
 def _spectra_fit(values, shape, n_wave):
-    """Tell whether the cube's spectra are complete and of the product's shape."""
+    """Check whether the cube's spectra are complete and of the product's shape."""
     needed = ("spectra", "spectra_step", "spectra_coefficients", "channels_averaged")
     if not all(name in values for name in needed):
         return False

@@ -43,7 +43,7 @@ _RETRIED = ("crash", "hang", "memory")
 @dataclass(frozen=True)
 class BatchSettings:
     """
-    What the user asks for.
+    Settings of a batch.
 
     Attributes
     ----------
@@ -92,11 +92,11 @@ class BatchSettings:
         for name, least in (("workers", 1), ("threads", 1), ("retries", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
-                raise ParameterError(f"{name} = {value} can not be used: {least} or more can")
+                raise ParameterError(f"{name} = {value} cannot be used: {least} or more can")
         for name in ("timeout", "memory"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise ParameterError(f"{name} = {value} can not be used: more than 0 can")
+                raise ParameterError(f"{name} = {value} cannot be used: more than 0 can")
 
     @property
     def slots(self):
@@ -108,7 +108,7 @@ class BatchSettings:
 @dataclass
 class Outcome:
     """
-    How a batch went.
+    Outcome of a batch.
 
     Attributes
     ----------
@@ -195,7 +195,7 @@ def run_batch(manifest, settings, report=None):
     Raises
     ------
     InputError
-        If the manifest can not be read, another batch runs in the folder, or the scheduler is not there.
+        If the manifest cannot be read, another batch runs in the folder, or the scheduler is not there.
     """
     targets = read_manifest(manifest)
     _check_folder(settings.output_dir)
@@ -248,7 +248,7 @@ class _Coordinator:
                 raise
 
     def _to_run(self, found):
-        """Give the targets that are to be run, settling the others on the way."""
+        """Yield the targets that are to be run, settling the others on the way."""
         for target in self.targets:
             plan = make_plan(target, self.state, self.settings, found)
             if plan.action == "run" and not self.settings.collect:

@@ -153,7 +153,7 @@ def read_manifest(path):
     Raises
     ------
     InputError
-        If it can not be read, or a name is missing, wrong or there twice.
+        If it cannot be read, or a name is missing, wrong or there twice.
     """
     path = Path(path)
     cure = "make one with jwst-fusion match, or write a table with a column association"

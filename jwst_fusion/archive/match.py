@@ -39,10 +39,10 @@ class MatchSettings:
 
     def __post_init__(self):
         if not 0 < self.min_overlap <= 1:
-            raise ParameterError(f"min_overlap = {self.min_overlap} can not be used: more than 0 to 1 can")
+            raise ParameterError(f"min_overlap = {self.min_overlap} cannot be used: more than 0 to 1 can")
         for name in ("max_gap", "max_gap_moving"):
             if not getattr(self, name) >= 0:
-                raise ParameterError(f"{name} = {getattr(self, name)} can not be used: 0 days or more can")
+                raise ParameterError(f"{name} = {getattr(self, name)} cannot be used: 0 days or more can")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Pair:
 @dataclass(frozen=True, eq=False)
 class Fusion:
     """
-    What is fused into one cube.
+    Files that are fused into one cube.
 
     Attributes
     ----------

@@ -32,7 +32,7 @@ _RECORDED = ("kind", "reason", "attempts", "started", "finished", "seconds", "cp
 @dataclass(frozen=True)
 class Plan:
     """
-    What is to be done with a target.
+    Action for a target.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ def _plan(target, state, settings, found):
 
 
 def _why(row, there, same, inputs):
-    """Tell why a target is to be run."""
+    """State why a target is to be run."""
     if not row or not row["work_key"]:
         return "new"
     if same:

@@ -79,7 +79,7 @@ def parse_region(text):
     Raises
     ------
     InputError
-        If it can not be understood, or is no field of a telescope.
+        If it cannot be understood, or is no field of a telescope.
 
     References
     ----------
@@ -154,7 +154,7 @@ _FRAME_WORDS = IGNORED_FRAMES | FRAMES.keys() | REFERENCE_POSITIONS
 
 
 def _vectors(longitude, latitude, frame):
-    """Give the unit vectors (n, 3) in ICRS of coordinates [deg]."""
+    """Return the unit vectors (n, 3) in ICRS of coordinates [deg]."""
     if not (np.isfinite(longitude).all() and (np.abs(latitude) <= 90).all()):
         raise ValueError("coordinates out of range")
     if frame != "icrs":

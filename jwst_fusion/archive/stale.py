@@ -52,7 +52,7 @@ def outdated(targets, folder):
 
 
 def _change(file, used):
-    """Tell how the archive's file differs from the one that was used; empty if it does not."""
+    """Describe how the archive's file differs from the one that was used; empty if it does not."""
     if used is None:
         return ""
     for stated, then, what in (

@@ -284,7 +284,7 @@ def _product(values):
 
 
 def _kind(values):
-    """Tell a cube of the IFU and a direct image from all else."""
+    """Classify a row: a cube of the IFU, a direct image, or neither."""
     instrument = values["instrument"].upper()
     modes = f"{instrument} {values['exposure_type'].upper()}".replace("_", " ")
     if "NIRSPEC" in instrument and ("IFU" in modes or values["filename"].endswith("_s3d.fits")):

@@ -48,7 +48,7 @@ _ERROR_LINE = re.compile(
 @dataclass(frozen=True)
 class Job:
     """
-    What a worker needs to know of a target.
+    Description of a target for a worker.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ def _with_shares(job):
 
 
 def _tell_start(job, work):
-    """Tell the coordinator that the work begins."""
+    """Report to the coordinator that the work begins."""
     if job.topic:
         from distributed import get_worker
 
@@ -291,7 +291,7 @@ def _error_line(path):
 
 def is_alive(work):
     """
-    Tell whether the process that works in a folder may still live.
+    Check whether the process that works in a folder may still live.
 
     Parameters
     ----------
@@ -315,7 +315,7 @@ def is_alive(work):
 
 def is_own_unfinished(work):
     """
-    Tell whether a thread of this process still works in a folder.
+    Check whether a thread of this process still works in a folder.
 
     Parameters
     ----------

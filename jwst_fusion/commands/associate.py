@@ -61,7 +61,7 @@ def _make(arguments):
     chosen, left_out = adapters.select_members(members)
     name = arguments.name or chosen[-1].path.stem.removesuffix("_s3d")
     if not is_plain_name(name):
-        raise ParameterError(f"--name {name!r} can not begin the names of files; choose one without folders")
+        raise ParameterError(f"--name {name!r} cannot begin the names of files; choose one without folders")
     output = Path(arguments.output or f"{name}_asn.json")
     text = adapters.make_association(adapters.relative_to(chosen, output.parent), name)
     write_atomic(output, text.encode())

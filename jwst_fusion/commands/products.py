@@ -36,7 +36,7 @@ def open_product(path, kind):
         model = datamodels.open(str(path))
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: can not be read as a product ({reason}); make it again") from error
+        raise InputError(f"{path}: cannot be read as a product ({reason}); make it again") from error
     finding = None
     if not isinstance(model, datamodels.FusionModel):
         found = type(model).__name__

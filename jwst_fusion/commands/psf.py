@@ -61,7 +61,7 @@ def run(arguments):
     Raises
     ------
     FusionError
-        The library can not be built or drawn.
+        The library cannot be built or drawn.
     """
     from jwst_fusion.exceptions import ParameterError
     from jwst_fusion.optics.library import read_library, write_library

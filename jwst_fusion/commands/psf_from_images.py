@@ -19,7 +19,7 @@ def measure(files, path):
     Raises
     ------
     FusionError
-        An image can not be used, no PSF could be measured, or a file is there already.
+        An image cannot be used, no PSF could be measured, or a file is there already.
     """
     from jwst_fusion import adapters
     from jwst_fusion.atomic import together

@@ -66,7 +66,7 @@ def run(arguments):
     options = {k: v for k, v in vars(arguments).items() if k not in ("run", "command", "scene", "output_dir")}
     name = arguments.name or arguments.scene
     if not is_plain_name(name):
-        raise ParameterError(f"--name {name!r} can not begin the names of files; choose one without folders")
+        raise ParameterError(f"--name {name!r} cannot begin the names of files; choose one without folders")
     folder = Path(arguments.output_dir)
     check_own(folder / f"{name}_asn.json", folder / f"{name}_truth.json")  # the others are known when made
     folder.mkdir(parents=True, exist_ok=True)

@@ -120,7 +120,7 @@ def _sets(images, wavelength_range, mix_channels):
 
 
 def _apart(image, members, best):
-    """Tell why an image is not fused, and how it would be."""
+    """Explain why an image is not fused, and the cure."""
     names = ", ".join(sorted({other.filter for other in best}))
     low, high = fusion_range([other.filter for other in members])
     channel = throughput.channel(image.filter)

@@ -89,29 +89,29 @@ class CoregistrationSettings:
     min_overlap: float = 0.5
 
     def __post_init__(self):
-        """Refuse values that can not be used."""
+        """Refuse values that cannot be used."""
         if self.alignment not in ("auto", "wcs", "cross_correlation", "none"):
             raise ParameterError(
                 f"alignment = {self.alignment!r} is unknown: use auto, wcs, cross_correlation or none"
             )
         if self.decimation_factor is not None and self.decimation_factor not in range(1, 9):
-            raise ParameterError(f"decimation_factor = {self.decimation_factor} can not be used: 1 to 8 can")
+            raise ParameterError(f"decimation_factor = {self.decimation_factor} is not between 1 and 8")
         for name in ("margin", "capture"):
             value = getattr(self, name)
             if value is None or not (np.isfinite(value) and 0 <= value <= 60):
-                raise ParameterError(f"{name} = {value} can not be used: 0 to 60 arcsec can")
+                raise ParameterError(f"{name} = {value} cannot be used: 0 to 60 arcsec can")
         for name in ("height", "width"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and 0 < value <= 600):
-                raise ParameterError(f"{name} = {value} can not be used: more than 0 to 600 arcsec can")
+                raise ParameterError(f"{name} = {value} cannot be used: more than 0 to 600 arcsec can")
         if not (self.min_overlap is not None and 0 < self.min_overlap <= 1):
-            raise ParameterError(f"min_overlap = {self.min_overlap} can not be used: more than 0 to 1 can")
+            raise ParameterError(f"min_overlap = {self.min_overlap} cannot be used: more than 0 to 1 can")
         if self.center is not None and self.center_spaxel is not None:
             raise ParameterError("center and center_spaxel are both given: give one of them")
         limits = self.wavelength_range
         if limits is not None and not (len(limits) == 2 and 0 < limits[0] < limits[1] < np.inf):
             raise ParameterError(
-                f"wavelength_range = {limits} can not be used: two ascending wavelengths [um] can"
+                f"wavelength_range = {limits} cannot be used: two ascending wavelengths [um] can"
             )
 
 
@@ -131,7 +131,7 @@ class Coregistration:
     outliers : ndarray of bool, shape (n_wave, my, mx)
         Voxels of the grid that are not used because they are outliers.
     pointing : Pointing
-        How the images lie to the cube, and what else their comparison told.
+        Offsets of the images from the cube, and the blur and trend found with them.
     """
 
     observation: Observation
@@ -168,11 +168,11 @@ def coregister(
     Raises
     ------
     InputError
-        No band lies in the cube's wavelength range, or bands can not be combined.
+        No band lies in the cube's wavelength range, or bands cannot be combined.
     NoOverlapError
         No image covers the field.
     ParameterError
-        The field can not be used.
+        The field cannot be used.
     """
     settings = settings or CoregistrationSettings()
     with threadpool_limits(limits=1, user_api="blas"):

@@ -35,7 +35,7 @@ SPARE = 4
 #: peak that it then shows: 0.11 for a point source in an unresolved line, wherever these fall between the
 #: voxels (FWHM of 0.13" for spaxels of 0.1", of 1.5 channels). SUPPORT_OF_NOISE is put down to noise:
 #: less spares more lone lines, more finds more outliers.
-SUPPORT_RANK = 6
+NEIGHBOUR_RANK = 6
 SUPPORT = 0.10
 SUPPORT_OF_NOISE = 0.7
 
@@ -287,7 +287,7 @@ def _support(around):
     """Height over the noise's of the neighbour that has to support a peak, from (27, n) values."""
     others = np.delete(around, OWN, axis=0)
     known = np.isfinite(others).sum(axis=0)
-    rank = np.ceil(known * SUPPORT_RANK / len(others)).astype(int) - 1
+    rank = np.ceil(known * NEIGHBOUR_RANK / len(others)).astype(int) - 1
     ordered = -np.sort(-others, axis=0)
     support = np.take_along_axis(ordered, np.maximum(rank, 0)[np.newaxis], axis=0)[0]
     return np.fmax(support - SUPPORT_OF_NOISE, 0.0)

@@ -173,7 +173,7 @@ def _weights(measured):
 
 
 def _tie(measured, moving):
-    """Give the bands one offset, or their own if they differ significantly; complete the errors."""
+    """Assign one offset to the bands, or their own if they differ significantly; complete the errors."""
     places, weights = _weights(measured)
     known = weights > 0
     mean = weights @ places / weights.sum()

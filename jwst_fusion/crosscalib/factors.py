@@ -53,7 +53,7 @@ class CrossCalibrationSettings:
     pedestal : {'auto', 'fit', 'none'}
         Whether an image may have a constant on top of the cube: where it is significant, always, never.
     band_policy : {'drop', 'keep', 'fail'}
-        What becomes of a band whose factor or coverage can not be right.
+        What becomes of a band whose factor or coverage cannot be right.
     reference : {'nirspec', 'nircam'}
         Whose flux scale the fused cube carries.
     factors : dict of BandScale
@@ -70,7 +70,7 @@ class CrossCalibrationSettings:
     held_out: tuple = ()
 
     def __post_init__(self):
-        """Refuse values that can not be used."""
+        """Refuse values that cannot be used."""
         for name, known in (
             ("method", ("fit", "ratio")),
             ("pedestal", ("auto", "fit", "none")),
@@ -88,7 +88,7 @@ def cross_calibrate(
     observation: Observation, settings: CrossCalibrationSettings | None = None
 ) -> Observation:
     """
-    Give each band its bandpass and its scale (paper, Eqs. B.3 and B.4).
+    Find the bandpass and the flux scale of each band (paper, Eqs. B.3 and B.4).
 
     Parameters
     ----------
@@ -101,12 +101,12 @@ def cross_calibrate(
     -------
     Observation
         The same, its bands with bandpass, scale and its error, a pedestal taken out of their data, and
-        the cube with what its PSF has over the model. Bands that can not be right are left out.
+        the cube with what its PSF has over the model. Bands that cannot be right are left out.
 
     Raises
     ------
     InputError
-        A band has no common spaxel with the cube, can not be compared with it, or no band is left.
+        A band has no common spaxel with the cube, cannot be compared with it, or no band is left.
     ParameterError
         A factor, or a filter to hold out, is given for a band that is not there.
     """
@@ -211,7 +211,7 @@ def _problem(band, measured, reached, needed, settings):
 
 
 def _calibrated(band, scale):
-    """Give a band its scale, and take the pedestal out of its data."""
+    """Set a band's scale and subtract the pedestal from its data."""
     return replace(
         band,
         data=band.data - scale.pedestal if scale.pedestal else band.data,
@@ -317,7 +317,7 @@ def given_factors(entries: Sequence[str]) -> dict:
             factors[name.strip().upper()] = BandScale(float(value), 0.0)
         except ValueError:
             raise ParameterError(
-                f"factors: {entry!r} can not be read: give FILTER:SCALE, such as F182M:1.14, or the name of "
+                f"factors: {entry!r} cannot be read: give FILTER:SCALE, such as F182M:1.14, or the name of "
                 "a table with the columns filter and scale"
             ) from None
     return factors

@@ -50,7 +50,7 @@ HALO_SHAPE = 0.2
 @dataclass(frozen=True)
 class BandScale:
     """
-    How an image compares with the cube: ``image = scale * synthetic photometry + pedestal``.
+    Fit of an image to the cube: ``image = scale * synthetic photometry + pedestal``.
 
     Scale and pedestal are rounded well below their errors, so that the last bit of a sum does not reach
     the fused cube.
@@ -120,7 +120,7 @@ def fit_scales(
     Raises
     ------
     InputError
-        A band has no common spaxel with the cube, or can not be compared with it.
+        A band has no common spaxel with the cube, or cannot be compared with it.
     """
     compared = [_compare(observation, band) for band in observation.bands]
     fitted = [
@@ -170,7 +170,7 @@ def _refuse_dark(band, synthetic, image, statistic):
     if statistic(synthetic) <= 0 or statistic(image) <= 0:
         raise InputError(
             f"{band.filter}: mean brightness of the field is {image.mean():.3g} MJy/sr in the image and "
-            f"{synthetic.mean():.3g} in the cube: can not be compared; use data whose background has not "
+            f"{synthetic.mean():.3g} in the cube: cannot be compared; use data whose background has not "
             "been subtracted"
         )
 

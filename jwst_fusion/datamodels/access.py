@@ -93,7 +93,7 @@ def open_member(path):
 
 
 def _planes(hdulist):
-    """Names of the planes that a cube's ASDF extension refers to: without one it can not be read."""
+    """Names of the planes that a cube's ASDF extension refers to: without one it cannot be read."""
     is_cube = hdulist[0].header.get("DATAMODL") == "IFUCubeModel"
     return ("ERR", "DQ", "WMAP") if is_cube else ()
 

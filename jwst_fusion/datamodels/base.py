@@ -66,7 +66,7 @@ class FusionModel(IFUCubeModel):
 
     def on_save(self, init):
         """
-        Complete the metadata: name of the file, units; drop what a file can not hold.
+        Complete the metadata: name of the file, units; drop what a file cannot hold.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class FusionModel(IFUCubeModel):
         ----------
         **values : object
             Values by the name of the entry; numpy's scalars are made Python's, and a character that
-            FITS can not hold a question mark.
+            FITS cannot hold a question mark.
 
         Raises
         ------
@@ -171,7 +171,7 @@ class FusionModel(IFUCubeModel):
         Parameters
         ----------
         text : str
-            The line; FITS holds 72 characters, and a question mark for one that it can not hold.
+            The line; FITS holds 72 characters, and a question mark for one that it cannot hold.
         """
         entries = self._instance.setdefault("history", {}).setdefault("entries", [])
         entries.append(HistoryEntry({"description": _printable(text)}))
@@ -210,7 +210,7 @@ class FusionModel(IFUCubeModel):
         InputError
             If another file of that name is there.
         OSError
-            If the folder is not there, the file can not be written, or it exists and ``overwrite`` is False.
+            If the folder is not there, the file cannot be written, or it exists and ``overwrite`` is False.
         """
         output = _output_path(path(self.meta.filename) if callable(path) else path, dir_path)
         writers = {".fits": self.to_fits, ".asdf": self.to_asdf}
@@ -315,7 +315,7 @@ def _make_storable(tree):
 
 
 def _make_keywords_printable(tree, schema):
-    """Put question marks for what FITS can not hold in the texts that become keywords."""
+    """Put question marks for what FITS cannot hold in the texts that become keywords."""
     for key, part in schema.get("properties", {}).items():
         value = tree.get(key)
         if isinstance(value, dict):
@@ -325,7 +325,7 @@ def _make_keywords_printable(tree, schema):
 
 
 def _printable(text):
-    """Text with a question mark for each character that a FITS header can not hold."""
+    """Text with a question mark for each character that a FITS header cannot hold."""
     return "".join(each if " " <= each <= "~" else "?" for each in text)
 
 

@@ -58,7 +58,7 @@ class HeaderModel:
 
     def hasattr(self, name):
         """
-        Tell whether an array is there.
+        Check whether an array is there.
 
         Parameters
         ----------
@@ -75,7 +75,7 @@ class HeaderModel:
 
 def is_structural(keyword):
     """
-    Tell whether a keyword describes the layout of an HDU.
+    Check whether a keyword describes the layout of an HDU.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ def unbroken(file):
     except (OSError, EOFError, ValueError, TypeError) as error:  # all of these are astropy's ways
         reason = " ".join(str(error).split())
         raise InputError(
-            f"{file}: can not be read to its end any more ({reason}): it was changed meanwhile; fetch the "
+            f"{file}: cannot be read to its end any more ({reason}): it was changed meanwhile; fetch the "
             "file again"
         ) from error
 
@@ -123,7 +123,7 @@ class LazyImage:
 
     def hasattr(self, name):
         """
-        Tell whether an array is there.
+        Check whether an array is there.
 
         Parameters
         ----------

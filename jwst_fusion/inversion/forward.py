@@ -1,4 +1,4 @@
-"""How the unknown coefficients appear in both data sets: the two data terms and their adjoints."""
+"""Forward models of both data sets for the coefficients: the two data terms and their adjoints."""
 
 from __future__ import annotations
 

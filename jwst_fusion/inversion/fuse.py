@@ -99,8 +99,8 @@ class FusionResult:
         Weight of NIRSpec over NIRCam, relative to their inverse variances.
     settings : FusionSettings
         How it was made.
-    asked : ndarray, shape (n, 2)
-        Weights gamma tried, and those that the residuals asked for.
+    gamma_history : ndarray, shape (n, 2)
+        Weights gamma that were tried, and the weight that the residuals of each implied.
     objective : tuple of float
         Terms of the objective at the solution: images, cube, regularization.
     iterations : int
@@ -128,7 +128,7 @@ class FusionResult:
     regularization: np.ndarray
     gamma: float
     settings: FusionSettings
-    asked: np.ndarray
+    gamma_history: np.ndarray
     objective: tuple
     iterations: int
     converged: bool
@@ -155,7 +155,7 @@ def fuse(observation: Observation, settings: FusionSettings | None = None) -> Fu
     Raises
     ------
     FusionError
-        The data can not be fused, or a setting can not be used.
+        The data cannot be fused, or a setting cannot be used.
     """
     settings = settings or FusionSettings()
     try:
@@ -185,9 +185,9 @@ def _fused(observation, settings):
         100 * subspace.info_kept,
     )
     problem = build_problem(seen, subspace, settings)
-    problem, solution, asked = solve_and_weigh(problem, settings)
+    problem, solution, history = solve_and_weigh(problem, settings)
     unseen = _leave_each_out(problem, solution, settings) if settings.leave_each_out else None
-    result = _result(seen, subspace, problem, solution, settings, asked, unseen)
+    result = _result(seen, subspace, problem, solution, settings, history, unseen)
     return _cut(result, observation.grid) if settings.boundary == "symmetric" else result
 
 
@@ -350,7 +350,7 @@ def _voxel_weight(cube):
         return np.where(known, np.clip(relative, *VOXEL_RANGE) ** -2.0, np.isfinite(cube.data))
 
 
-def _result(observation, subspace, problem, solution, settings, asked, unseen):
+def _result(observation, subspace, problem, solution, settings, history, unseen):
     """Cut the solution to the observation's grid and collect the diagnostics."""
     ny, nx = observation.grid.shape
     spectrum = rfft2(solution.coefficients)
@@ -386,7 +386,7 @@ def _result(observation, subspace, problem, solution, settings, asked, unseen):
         regularization=problem.prior.matrix,
         gamma=problem.cube_factor / problem.image_factor,
         settings=settings,
-        asked=np.array(asked),
+        gamma_history=np.array(history),
         objective=problem.terms(solution.coefficients),
         iterations=solution.iterations,
         converged=solution.converged,
@@ -416,7 +416,7 @@ def _resolution(subspace, blocks, observation, beam):
 
 
 def _dropped_variance(subspace, grid):
-    """Variance of what the subspace can not carry, per channel [(MJy/sr)^2], and its share of each cell."""
+    """Variance of what the subspace cannot carry, per channel [(MJy/sr)^2], and its share of each cell."""
     basis = subspace.whitened_basis
     columns = subspace.whitened[:, subspace.spaxels]
     excess = (columns - basis @ (basis.T @ columns)) ** 2 - 1.0

@@ -1,4 +1,4 @@
-"""How smooth the coefficients are expected to be."""
+"""Expected smoothness of the coefficients."""
 
 from __future__ import annotations
 

@@ -80,11 +80,11 @@ class FusionSettings:
     beam: float | None = None
 
     def __post_init__(self):
-        """Refuse values that can not be used."""
+        """Refuse values that cannot be used."""
         for name in ("mu", "gamma", "rtol", "beam"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0):
-                raise ParameterError(f"{name} = {value} can not be used: a positive number is needed")
+                raise ParameterError(f"{name} = {value} cannot be used: a positive number is needed")
         for name, least in (
             ("n_components", 1), ("max_components", 1), ("max_iterations", 1), ("reweightings", 0),
             ("samples", 0),
@@ -94,16 +94,16 @@ class FusionSettings:
                 continue
             if not isinstance(value, int) or value < least:
                 raise ParameterError(
-                    f"{name} = {value} can not be used: a whole number from {least} is needed"
+                    f"{name} = {value} cannot be used: a whole number from {least} is needed"
                 )
         if self.samples > MOST_SAMPLES:
-            raise ParameterError(f"samples = {self.samples} can not be used: {MOST_SAMPLES} at most")
+            raise ParameterError(f"samples = {self.samples} cannot be used: {MOST_SAMPLES} at most")
         if self.rtol is None:
-            raise ParameterError("rtol = None can not be used: a positive number is needed")
+            raise ParameterError("rtol = None cannot be used: a positive number is needed")
         for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
-                raise ParameterError(f"{name} = {value!r} can not be used: {', '.join(choices)} can")
+                raise ParameterError(f"{name} = {value!r} cannot be used: {', '.join(choices)} can")
         if self.beam is not None and not self.samples:
             raise ParameterError("beam needs draws for its errors, and samples = 0; leave one of them out")
         if self.tuning == "manual" and None in (self.mu, self.gamma):

@@ -168,7 +168,7 @@ class Blocks:
 
     def response(self, point: np.ndarray) -> np.ndarray:
         """
-        Tell what the fusion makes of a point source in the middle cell.
+        Compute the response of the fusion to a point source in the middle cell.
 
         Parameters
         ----------

@@ -24,7 +24,7 @@ SIGNIFICANT = 5.0
 #: Channels over which the noise is smoothed, so that its jitter is no structure of the spectra.
 NOISE_WINDOW = 101
 
-#: Every how manieth channel serves to measure the correlation of the noise between spaxels.
+#: Stride of the channels on which the correlation of the noise between spaxels is measured.
 CORRELATION_STEP = 4
 
 

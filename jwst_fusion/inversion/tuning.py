@@ -59,11 +59,11 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
         With the final weights.
     solution : Solution
         Its minimiser.
-    asked : list of tuple of float
+    history : list of tuple of float
         For each solution the weight of NIRSpec over NIRCam that it was made with, and the one that its
-        residuals ask for.
+        residuals imply.
     """
-    solution, asked = None, []
+    solution, history = None, []
     reweightings = settings.reweightings if settings.tuning == "variance_components" else 0
     lengths = LENGTH_UPDATES if problem.prior.alignment is not None else 0
     updates = max(reweightings, lengths)
@@ -72,7 +72,7 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
         rtol = settings.rtol if update == updates else min(LOOSER * settings.rtol, 0.1)
         solution = solve(problem, start=start, rtol=rtol, max_iterations=settings.max_iterations)
         variances = [max(variance, LEAST_VARIANCE) for variance in residual_variances(problem, solution)]
-        asked.append((problem.cube_factor / problem.image_factor, variances[0] / variances[1]))
+        history.append((problem.cube_factor / problem.image_factor, variances[0] / variances[1]))
         if update < lengths:
             problem = replace(
                 problem, prior=reweighted(problem.prior, solution.coefficients, problem.image_term.seen)
@@ -91,7 +91,7 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
             "No convergence in %d iterations: residual %.1e, asked for %.1e; raise max_iterations",
             solution.iterations, solution.residual, settings.rtol,
         )  # fmt: skip
-    return problem, solution, asked
+    return problem, solution, history
 
 
 def residual_variances(problem: Problem, solution: Solution) -> tuple[float, float]:

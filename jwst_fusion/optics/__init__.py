@@ -1,1 +1,1 @@
-"""How the instruments see: point spread functions and throughputs."""
+"""Optics of the instruments: point spread functions and throughputs."""

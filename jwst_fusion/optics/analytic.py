@@ -33,7 +33,7 @@ MOST_SHARPENING = 1.0
 @dataclass(frozen=True)
 class NIRCamOptics:
     """
-    What blurs a NIRCam image, pixels apart.
+    Blur of a NIRCam image besides its pixels.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class NIRCamOptics:
 @dataclass(frozen=True)
 class IFUOptics:
     """
-    What blurs a NIRSpec cube, the spaxel apart.
+    Blur of a NIRSpec cube besides its spaxels.
 
     Attributes
     ----------
@@ -336,7 +336,7 @@ def _sampled(psf, wavelength, frequencies, angles):
 
 
 def _is_short(wavelength, channel):
-    """Tell for which wavelengths the short channel's optics hold, (n_wave,)."""
+    """Select the wavelengths of the short channel's optics, (n_wave,)."""
     wavelength = checked_wavelengths(wavelength)
     if channel not in (None, "short", "long"):
         raise ParameterError(f"found channel {channel!r}, expected 'short' or 'long'")

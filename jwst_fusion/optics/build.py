@@ -60,7 +60,7 @@ def build_nircam(
     Raises
     ------
     FusionError
-        The filters are of different channels, or the source can not give their PSFs.
+        The filters are of different channels, or the source cannot give their PSFs.
     """
     channels = {channel(name) for name in filters}
     if len(channels) != 1:
@@ -109,7 +109,7 @@ def build_nirspec(
     Raises
     ------
     FusionError
-        The source can not give them.
+        The source cannot give them.
     """
     optics = source.nirspec(grating=grating, filter=filter, detector=detector, date=date)
     psf, origin = _images(source, optics.psf, optics.wavefront, "IFU", limits, progress)

@@ -11,7 +11,7 @@ __all__ = ["grid_frequencies", "symmetrise_nyquist"]
 
 def grid_frequencies(shape: tuple[int, int], jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
-    Give the frequencies of the half plane of `numpy.fft.rfft2`.
+    Compute the frequencies of the half plane of `numpy.fft.rfft2`.
 
     A cell step p moves ``jacobian @ p`` on the sky, so that equal phases f_sky . (J p) = f_cell . p
     ask for ``f_sky = inv(J).T @ f_cell``.
@@ -31,7 +31,7 @@ def grid_frequencies(shape: tuple[int, int], jacobian: np.ndarray) -> tuple[np.n
     Raises
     ------
     ParameterError
-        If the jacobian can not be inverted.
+        If the jacobian cannot be inverted.
     """
     matrix = np.asarray(jacobian, dtype=np.float64)
     determinant = np.linalg.det(matrix) if matrix.shape == (2, 2) else np.nan

@@ -197,7 +197,7 @@ def read_library(path: str | PathLike) -> tuple[LibraryEntry, ...]:
     Raises
     ------
     InputError
-        It can not be read, or holds no usable PSFs.
+        It cannot be read, or holds no usable PSFs.
     """
     name = Path(path).name
     try:
@@ -211,7 +211,7 @@ def read_library(path: str | PathLike) -> tuple[LibraryEntry, ...]:
     except Exception as error:  # noqa: BLE001 - asdf and astropy raise all kinds for a broken file
         reason = " ".join(str(error).split())
         raise InputError(
-            f"{name}: can not be read as PSFs ({reason}); give a library of jwst-fusion psf, or FITS"
+            f"{name}: cannot be read as PSFs ({reason}); give a library of jwst-fusion psf, or FITS"
         ) from error
     for entry in entries:
         check_psf(entry.psf)
@@ -301,7 +301,7 @@ def _band(header):
 
 
 def _content(header, simulated):
-    """Tell what PSFs contain."""
+    """Describe what PSFs contain."""
     if not simulated:
         return "all"
     return "jitter" if _word(header, "JITRTYPE") else "telescope"

@@ -86,7 +86,7 @@ class PsfImages:
         self, wavelength_min: float, wavelength_max: float
     ) -> tuple[np.ndarray, Sequence[np.ndarray] | np.ndarray]:
         """
-        Give the PSFs that a range of wavelengths needs.
+        Return the PSFs that a range of wavelengths needs.
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class SampledPsf(PsfImages):
 
     def samples(self, wavelength_min: float, wavelength_max: float) -> tuple[np.ndarray, np.ndarray]:
         """
-        Give all PSFs, if they cover a range of wavelengths; a single one stands for any.
+        Return all PSFs if they cover a range of wavelengths; a single one stands for any.
 
         Parameters
         ----------

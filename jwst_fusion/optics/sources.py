@@ -65,7 +65,7 @@ class PsfSource:
 
     def nircam(self, *, filter: str, module: str = "", detector: str = "", date: str = "") -> NIRCamOptics:
         """
-        Give the optics of a NIRCam image.
+        Return the optics of a NIRCam image.
 
         Parameters
         ----------
@@ -103,7 +103,7 @@ class PsfSource:
 
     def nirspec(self, *, grating: str, filter: str, detector: str = "", date: str = "") -> IFUOptics:
         """
-        Give the optics of a cube of the NIRSpec IFU.
+        Return the optics of a cube of the NIRSpec IFU.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ def choose_source(
     ----------
     psf_source : {'auto', 'measured', 'stpsf', 'analytic', 'library'}
         ``auto``: the library if one is given, else STPSF if STPSF_PATH holds its data, else analytic. So does
-        ``measured``, for what can not be measured, see `with_measured`.
+        ``measured``, for what cannot be measured, see `with_measured`.
     library : str or path-like, optional
         File of PSFs, see `jwst_fusion.optics.library.read_library`.
     wavefront_rms : float, optional
@@ -165,7 +165,7 @@ def choose_source(
     Raises
     ------
     FusionError
-        The source can not be used, or the parameters contradict each other.
+        The source cannot be used, or the parameters contradict each other.
     """
     if psf_source not in SOURCES:
         raise ParameterError(f"psf_source = {psf_source!r} is unknown: use {', '.join(SOURCES)}")
@@ -220,7 +220,7 @@ def with_measured(source: PsfSource, measured: Sequence[MeasuredPsf]) -> PsfSour
 
 
 def _stpsf_has_data():
-    """Tell whether STPSF can be used; warn where it seems to be wanted but can not."""
+    """Check whether STPSF can be used; warn where it seems to be wanted but cannot."""
     if not os.environ.get("STPSF_PATH"):
         return False
     try:
@@ -236,7 +236,7 @@ def _models(wavefront_rms, ifu_blur):
     nircam, ifu = NIRCamOptics(), IFUOptics()
     if wavefront_rms is not None:
         if not (np.isfinite(wavefront_rms) and 0 <= wavefront_rms <= 500):
-            raise ParameterError(f"wavefront_rms = {wavefront_rms} can not be used: 0 to 500 nm can")
+            raise ParameterError(f"wavefront_rms = {wavefront_rms} cannot be used: 0 to 500 nm can")
         nircam = replace(
             nircam,
             short_wavefront=replace(nircam.short_wavefront, rms=float(wavefront_rms)),
@@ -245,7 +245,7 @@ def _models(wavefront_rms, ifu_blur):
         ifu = replace(ifu, wavefront=replace(ifu.wavefront, rms=float(wavefront_rms)))
     if ifu_blur is not None:
         if not (np.isfinite(ifu_blur) and 0 < ifu_blur <= 0.5):
-            raise ParameterError(f"ifu_blur = {ifu_blur} can not be used: more than 0 to 0.5 arcsec can")
+            raise ParameterError(f"ifu_blur = {ifu_blur} cannot be used: more than 0 to 0.5 arcsec can")
         ifu = replace(ifu, blur="gaussian", sigma=float(ifu_blur))
     return nircam, ifu
 
@@ -264,7 +264,7 @@ def _tell_what_is_lacking(entries, name, rest):
 
 
 def _key(name, models, rest=None, entries=()):
-    """Tell a source from others in one line."""
+    """Identify a source in one line."""
     nircam, ifu = models
     words = [name]
     if name == "analytic":

@@ -43,7 +43,7 @@ PATIENCE = 15.0
 
 def cache_folder() -> Path:
     """
-    Give the folder where PSFs of STPSF are kept.
+    Return the folder where PSFs of STPSF are kept.
 
     Returns
     -------
@@ -146,7 +146,7 @@ class StpsfPsf(PsfImages):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """What to call the PSFs in messages."""
+        """Name of the PSFs in messages."""
         return f"STPSF {self.instrument} {self.detector}"
 
     @property
@@ -175,7 +175,7 @@ class StpsfPsf(PsfImages):
         Raises
         ------
         ParameterError
-            STPSF can not compute them.
+            STPSF cannot compute them.
         """
         at = fixed_nodes(wavelength_min, wavelength_max)
         images = [self._read(wavelength) for wavelength in at]
@@ -203,7 +203,7 @@ class StpsfPsf(PsfImages):
             return None
 
     def _keep(self, wavelength, image):
-        """Keep a PSF; a run that can not write to the cache goes on."""
+        """Keep a PSF; a run that cannot write to the cache goes on."""
         path = self._path(wavelength)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -211,11 +211,11 @@ class StpsfPsf(PsfImages):
             np.save(temporary, image)
             temporary.replace(path)
         except OSError as error:
-            log.warning("%s: a PSF can not be kept (%s)", path, error.strerror)
+            log.warning("%s: a PSF cannot be kept (%s)", path, error.strerror)
 
     def _set_up(self):
         """Instrument of STPSF, set as the product's."""
-        with contextlib.redirect_stderr(io.StringIO()):  # pysiaf tells that it can not reach the network
+        with contextlib.redirect_stderr(io.StringIO()):  # pysiaf tells that it cannot reach the network
             import stpsf
 
         instrument = getattr(stpsf, self.instrument)()
@@ -325,7 +325,7 @@ def _telescope(date, path):
 
 
 def _find_opd(date, folder):
-    """File of the wavefront measured closest to a date; default, or none, if it can not be had."""
+    """File of the wavefront measured closest to a date; default, or none, if it cannot be had."""
     if not (folder / DEFAULT_OPD).is_file():
         log.warning("STPSF_PATH has no wavefront of the telescope (%s): taken as perfect", DEFAULT_OPD)
         return "none"

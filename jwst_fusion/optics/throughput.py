@@ -78,7 +78,7 @@ def _table():
 
 
 def _frozen(values):
-    """Copy an array to float64 that can not be written to."""
+    """Copy an array to float64 that cannot be written to."""
     array = np.array(values, dtype=np.float64)
     array.flags.writeable = False
     return array
@@ -142,7 +142,7 @@ def effective_filter(filter: str, pupil: str) -> str:
 
 def transmission(filter: str, module: str, curve: Throughput | None = None) -> tuple[np.ndarray, np.ndarray]:
     """
-    Give the total system throughput of a band.
+    Return the total system throughput of a band.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def read_throughputs(path: str | PathLike) -> dict:
     Raises
     ------
     InputError
-        The file can not be read, names no band of NIRCam, or has no usable numbers.
+        The file cannot be read, names no band of NIRCam, or has no usable numbers.
     """
     name = Path(path).name
     try:
@@ -224,7 +224,7 @@ def read_throughputs(path: str | PathLike) -> dict:
     except Exception as error:  # noqa: BLE001 - asdf and numpy raise all kinds for a broken file
         reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"{name}: can not be read as throughputs ({reason}); give two columns, wavelength [um] and "
+            f"{name}: cannot be read as throughputs ({reason}); give two columns, wavelength [um] and "
             "throughput, or an ASDF file of filters"
         ) from error
     return {band: _checked(band, entry, name) for band, entry in rows.items()}
@@ -307,7 +307,7 @@ def pivot_wavelength(filter: str, module: str, curve: Throughput | None = None) 
 
 def channel(filter: str) -> str:
     """
-    Tell in which of NIRCam's channels a band is taken.
+    Find NIRCam's channel of a band.
 
     Parameters
     ----------

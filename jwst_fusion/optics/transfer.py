@@ -87,7 +87,7 @@ def transfer_functions(observation: Observation, shape: tuple[int, int]) -> Tran
 
 
 def _key(band):
-    """Tell bands with the same OTFs from others."""
+    """Identify bands that share their OTFs."""
     optics = (band.optics, channel(band.filter))
     return (*optics, band.position_angle_v3, band.detector_pixel, band.image_pixel, band.pixfrac)
 

@@ -171,7 +171,7 @@ class ReportContent:
 
     def spectrum(self, row, column):
         """
-        Give the spectrum of a cell.
+        Return the spectrum of a cell.
 
         Parameters
         ----------

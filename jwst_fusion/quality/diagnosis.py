@@ -70,7 +70,7 @@ class Diagnosis:
     eigenvalues : ndarray
         Variances of the whitened cube along its principal axes.
     tuning_weight, tuning_merit : ndarray, shape (n,)
-        Weights of NIRSpec over NIRCam that were tried, and the weight that the residuals asked for over each.
+        Weights of NIRSpec over NIRCam that were tried, and the weight that the residuals implied over each.
     tuning_chosen : float
         The weight chosen.
     psf_wavelength, psf_nircam, psf_nirspec : ndarray, shape (n_band,)
@@ -137,12 +137,12 @@ def diagnose(observation, fused):
 
 
 def _tuning(fused):
-    """Weights of NIRSpec over NIRCam that were tried, and by which factor the residuals asked for another."""
-    tried, asked = fused.asked.T
+    """Weights of NIRSpec over NIRCam that were tried, and the factors to those that the residuals implied."""
+    tried, implied = fused.gamma_history.T
     order = np.argsort(tried)
     return {
         "tuning_weight": tried[order],
-        "tuning_merit": (asked / tried)[order],
+        "tuning_merit": (implied / tried)[order],
         "tuning_chosen": float(fused.gamma),
     }
 

@@ -77,7 +77,7 @@ LINES = (
 
 def lines_between(low, high):
     """
-    Give the lines in a range.
+    Return the lines in a range.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How alike two images or two sets of spectra are."""
+"""Measures of similarity of two images or two sets of spectra."""
 
 from dataclasses import dataclass
 

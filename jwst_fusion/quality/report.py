@@ -96,7 +96,7 @@ def _json(value):
 
 
 def _plots(figures):
-    """Give Bokeh's figures, one document of them, and where each stands in the page."""
+    """Return Bokeh's figures, their common document, and the place of each in the page."""
     document = Document()
     with document.models.freeze():  # or each root has the models of all roots counted again
         for plot in figures.values():

@@ -489,7 +489,7 @@ def _errors(content):
 
 
 def _provenance(content):
-    """Give inputs, parameters, results, versions and log."""
+    """Return inputs, parameters, results, versions and log."""
     rows = (
         ("Product", content.name), ("Target", content.target), *content.provenance,
         *((name, _words(value)) for name, value in sorted(content.settings.items())),

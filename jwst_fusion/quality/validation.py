@@ -1,4 +1,4 @@
-"""How well a fused cube agrees with what it was made of, and with what it has not seen."""
+"""Agreement of a fused cube with its input data, and with data held out."""
 
 from dataclasses import dataclass
 

@@ -45,7 +45,7 @@ def _image_wcs(position, roll, pixel, size):
 
 
 def _fill_wcs(model, band, pointing, position, moving):
-    """Give the model its gwcs and the metadata that go with it."""
+    """Set the model's gwcs and the metadata that go with it."""
     size = pointing.size
     wcs = _image_wcs(position, pointing.roll, band.pixel, size)
     info = model.meta.wcsinfo
@@ -77,7 +77,7 @@ def _fill_wcs(model, band, pointing, position, moving):
 
 
 def _fill_observation(model, band, scene, number):
-    """Give the model its instrument, exposure and target."""
+    """Set the model's instrument, exposure and target."""
     meta = model.meta
     meta.telescope = "JWST"
     meta.calibration_software_version = jwst.__version__

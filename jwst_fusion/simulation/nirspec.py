@@ -220,7 +220,7 @@ def _valid_voxels(cube_grid, wavelength, gap, dead_planes):
 
 def add_defects(data, sigma, noise, cube_grid, wavelength, *, rng, gap, outlier_rate=2e-4):
     """
-    Give a cube its footprint, detector gap, dead planes, surviving outliers and optimistic errors.
+    Apply footprint, detector gap, dead planes, surviving outliers and optimistic errors to a cube.
 
     Parameters
     ----------

@@ -109,7 +109,7 @@ class Star:
 @dataclass(frozen=True)
 class Scene:
     """
-    What is on the sky.
+    Content of the sky.
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ _CO = (2.40, 0.07, -0.15)  # absorption bands of cool stars
 @dataclass(frozen=True)
 class Conditions:
     """
-    How a scene is observed, as far as the user does not say it.
+    Conditions of an observation that the user has not set.
 
     Attributes
     ----------

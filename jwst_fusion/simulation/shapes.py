@@ -26,7 +26,7 @@ LINES = {
 
 def emission(family, strength):
     """
-    Give the lines of a family.
+    Return the lines of a family.
 
     Parameters
     ----------

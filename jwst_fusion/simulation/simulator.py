@@ -164,7 +164,7 @@ def _typical_level(rastered, plan, wavelength):
 
 
 def _shine(plan, stars, stamps, level):
-    """Give stars their fluxes, by the noise in the first band: tuple of (FieldStar, MJy/sr arcsec^2)."""
+    """Assign fluxes to stars by the noise in the first band: tuple of (FieldStar, MJy/sr arcsec^2)."""
     return tuple(
         (star, float(peak_brightness(star.snr, level, plan.conditions.image_snr) / stamps[star.kind].max()))
         for star in stars
@@ -226,7 +226,7 @@ def _parameters(plan, arrays, stars):
 
 
 def _check(field, image_field, snr, image_snr, psf_scale):
-    """Refuse sizes and signal-to-noise ratios that can not be used."""
+    """Refuse sizes and signal-to-noise ratios that cannot be used."""
     if not 0.3 <= field <= 6.0:
         raise ParameterError(f"fov is {field:g} arcsec: expected 0.3 to 6")
     if not field <= image_field <= 120.0:
@@ -286,7 +286,7 @@ def simulate(
     Raises
     ------
     ParameterError
-        If a parameter can not be used.
+        If a parameter cannot be used.
     """
     counts = {"seed": seed, "field_stars": field_stars, "wavefront_seed": wavefront_seed or 0}
     for what, value in counts.items():

@@ -1,5 +1,5 @@
 """
-The ground of the package's steps: stpipe without CRDS, errors in one line, no output of a failed run.
+Base classes of the steps: stpipe without CRDS, errors in one line, no output of a failed run.
 
 stpipe and jwst are written for the official pipeline: they ask CRDS for parameters and reference
 files, know the official products only, and end any error in a traceback.
@@ -44,7 +44,7 @@ SUFFIXES = re.compile(r"^(?P<root>.+)(?P<separator>[_-])(coreg|xcal|fused|asn)$"
 
 class FusionStepMixin:
     """
-    What stands before `jwst.stpipe.Step` or `jwst.stpipe.Pipeline` in a step of this package.
+    Mixin of the steps and pipelines of this package, placed before stpipe's class.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class FusionStepMixin:
     @classmethod
     def get_config_from_reference(cls, dataset, disable=None, crds_observatory=None):
         """
-        Give no parameters: CRDS has none for these steps, and is not asked.
+        Return no parameters: CRDS has none for these steps and is not queried.
 
         Parameters
         ----------
@@ -260,7 +260,7 @@ class FusionStepMixin:
         except Exception as error:
             name = Path(init).name if isinstance(init, str | Path) else type(init).__name__
             raise InputError(
-                f"{name}: can not be read as a JWST product ({one_line(error)}); make it again"
+                f"{name}: cannot be read as a JWST product ({one_line(error)}); make it again"
             ) from error
 
     def prepare_output(self, init, make_copy=None, **kwargs):
@@ -380,7 +380,7 @@ class FusionStepMixin:
         Raises
         ------
         FusionError
-            If the input or the parameters can not be used. Raised by the outermost step it is a
+            If the input or the parameters cannot be used. Raised by the outermost step it is a
             `stpipe.exceptions.StpipeExitException` too, so that ``strun`` shows its message, not a
             traceback.
         KeyboardInterrupt
@@ -425,7 +425,7 @@ class FusionStepMixin:
         return self.parent.memory_allowed if own is None and self.parent is not None else own
 
     def _check_input(self, args):
-        """Complain about an input that is not there, before stpipe stumbles over it."""
+        """Check that the input is there, which stpipe reports with a traceback only."""
         label = self.class_alias or self.name
         check_working_folder()
         _check_text(self.get_pars())
@@ -442,7 +442,7 @@ class FusionStepMixin:
             if not path.is_file():
                 raise InputError(f"{path}: no such file; give {label} the path of its input")
         if (self.output_ext or ".fits").lstrip(".") not in ("fits", "asdf"):
-            raise ParameterError(f"output_ext = {self.output_ext!r} can not be written: use .fits or .asdf")
+            raise ParameterError(f"output_ext = {self.output_ext!r} cannot be written: use .fits or .asdf")
         if self._input_path is not None and self._input_path.suffix != ".json":
             self.set_primary_input(args[0])
             self.check_outputs()

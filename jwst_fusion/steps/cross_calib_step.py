@@ -28,7 +28,7 @@ class CrossCalibStep(ThroughputMixin, OpticsMixin, BaseStep):
     spec = """
         method = option('fit', 'ratio', default='fit')  # Joint fit of scale, pedestal and PSF, or the ratio of means
         pedestal = option('auto', 'fit', 'none', default='auto')  # Constant on top of an image: where significant, always, never
-        band_policy = option('drop', 'keep', 'fail', default='drop')  # What becomes of a band whose factor or coverage can not be right
+        band_policy = option('drop', 'keep', 'fail', default='drop')  # What becomes of a band whose factor or coverage cannot be right
         factors = force_list(default=None)  # FILTER:SCALE each, or a table with the columns filter and scale; None: measured
         reference = option('nirspec', 'nircam', default='nirspec')  # Whose flux scale the fused cube carries
         held_out_filters = force_list(default=None)  # Filters kept from the fusion and predicted by it

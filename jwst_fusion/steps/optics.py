@@ -29,7 +29,7 @@ SHARED = {
 
 
 class OpticsMixin:
-    """What stands before `BaseStep` in a step that needs PSFs."""
+    """Mixin of a step that needs PSFs."""
 
     reference_file_types = ["fusion_psf"]  # noqa: RUF012
 
@@ -64,7 +64,7 @@ class OpticsMixin:
         Raises
         ------
         FusionError
-            The source can not be used.
+            The source cannot be used.
         """
         library = self.get_reference_file(model, "fusion_psf")
         source = choose_source(
@@ -95,7 +95,7 @@ class OpticsMixin:
 
     def seen_through(self, observation, model):
         """
-        Give an observation the optics that it was seen through.
+        Attach the optics to an observation.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class OpticsMixin:
         Raises
         ------
         FusionError
-            The source can not be used.
+            The source cannot be used.
         """
         cube, bands, source = self.attach_optics(observation.cube, observation.bands, model)
         before = model.meta.fusion.psf_key
@@ -148,7 +148,7 @@ class OpticsMixin:
 
 
 class ThroughputMixin:
-    """What stands before `OpticsMixin` in a step that needs throughputs too."""
+    """Mixin of a step that also needs throughputs."""
 
     reference_file_types = ["fusion_psf", "fusion_throughput"]  # noqa: RUF012
 
@@ -169,7 +169,7 @@ class ThroughputMixin:
         Raises
         ------
         InputError
-            The file can not be used.
+            The file cannot be used.
         """
         path = self.get_reference_file(model, "fusion_throughput")
         if path == "N/A":

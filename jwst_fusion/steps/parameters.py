@@ -39,7 +39,7 @@ def check_parameters(path):
     Raises
     ------
     ParameterError
-        It can not be read, or a parameter is unknown or has a wrong value.
+        It cannot be read, or a parameter is unknown or has a wrong value.
     """
     if not Path(path).is_file():
         raise ParameterError(f"{path}: no such file; give the path of a parameter file (*.asdf)")

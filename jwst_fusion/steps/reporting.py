@@ -12,11 +12,11 @@ log = logging.getLogger(__name__)
 
 
 class ReportMixin:
-    """What stands before the base of a step that saves a fused cube."""
+    """Mixin of a step that saves a fused cube."""
 
     def report_options(self):
         """
-        Tell what is to be written beside the product.
+        Return what is to be written beside the product.
 
         Returns
         -------
@@ -119,7 +119,7 @@ def tell_failure(what, error):
         ``FAILED``, for the keyword.
     """
     log.warning(
-        "%s can not be made (%s: %s); the product is not touched by it",
+        "%s cannot be made (%s: %s); the product is not touched by it",
         what, type(error).__name__, " ".join(str(error).split()),
     )  # fmt: skip
     log.debug("The error came from here:", exc_info=error)

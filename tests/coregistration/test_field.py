@@ -112,7 +112,7 @@ def test_the_fused_field_is_the_rectangle_and_the_margin_keeps_the_cube(cube):
 
 def test_settings_of_the_field_are_checked():
     for wrong in ({"height": 0.0}, {"width": float("nan")}, {"min_overlap": 0.0}, {"min_overlap": 2.0}):
-        with pytest.raises(ParameterError, match="can not be used"):
+        with pytest.raises(ParameterError, match="cannot be used"):
             CoregistrationSettings(**wrong)
     with pytest.raises(ParameterError, match="give one of them"):
         CoregistrationSettings(center="1 2", center_spaxel=(1, 2))

@@ -30,7 +30,7 @@ def test_tables(name, form, tmp_path):
 def test_what_can_not_be_read(tmp_path):
     for text in ("band,factor\nF182M,1\n", "filter,scale\nF182M,much\n"):
         (tmp_path / "x.csv").write_text(text)
-        with pytest.raises(ParameterError, match="x.csv: can not be read as a table of factors"):
+        with pytest.raises(ParameterError, match="x.csv: cannot be read as a table of factors"):
             read_factors([str(tmp_path / "x.csv")])
     for entry in ("F182M", "F182M:much", "none.csv"):
         with pytest.raises(ParameterError, match="give FILTER:SCALE"):

@@ -93,5 +93,5 @@ def test_settings_that_do_not_go_together():
 
 @pytest.mark.parametrize("name", ["tuning", "regularization", "boundary", "weighting"])
 def test_choices_that_are_none(name):
-    with pytest.raises(ParameterError, match=f"{name} = 'luck' can not be used"):
+    with pytest.raises(ParameterError, match=f"{name} = 'luck' cannot be used"):
         FusionSettings(**{name: "luck"})

@@ -124,7 +124,7 @@ def test_files_that_are_no_libraries(tmp_path):
     with pytest.raises(InputError, match="format 99"):
         read_library(tmp_path / "new.asdf")
     (tmp_path / "x.fits").write_text("nothing")
-    with pytest.raises(InputError, match=r"x\.fits: can not be read as PSFs"):
+    with pytest.raises(InputError, match=r"x\.fits: cannot be read as PSFs"):
         read_library(tmp_path / "x.fits")
 
 

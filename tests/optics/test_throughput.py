@@ -162,11 +162,11 @@ def test_users_throughputs_of_modules_in_asdf(tmp_path):
     [
         ("mine.txt", "1.8 0.5\n1.9 0.5\n2.0 0.5\n", "does not tell the band"),
         ("F999W.txt", "1.8 0.5\n1.9 0.5\n2.0 0.5\n", "does not tell the band"),
-        ("F182M.txt", "1.8 a\n", "can not be read as throughputs"),
+        ("F182M.txt", "1.8 a\n", "cannot be read as throughputs"),
         ("F182M.txt", "1.9 0.5\n1.8 0.5\n2.0 0.5\n", "no usable throughput of F182M"),
         ("F182M.txt", "1.8 nan\n1.9 0.5\n2.0 0.5\n", "no usable throughput"),
         ("F182M.txt", "17000 0.5\n18000 0.5\n19000 0.5\n", "give them in um"),
-        ("t.asdf", "nothing", "can not be read as throughputs"),
+        ("t.asdf", "nothing", "cannot be read as throughputs"),
     ],
 )
 def test_throughputs_that_can_not_be_used(tmp_path, name, text, words):

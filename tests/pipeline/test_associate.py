@@ -77,7 +77,7 @@ def test_what_can_not_be_associated(folder, data, capsys):
         ([image], "0 NIRSpec IFU cubes"),
         ([data.cube.name], "none of the images"),
         ([data.cube.name, image, "again_i2d.fits"], "a second image in F182M"),
-        ([data.cube.name, image, "text.fits"], "text.fits: can not be read"),
+        ([data.cube.name, image, "text.fits"], "text.fits: cannot be read"),
         ([data.cube.name, "none_i2d.fits"], "none_i2d.fits: no such file"),
     ):
         assert main(["associate", *files]) == 1

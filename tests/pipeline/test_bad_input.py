@@ -93,7 +93,7 @@ BAD = {
     "missing": (members(CUBE, "gone.fits"), ASN, "gone.fits is not there", "fetch"),
     "another machine": (members(CUBE, "/nowhere/a_i2d.fits"), ASN, "not there", "fetch"),
     "table": (table, "t_x1d.fits", "neither", ADVICE),
-    "prose": (prose, "t_i2d.fits", "can not be read", "fetch"),
+    "prose": (prose, "t_i2d.fits", "cannot be read", "fetch"),
     "filter twice": (linked("d_i2d.fits", FIRST), "d_i2d.fits", "F182M", "keep one"),
     "two modules": (
         several(keywords(FIRST, MODULE="A"), keywords(SECOND, MODULE="B", FILTER="F182M")),
@@ -110,7 +110,7 @@ BAD = {
     ),
     "two products": (lambda work: write_association(work, copies=2), ASN, "2 products", "make an asso"),
     **{
-        f"product {name!r}": (product(name), ASN, f"{name!r} can not name a file", "asn_from_list")
+        f"product {name!r}": (product(name), ASN, f"{name!r} cannot name a file", "asn_from_list")
         for name in ("a/b", "..", "", " ", "a\nb", None, 3, "../p", "/tmp/p")
     },
     # other instruments and modes
@@ -246,14 +246,14 @@ BAD = {
     },
     # files that are not whole
     **{
-        f"{share} of {name}": (truncated(name, share), name, "can not be read", "fetch")
+        f"{share} of {name}": (truncated(name, share), name, "cannot be read", "fetch")
         for name in (CUBE, FIRST)
         for share in (0, 0.5, 0.9, 0.99 if name == CUBE else 0.95)
     },
     **{
         f"{what} of {name}{suffix}": (
             compressed(name, suffix, change),
-            f"{name}{suffix}", f"can not be read as a JWST product ({found}", "fetch",
+            f"{name}{suffix}", f"cannot be read as a JWST product ({found}", "fetch",
         )
         for name in (CUBE, FIRST)
         for suffix, wrong in ((".gz", "CRC check failed"), (".bz2", "Invalid data stream"))
@@ -292,7 +292,7 @@ def test_a_file_that_shrinks_while_it_is_read(work, caplog, monkeypatch):
     path = own(work, FIRST)
     monkeypatch.setattr(CoregisterStep, "_coregister", shrinking)
     with pytest.raises(
-        InputError, match=f"{FIRST}: can not be read to its end any more .*; fetch the file again"
+        InputError, match=f"{FIRST}: cannot be read to its end any more .*; fetch the file again"
     ):
         Fusion4Pipeline.call(ASN, configure_log=False, save_results=True)
     assert names_in(".") == sorted(f"./{name}" for name in (ASN, CUBE, FIRST, SECOND))
@@ -349,7 +349,7 @@ def test_truncated_intermediate_product(work, crossed, caplog):
     shutil.copy(crossed.coreg, "half_coreg.fits")
     os.truncate("half_coreg.fits", crossed.coreg.stat().st_size // 2)
     error = fail(CrossCalibStep, "half_coreg.fits", caplog)
-    assert "half_coreg.fits: can not be read" in str(error)
+    assert "half_coreg.fits: cannot be read" in str(error)
 
 
 @pytest.mark.parametrize(

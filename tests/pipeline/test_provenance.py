@@ -198,7 +198,7 @@ def test_info_of_what_is_no_product(data, tmp_path, capsys):
     for path, words in (
         (data.cube, "is not a product of jwst_fusion"),
         (tmp_path / "none.fits", "no such file"),
-        (broken, "can not be read"),
+        (broken, "cannot be read"),
     ):
         assert main(["info", str(path)]) == 1
         error = capsys.readouterr().err

@@ -83,7 +83,7 @@ def test_report_of_something_else_is_refused(cross_calibrated, tmp_path, capsys)
     nonsense.write_bytes(b"no FITS at all")
     for path, words in (
         (cross_calibrated, "not a fused cube"), (tmp_path / "none.fits", "no such file"),
-        (nonsense, "can not be read"),
+        (nonsense, "cannot be read"),
     ):  # fmt: skip
         assert main(["report", str(path)]) == 1
         assert words in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What is left of an offset: sign, size, error, and when it can not be told."""
+"""What is left of an offset: sign, size, error, and when it cannot be told."""
 
 import numpy as np
 import pytest

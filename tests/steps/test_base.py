@@ -253,5 +253,5 @@ def test_second_run_of_a_step_does_not_overwrite_the_first(folder, fail, expecte
 
 def test_broken_file_is_told_in_one_line(folder):
     (folder / "x_xcal.fits").write_text("no FITS file")
-    with pytest.raises(InputError, match=r"x_xcal\.fits: can not be read as a JWST product \("):
+    with pytest.raises(InputError, match=r"x_xcal\.fits: cannot be read as a JWST product \("):
         DummyStep().prepare_output("x_xcal.fits")

@@ -163,7 +163,7 @@ class _Problem:
 
 
 def _units(band):
-    """Give the standard deviations of the moments of a band's blur."""
+    """Return the standard deviations of the moments of a band's blur."""
     pixel = band.optics.pixel
     return np.array([SQUARES * pixel**2] * 3 + [CUBES * pixel**3] * 4)
 

@@ -93,7 +93,7 @@ class MeasuredPsf:
 
     @property
     def key(self) -> str:
-        """What tells it from other measurements, str."""
+        """Identifier of the measurement, str."""
         numbers = [
             self.rest,
             *self.amplitudes,
@@ -217,7 +217,7 @@ def _trail(result, bands):
 
 
 def _judge(result: Retrieval, split, statistics):
-    """Give the measurement, if stars left out of it say that it is better than what was assumed."""
+    """Return the measurement if stars left out of it show that it is better than the assumed PSF."""
     stars = {band: int(used.sum()) for band, used in result.used.items()}
     text = ", ".join(
         f"{band} {100 * result.error[band]:.1f} % ({number} stars; "

@@ -40,7 +40,7 @@ _RADIAN = 180 * 3600 / np.pi
 @dataclass(frozen=True, eq=False)
 class BandOptics:
     """
-    What a band sees a point source through, but for the wavefront.
+    Optics of a band besides the wavefront.
 
     Attributes
     ----------
