@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import rfft2
 from scipy.ndimage import gaussian_filter
+
+from jwst_fusion.limits import available_threads
 
 from .solver import conjugate_gradients
 from .tuning import residual_variances
@@ -115,15 +120,14 @@ def posterior(
     variances = SHARED_NOISE * images, SHARED_NOISE * cube
     blur = blur or (lambda error: error)
 
-    def left(draw):
-        return blur(_solve_roughly(problem, solution, draw))
+    def left(draws):
+        return map(blur, _solve_each(problem, solution, draws))
 
-    noise = _mean_product((left(problem.noise(rng, variances)) for _ in range(n_samples)), n_samples)
+    noise = _mean_product(left(problem.noise(rng, variances) for _ in range(n_samples)), n_samples)
     bias = _mean_product([blur(smoothing_error(problem, solution))], 1)
     if not problem.image_term.seen.all():
         n_unseen = (n_samples + 2) // 3
-        draws = (left(problem.prior.draw(rng, shape)) for _ in range(n_unseen))
-        unseen = _mean_product(draws, n_unseen)
+        unseen = _mean_product(left(problem.prior.draw(rng, shape) for _ in range(n_unseen)), n_unseen)
         bias = np.where(problem.image_term.seen, bias, unseen)
     share = bias[0, 0] / np.maximum(noise[0, 0] + bias[0, 0], np.finfo(float).tiny)
     return Posterior((noise + bias) * growth * (max(cube, 1.0) if absolute else 1.0), share)
@@ -182,6 +186,14 @@ def smoothing_error(problem: Problem, solution: Solution) -> np.ndarray:
         term = _solve_roughly(problem, solution, problem.prior.apply(term))
         total += term if j < SERIES_TERMS - 1 else LAST_TERM * term
     return total
+
+
+def _solve_each(problem, solution, right_hand_sides):
+    """Solve for each right-hand side in turn, as many at a time as threads are granted."""
+    threads = available_threads()
+    with ThreadPoolExecutor(threads) as pool:
+        while some := list(islice(right_hand_sides, threads)):
+            yield from pool.map(partial(_solve_roughly, problem, solution), some)
 
 
 def _solve_roughly(problem, solution, right_hand_side):

@@ -76,6 +76,15 @@ def test_cells_that_nothing_sees_are_less_certain(problem):
     assert drawn.prior_share[22:26, 22:26].mean() > drawn.prior_share[10:16, 10:16].mean()
 
 
+def test_errors_do_not_depend_on_the_number_of_threads(problem, monkeypatch):
+    solution = solve(problem)
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr(uncertainty, "available_threads", lambda threads=threads: threads)
+        found.append(posterior(problem, solution, 4).covariance)
+    np.testing.assert_array_equal(*found)
+
+
 def test_no_draws_are_the_blocks(problem):
     solution = solve(problem)
     stationary = posterior(problem, solution, 0)

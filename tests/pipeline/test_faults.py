@@ -58,6 +58,7 @@ def kill_child(seconds):
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.long
 def test_killed_runs_leave_no_part_of_a_product(work):  # noqa: F811
     inputs = names_in(work.folder)
     start = time.monotonic()
