@@ -23,7 +23,7 @@ QUICK = FusionSettings(n_components=2, reweightings=0, gamma=0.1, samples=0)
 NOISE = 0.01
 
 few = settings(
-    max_examples=5, deadline=None, derandomize=True, database=None,
+    max_examples=3, deadline=None, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )  # fmt: skip
 many = settings(

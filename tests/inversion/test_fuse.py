@@ -22,9 +22,9 @@ PLAIN = FusionSettings(samples=0)
 SMALL = {"spaxels": (7, 6), "margin": 2, "noise": 0.1, "image_noise": 0.03}
 
 
-@pytest.fixture(scope="module", params=[3, 2])
-def field(request):
-    return make_field(request.param)
+@pytest.fixture(scope="module")
+def field():
+    return make_field(3)
 
 
 @pytest.fixture(scope="module")

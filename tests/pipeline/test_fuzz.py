@@ -177,7 +177,7 @@ def try_all(work, spoil, seeds):  # noqa: F811
     return products, errors, wrong
 
 
-@pytest.mark.parametrize(("spoil", "number"), [(spoil_file, 8), (spoil_association, 24)])
+@pytest.mark.parametrize(("spoil", "number"), [(spoil_file, 6), (spoil_association, 12)])
 def test_a_few(work, spoil, number):  # noqa: F811
     products, errors, wrong = try_all(work, spoil, range(number))
     assert not wrong, "\n".join(wrong)

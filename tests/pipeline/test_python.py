@@ -104,7 +104,7 @@ def test_data_without_errors_are_weighed_by_their_scatter(models, smoothed):
 
 
 def test_moving_target_is_found_without_coordinates(titan):
-    result = Fusion4Pipeline.call(str(titan.association), configure_log=False)
+    result = Fusion4Pipeline.call(str(titan.association), steps={"fusion": QUICK}, configure_log=False)
     assert result.meta.fusion.alignment == "cross_correlation"
     assert result.meta.target.type == "MOVING"
     (row,), (true,) = result.filters, titan.truth["filters"]
