@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
+from jwst_fusion.exceptions import system_cause
 from jwst_fusion.ownership import MARK, check_own
 
 __all__ = ["atomic_file", "together", "write_atomic"]
@@ -210,9 +211,7 @@ def _named(error, output):
     A full disk shows as an error without number: astropy raises another in its place, which has the first
     as its context, and numpy tells how much it could write.
     """
-    cause = error
-    while cause.errno is None and isinstance(cause.__context__, OSError):
-        cause = cause.__context__
+    cause = system_cause(error)
     if cause.errno is not None:
         return OSError(cause.errno, cause.strerror, str(output))
     number = errno.ENOSPC if re.search(r"\d+ requested and \d+ written", str(cause)) else errno.EIO

@@ -10,6 +10,7 @@ __all__ = [
     "NoOverlapError",
     "ParameterError",
     "one_line",
+    "system_cause",
     "user_problem",
 ]
 
@@ -75,8 +76,7 @@ def user_problem(error, place=None):
         )
     if not isinstance(error, OSError):
         return None
-    while error.errno is None and isinstance(error.__context__, OSError):  # astropy raises one of its own
-        error = error.__context__
+    error = system_cause(error)
     name = os.fsdecode(error.filename) if error.filename else place
     if error.errno in NO_SPACE:
         before = f"{name}: " if name else ""
@@ -84,6 +84,25 @@ def user_problem(error, place=None):
     if error.errno is not None and name:
         return InputError(f"{name}: {error.strerror}; check the path and its permissions")
     return None
+
+
+def system_cause(error):
+    """
+    Find the error of the system that has a number: astropy raises another in its place.
+
+    Parameters
+    ----------
+    error : OSError
+        The error, of which the first may be the context.
+
+    Returns
+    -------
+    OSError
+        The first with a number, or the last of the chain.
+    """
+    while error.errno is None and isinstance(error.__context__, OSError):
+        error = error.__context__
+    return error
 
 
 def one_line(error):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jwst_fusion.exceptions import InputError
 
-__all__ = ["MARK", "check_own", "is_own", "is_plain_name", "product_mark"]
+__all__ = ["MARK", "check_own", "is_own", "is_plain_name", "is_utf8", "product_mark"]
 
 #: What a file that this package made says of itself near its beginning.
 MARK = "made by jwst-fusion"
@@ -84,6 +84,23 @@ def check_own(*paths, mark=MARK):
             )
 
 
+def is_utf8(text):
+    """
+    Determine whether a text can be written in UTF-8, which surrogates of undecodable names cannot.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+
+    Returns
+    -------
+    bool
+        Whether it can.
+    """
+    return text == text.encode("utf-8", "replace").decode()
+
+
 def is_plain_name(name):
     """
     Determine whether a text can name a file, or begin the names of files, in a given folder.
@@ -101,7 +118,6 @@ def is_plain_name(name):
     """
     if not isinstance(name, str):
         return False
-    text = name.encode("utf-8", "replace").decode()
-    return text == name and name.isprintable() and len(name.encode()) <= MAX_NAME and not (
+    return is_utf8(name) and name.isprintable() and len(name.encode()) <= MAX_NAME and not (
         name.startswith((".", "-")) or set(name) & set("/\\") or not name.strip()
     )  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 from astropy.io import fits
 
 from jwst_fusion.coregistration.ranges import filter_sets
-from jwst_fusion.exceptions import InputError
+from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.optics import throughput
 from jwst_fusion.ownership import MARK
 
@@ -72,7 +72,7 @@ def read_member(path):
         with fits.open(path) as hdulist:
             header, n_axes = hdulist[0].header, hdulist["SCI"].header["NAXIS"]
     except (OSError, KeyError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(f"{path.name}: cannot be read as a JWST product ({reason})") from error
     instrument, exposure = (str(header.get(k, "")).upper() for k in ("INSTRUME", "EXP_TYPE"))
     if (instrument, exposure, n_axes) == ("NIRSPEC", "NRS_IFU", 3):
@@ -236,7 +236,7 @@ def check_association(path):
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give the path of an association (*_asn.json)") from None
     except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(f"{path.name}: not an association ({reason}); make one with associate") from error
     members = [read_member(path.parent / name) for name in names]
     return title, *select_members(members)

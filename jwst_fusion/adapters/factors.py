@@ -6,7 +6,7 @@ from astropy.table import Table
 
 from jwst_fusion.crosscalib.factors import given_factors
 from jwst_fusion.crosscalib.scale import BandScale
-from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.exceptions import ParameterError, one_line
 
 __all__ = ["read_factors"]
 
@@ -49,7 +49,7 @@ def read_factors(entries, make_path=str):
             for row in table
         }
     except (KeyError, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ParameterError(
             f"{path.name}: cannot be read as a table of factors ({reason}); give ECSV or CSV with the "
             "columns filter and scale"

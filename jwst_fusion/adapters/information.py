@@ -33,8 +33,8 @@ def describe(model, *, log=False):
         ("Parameters", _parameters(model)),
         ("Results", _results(model)),
     ]
-    if measured_psfs(model):
-        sections.append(("PSFs measured on stars", _psfs(model)))
+    if measured := measured_psfs(model):
+        sections.append(("PSFs measured on stars", _psfs(measured)))
     if model.hasattr("filters"):
         sections.append(("Bands", _table(model.filters)))
     if log and model.hasattr("cal_logs"):
@@ -113,12 +113,12 @@ def _results(model):
     return lines
 
 
-def _psfs(model):
+def _psfs(measured):
     """Bands whose PSF was measured, with the stars and the errors."""
     return [
         f"{band:6} {psf.stars[band]} stars, error {psf.error[band]:.4f}, "
         f"of the assumed PSF {psf.assumed_error[band]:.4f}"
-        for psf in measured_psfs(model)
+        for psf in measured
         for band in psf.stars
     ]
 

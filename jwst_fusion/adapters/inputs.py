@@ -11,7 +11,7 @@ from stdatamodels.exceptions import NoTypeWarning, ValidationWarning
 from stdatamodels.jwst.datamodels import JwstDataModel
 
 from jwst_fusion import datamodels
-from jwst_fusion.exceptions import InputError
+from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.ownership import is_plain_name
 
 from .products import stated_keywords
@@ -230,7 +230,7 @@ def _read_association(path):
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give the path of an association (*_asn.json)") from None
     except (ValueError, OSError, RecursionError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(
             f"{path.name}: not a readable association ({reason}); make one with asn_from_list"
         ) from None
@@ -311,7 +311,7 @@ def open_file(path, opener=datamodels.open_member):
                 warnings.filterwarnings("ignore", category=category)
             return opener(str(path))
     except Exception as error:  # noqa: BLE001 - astropy, asdf and stdatamodels raise all kinds for a broken file
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(
             f"{path.name}: cannot be read as a JWST product ({reason}); fetch the file again"
         ) from error

@@ -13,7 +13,7 @@ from jwst_fusion.coregistration.coregister import choose_decimation, cut_wavelen
 from jwst_fusion.coregistration.field import field_window, parse_centre
 from jwst_fusion.coregistration.grid import local_frame, make_grid
 from jwst_fusion.coregistration.ranges import MIN_COVERED
-from jwst_fusion.exceptions import FusionError, InputError, LimitError, NoOverlapError
+from jwst_fusion.exceptions import FusionError, InputError, LimitError, NoOverlapError, one_line
 from jwst_fusion.limits import check_memory, format_size, free_disk
 from jwst_fusion.observation import CubeProduct, ImageProduct
 from jwst_fusion.optics import throughput
@@ -70,7 +70,7 @@ class Finding:
         Finding
             The line.
         """
-        message = " ".join(str(error).split())
+        message = one_line(error)
         head, separator, rest = message.partition(": ")
         if separator and head == file:
             message = rest

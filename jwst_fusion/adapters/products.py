@@ -10,7 +10,7 @@ from astropy.wcs import WCS
 from jwst_fusion import datamodels
 from jwst_fusion.coregistration.grid import local_frame
 from jwst_fusion.datamodels.flags import DO_NOT_USE
-from jwst_fusion.exceptions import InputError
+from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.observation import CubeProduct, ImageProduct
 from jwst_fusion.optics import throughput
 
@@ -244,7 +244,7 @@ def celestial_wcs(model, name):
         ny, nx = model.data.shape[-2:]
         _check_pixel(local_frame(wcs, (nx - 1) / 2, (ny - 1) / 2)[1])
     except Exception as error:  # noqa: BLE001 - wcslib and numpy raise all kinds for bad keywords
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(
             f"{name}: no usable celestial WCS ({reason}); use the pipeline's stage-3 product"
         ) from error

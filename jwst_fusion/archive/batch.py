@@ -15,9 +15,9 @@ from jwst_fusion.archive.plan import commit, leftovers, make_plan
 from jwst_fusion.archive.state import STATES, StateFile, locked, state_path
 from jwst_fusion.archive.summary import SUMMARIES, write_summary
 from jwst_fusion.archive.worker import WORK, Job, fusion_command, is_own_unfinished, run_job
-from jwst_fusion.exceptions import InputError, ParameterError
+from jwst_fusion.exceptions import InputError, ParameterError, one_line
 from jwst_fusion.limits import DEFAULT_SHARE, GIB, available_memory, available_threads
-from jwst_fusion.ownership import check_own
+from jwst_fusion.ownership import check_own, is_utf8
 
 __all__ = ["BatchSettings", "Outcome", "index_job", "plan_batch", "run_batch"]
 
@@ -163,7 +163,7 @@ def plan_batch(manifest, settings):
 def _check_folder(folder):
     """Check that outputs may go to a folder: an InputError says why not."""
     cure = "name another folder with --output-dir"
-    if str(folder) != str(folder).encode("utf-8", "replace").decode():
+    if not is_utf8(str(folder)):
         raise InputError(f"{str(folder)!a}: the folder's name is not UTF-8; {cure}")
     resolved = folder.resolve()
     system = any(resolved.is_relative_to(each) for each in SYSTEM_FOLDERS)
@@ -316,7 +316,7 @@ class _Coordinator:
 
     def _failed_on_worker(self, target, plan, attempt, error):
         """Note a target that the worker itself could not run."""
-        reason = f"the worker could not run it: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        reason = f"the worker could not run it: {type(error).__name__}: {one_line(error)[:300]}"
         self.state.set(
             target.name, "FAILED", kind="worker", reason=reason, attempts=attempt, work_key=plan.work_key,
             finished=time.time(),

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from contextlib import contextmanager
 
-from jwst_fusion.exceptions import InputError
+from jwst_fusion.exceptions import InputError, one_line
 
 __all__ = ["cluster"]
 
@@ -75,7 +75,7 @@ def _check_scheduler(address):
         socket.create_connection((host, port), timeout=TIMEOUT).close()
         asyncio.run(asyncio.wait_for(_greet(connect, address, options), TIMEOUT))
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split()) or "no answer"
+        reason = one_line(error) or "no answer"
         raise InputError(
             f"no Dask scheduler at {address!r} ({reason}); start one and give its address, such as "
             "tcp://host:8786"

@@ -14,7 +14,7 @@ from astropy.io import fits
 
 from jwst_fusion.archive.query import observations
 from jwst_fusion.atomic import write_atomic
-from jwst_fusion.exceptions import InputError
+from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.ownership import MARK, check_own, is_plain_name
 
 __all__ = ["checksum_of", "download", "fault_of"]
@@ -103,7 +103,7 @@ def _fetch_to(file, path, partial, base_url):
                 partial.replace(path)
                 return checksum
         except (OSError, ValueError, http.client.HTTPException) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
         finally:
             partial.unlink(missing_ok=True)
         log.info("%s: attempt %d of %d failed: %s", file.filename, attempt, ATTEMPTS, reason)
@@ -169,7 +169,7 @@ def _fits_fault(path):
                 if last["datLoc"] + last["datSpan"] != path.stat().st_size:
                     return "the file does not end where its last extension does"
     except (OSError, ValueError, TypeError, IndexError) as error:
-        return f"no FITS file ({' '.join(str(error).split())})"
+        return f"no FITS file ({one_line(error)})"
     return ""
 
 

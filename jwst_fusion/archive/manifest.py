@@ -9,8 +9,8 @@ from pathlib import Path
 
 from jwst_fusion import __version__
 from jwst_fusion.atomic import write_atomic
-from jwst_fusion.exceptions import InputError
-from jwst_fusion.ownership import MARK, check_own, is_plain_name
+from jwst_fusion.exceptions import InputError, one_line
+from jwst_fusion.ownership import MARK, check_own, is_plain_name, is_utf8
 
 __all__ = [
     "ArchiveFile",
@@ -164,7 +164,7 @@ def read_manifest(path):
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; {cure}") from None
     except (ValueError, TypeError, OSError, RecursionError, csv.Error) as error:
-        raise InputError(f"{path.name}: not a manifest ({' '.join(str(error).split())}); {cure}") from None
+        raise InputError(f"{path.name}: not a manifest ({one_line(error)}); {cure}") from None
     names = [target.name for target in targets]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
@@ -214,15 +214,10 @@ def _target(entry, folder):
         isinstance(each, str) and "=" in each for each in parameters
     ):
         raise ValueError(f"parameters of {name} are not of the form steps.fusion.mu=2")
-    if not _is_utf8(str(path), *parameters):
+    if not all(map(is_utf8, (str(path), *parameters))):
         raise ValueError(f"path or parameters of {name} are not UTF-8; rename the file or folder")
     files = tuple(ArchiveFile(**file) for file in entry.get("files") or [])
     return Target(name, path, tuple(parameters), files)
-
-
-def _is_utf8(*texts):
-    """Whether texts have no lone surrogates, as names of files that are not UTF-8 have."""
-    return all(text == text.encode("utf-8", "replace").decode() for text in texts)
 
 
 def association_members(path):
@@ -253,11 +248,11 @@ def association_members(path):
         if not is_plain_name(name):
             raise ValueError(f"its product's name {name[:60]!r} cannot name a file")
         for member in map(str, members):
-            if "\0" in member or not _is_utf8(member):
+            if "\0" in member or not is_utf8(member):
                 raise ValueError(f"the member {member!r} cannot name a file")
         return name, members
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; make it with jwst-fusion match or asn_from_list") from None
     except (ValueError, KeyError, IndexError, TypeError, OSError, RecursionError) as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        reason = f"{type(error).__name__}: {one_line(error)}"
         raise InputError(f"{path.name}: not an association ({reason}); make one with asn_from_list") from None

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
+from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError, one_line
 
 __all__ = ["observations", "query_files", "query_table"]
 
@@ -112,7 +112,7 @@ def _ask(question, *args, **kwargs):
             warnings.simplefilter("ignore", NoResultsWarning)
             return question(*args, **kwargs)
     except InvalidQueryError as error:
-        raise ParameterError(f"MAST does not understand the query: {' '.join(str(error).split())}") from None
+        raise ParameterError(f"MAST does not understand the query: {one_line(error)}") from None
     except (RequestException, RemoteServiceError, OSError, TimeoutError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)[:200]
         raise InputError(f"MAST does not answer ({reason}); export a table from its portal instead") from None

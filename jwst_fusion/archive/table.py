@@ -13,7 +13,7 @@ from astropy.time import Time
 
 from jwst_fusion.archive.regions import Region, parse_region
 from jwst_fusion.coregistration.ranges import CUBE_RANGES
-from jwst_fusion.exceptions import InputError
+from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.optics import throughput
 from jwst_fusion.ownership import is_plain_name
 
@@ -138,7 +138,7 @@ def read_table(path):
             return Table.read(path, format="ascii.ecsv")
         return _read_csv(path)
     except Exception as error:  # noqa: BLE001 - astropy raises all kinds for a broken table
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)[:200]
         raise InputError(
             f"{path.name}: not a readable CSV, ECSV or VOTable ({reason}); export it again"
         ) from None

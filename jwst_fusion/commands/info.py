@@ -32,11 +32,11 @@ def run(arguments):
     arguments : argparse.Namespace
         What the user typed.
     """
-    from jwst_fusion import adapters
+    from jwst_fusion import adapters, datamodels
 
     from .products import open_product
 
-    with open_product(arguments.file, "FusionModel") as model:
+    with open_product(arguments.file, datamodels.FusionModel) as model:
         for title, lines in adapters.describe(model, log=arguments.log):
             print(f"{title}:")
             print("\n".join(f"  {line}" for line in lines))

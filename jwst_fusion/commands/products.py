@@ -13,8 +13,8 @@ def open_product(path, kind):
     ----------
     path : str or path-like
         The file.
-    kind : str
-        What is looked for: ``FusionModel`` (a product of any step) or ``FusedCubeModel``.
+    kind : type
+        Class of its model: `FusionModel` for a product of any step, or `FusedCubeModel`.
 
     Returns
     -------
@@ -27,7 +27,7 @@ def open_product(path, kind):
         If there is no such file, or it is not such a product, or parts of it are missing.
     """
     from jwst_fusion import datamodels
-    from jwst_fusion.exceptions import InputError
+    from jwst_fusion.exceptions import InputError, one_line
 
     path = Path(path)
     if not path.is_file():
@@ -35,16 +35,15 @@ def open_product(path, kind):
     try:
         model = datamodels.open(str(path))
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read as a product ({reason}); make it again") from error
+        raise InputError(f"{path}: cannot be read as a product ({one_line(error)}); make it again") from error
     finding = None
     if not isinstance(model, datamodels.FusionModel):
         found = type(model).__name__
         finding = f"{found} is not a product of jwst_fusion; give a *_coreg, *_xcal or *_fused file"
-    elif not isinstance(model, getattr(datamodels, kind)):
+    elif not isinstance(model, kind):
         finding = "not a fused cube; give a product of the fusion step, NAME_fused.fits"
-    elif isinstance(model, datamodels.FusedCubeModel) and model.unfit():
-        finding = f"{model.unfit()}; make the fused cube again"
+    elif isinstance(model, datamodels.FusedCubeModel) and (lack := model.unfit()):
+        finding = f"{lack}; make the fused cube again"
     if finding:
         model.close()
         raise InputError(f"{path}: {finding}")

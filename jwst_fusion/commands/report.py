@@ -34,7 +34,7 @@ def run(arguments):
     arguments : argparse.Namespace
         What the user typed.
     """
-    from jwst_fusion import adapters
+    from jwst_fusion import adapters, datamodels
     from jwst_fusion.atomic import write_atomic
     from jwst_fusion.quality.figures import save_figures
     from jwst_fusion.quality.report import report_page
@@ -42,7 +42,7 @@ def run(arguments):
     from .products import open_product
 
     for file in map(Path, arguments.files):
-        with open_product(file, "FusedCubeModel") as model:
+        with open_product(file, datamodels.FusedCubeModel) as model:
             content = adapters.report_content(model, name=file.name)
         folder = Path(arguments.output_dir) if arguments.output_dir else file.parent
         page = report_page(content)

@@ -7,7 +7,7 @@ from astropy.io import fits
 from stdatamodels.jwst.datamodels import ImageModel
 
 from jwst_fusion.datamodels.headers import is_structural
-from jwst_fusion.exceptions import InputError
+from jwst_fusion.exceptions import InputError, one_line
 
 __all__ = ["LazyImage", "Plane", "unbroken"]
 
@@ -34,7 +34,7 @@ def unbroken(file):
     try:
         yield
     except (OSError, EOFError, ValueError, TypeError) as error:  # all of these are astropy's ways
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(
             f"{file}: cannot be read to its end any more ({reason}): it was changed meanwhile; fetch the "
             "file again"

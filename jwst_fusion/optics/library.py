@@ -14,7 +14,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from jwst_fusion.atomic import atomic_file
-from jwst_fusion.exceptions import InputError
+from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.optics.sampled import FRAMES, INCLUDES, SampledPsf, check_psf
 from jwst_fusion.optics.throughput import CHANNEL_SPLIT, PUPIL_FILTERS, channel, pivot_wavelength
 
@@ -209,7 +209,7 @@ def read_library(path: str | PathLike) -> tuple[LibraryEntry, ...]:
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - asdf and astropy raise all kinds for a broken file
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise InputError(
             f"{name}: cannot be read as PSFs ({reason}); give a library of jwst-fusion psf, or FITS"
         ) from error

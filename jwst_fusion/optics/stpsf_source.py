@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.exceptions import ParameterError, one_line
 from jwst_fusion.optics.nodes import LIMITS, fixed_nodes
 from jwst_fusion.optics.sampled import PsfImages
 from jwst_fusion.optics.telescope import FIELD
@@ -337,7 +337,7 @@ def _find_opd(date, folder):
 
             return str(mast_wss.get_opd_at_time(f"{date[:10]}T00:00:00", choice="closest"))
     except Exception as error:  # noqa: BLE001 - astroquery, requests and astropy raise all kinds without network
-        reason = " ".join(str(error).split())[:120]
+        reason = one_line(error)[:120]
         log.warning("No wavefront of %s can be had (%s): STPSF's default is taken", date[:10], reason)
         return "default"
 
@@ -347,7 +347,7 @@ def _failing_clearly(call, name):
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - STPSF and poppy raise all kinds for data that are not there
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)[:200]
         raise ParameterError(
             f"{name}: STPSF fails ({reason}); install its data files anew, or set psf_source = analytic"
         ) from error

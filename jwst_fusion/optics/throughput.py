@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import asdf
 import numpy as np
 
-from jwst_fusion.exceptions import InputError, ParameterError
+from jwst_fusion.exceptions import InputError, ParameterError, one_line
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -222,7 +222,7 @@ def read_throughputs(path: str | PathLike) -> dict:
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - asdf and numpy raise all kinds for a broken file
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)[:200]
         raise InputError(
             f"{name}: cannot be read as throughputs ({reason}); give two columns, wavelength [um] and "
             "throughput, or an ASDF file of filters"

@@ -23,7 +23,7 @@ from jwst_fusion import datamodels
 from jwst_fusion.atomic import atomic_file, together
 from jwst_fusion.exceptions import FusionError, InputError, ParameterError, one_line, user_problem
 from jwst_fusion.limits import available_threads, check_working_folder
-from jwst_fusion.ownership import check_own, product_mark
+from jwst_fusion.ownership import check_own, is_utf8, product_mark
 
 from .errors import Interrupted, as_exit_error, interruptible, parameter_problem
 from .provenance import record_parameters, record_warnings
@@ -469,5 +469,5 @@ def _check_text(parameters, path=""):
     for name, value in parameters.items():
         if isinstance(value, dict):
             _check_text(value, f"{path}{name}.")
-        elif isinstance(value, str) and value != value.encode("utf-8", "replace").decode():
+        elif isinstance(value, str) and not is_utf8(value):
             raise ParameterError(f"{path}{name} = {value!a} is not UTF-8 and fits no header; choose another")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jwst_fusion import adapters, datamodels
 from jwst_fusion.atomic import write_atomic
+from jwst_fusion.exceptions import one_line
 
 __all__ = ["ReportMixin", "tell_failure"]
 
@@ -120,7 +121,7 @@ def tell_failure(what, error):
     """
     log.warning(
         "%s cannot be made (%s: %s); the product is not touched by it",
-        what, type(error).__name__, " ".join(str(error).split()),
+        what, type(error).__name__, one_line(error),
     )  # fmt: skip
     log.debug("The error came from here:", exc_info=error)
     return "FAILED"
