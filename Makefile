@@ -5,6 +5,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One process for each core, and one thread in each.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PYTEST_ARGS ?= -n auto --dist worksteal
 
 .PHONY: demo test test-long coverage test-interop tools bench lint docs dist clean
@@ -16,11 +18,11 @@ demo: $(VENV)/.installed
 	$(BIN)/python examples/compare_with_truth.py demo/disk
 
 test: lint tools
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 # Tests that take minutes each: fuzzing, faults, many seeds.
 test-long: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m long
+	$(PYTEST) $(PYTEST_ARGS) -m long
 
 # Tools that need an environment of their own open a fused cube: jdaviz, q3dfit, spectral-cube.
 test-interop: $(VENV)/.installed-test .venv-interop/.installed
@@ -37,7 +39,7 @@ tools:
 
 # Lines that the tests run; those that a console script runs in a process of its own do not count.
 coverage: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov=jwst_fusion --cov-report=term:skip-covered --cov-fail-under=90
+	$(PYTEST) $(PYTEST_ARGS) --cov=jwst_fusion --cov-report=term:skip-covered --cov-fail-under=90
 
 # Style, (rules D) a docstring in numpydoc's form on every public name, and the type hints of the numerics.
 lint: $(VENV)/.installed-test

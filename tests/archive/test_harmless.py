@@ -383,7 +383,8 @@ def test_interrupted_batch_says_so_in_one_line_and_leaves_nothing(tmp_path, monk
     assert process.returncode == 130, err
     assert err.splitlines()[-1] == "interrupted; run the same command to go on"
     assert "Traceback" not in out + err
-    assert list((tmp_path / ".work").iterdir()) == []
+    # A target that ended just before is taken over by the next run.
+    assert all((work / "out" / "record.json").is_file() for work in (tmp_path / ".work").iterdir())
     assert not (tmp_path / "a").exists()
 
 

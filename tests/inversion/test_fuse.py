@@ -19,6 +19,7 @@ from .field import N_WAVE, fused_scene, make_field, turn
 
 EXACT = FusionSettings(rtol=1e-8, max_iterations=1600, reweightings=0, regularization="sobolev", samples=0)
 PLAIN = FusionSettings(samples=0)
+DRAWN = FusionSettings(samples=3)
 SMALL = {"spaxels": (7, 6), "margin": 2, "noise": 0.1, "image_noise": 0.03}
 
 
@@ -40,6 +41,11 @@ def small(request):
 @pytest.fixture(scope="module")
 def exact(small):
     return fuse(small.observation, EXACT)
+
+
+@pytest.fixture(scope="module")
+def drawn(small):
+    return fuse(small.observation, DRAWN)
 
 
 def change(observation, of_cube=lambda x: x, of_image=lambda x: x, noise=1.0):
@@ -148,14 +154,10 @@ def test_errors_and_residuals_are_exact_for_a_scene_drawn_from_the_prior(d):
 
 
 def test_understated_noise_is_found_out():
-    field = make_field(3, draw=prior_scene(0.05, 10.0))
-    honest = fuse(field.observation)
-    optimistic = fuse(
-        replace(
-            field.observation,
-            bands=tuple(replace(band, error=band.error / 5) for band in field.observation.bands),
-        )
-    )
+    field = make_field(3, (9, 8), draw=prior_scene(0.05, 10.0))
+    bands = tuple(replace(band, error=band.error / 5) for band in field.observation.bands)
+    honest = fuse(field.observation, PLAIN)
+    optimistic = fuse(replace(field.observation, bands=bands), PLAIN)
     # The images' weight is taken back: their errors do not make NIRSpec's any lighter.
     assert optimistic.gamma / honest.gamma > 8
     assert rms(stated_error(optimistic)) > 0.6 * rms(stated_error(honest))
@@ -169,10 +171,10 @@ def test_order_of_the_bands_does_not_matter(small, exact):
     np.testing.assert_allclose(reversed_.predicted_images[::-1], exact.predicted_images, atol=1e-6)
 
 
-def test_units_do_not_matter(small):
-    here = fuse(small.observation)
+def test_units_do_not_matter(small, drawn):
+    here = drawn
     # A power of two, so that rounding is the same.
-    there = fuse(change(small.observation, lambda x: 1024 * x, lambda x: 1024 * x, noise=1024))
+    there = fuse(change(small.observation, lambda x: 1024 * x, lambda x: 1024 * x, noise=1024), DRAWN)
     np.testing.assert_allclose(fused_scene(there), 1024 * fused_scene(here), atol=1e-3)
     np.testing.assert_allclose(stated_error(there), 1024 * stated_error(here), rtol=1e-5)
     assert there.gamma == pytest.approx(here.gamma, rel=1e-5)
@@ -204,9 +206,7 @@ def test_flux_scales_of_the_images_are_taken_out(small, exact):
 
 TURNS = {
     "quarter": (lambda a: np.rot90(a, axes=(-2, -1)), [[0, -1], [1, 0]]),
-    "half": (lambda a: a[..., ::-1, ::-1], [[-1, 0], [0, -1]]),
     "mirror": (lambda a: a[..., ::-1], [[-1, 0], [0, 1]]),
-    "transposed": (lambda a: np.swapaxes(a, -1, -2), [[0, 1], [1, 0]]),
 }
 
 
@@ -308,11 +308,12 @@ def test_a_constant_field():
     assert rms(fused_scene(result)[:, field.inside] - 7.0) < 0.3 * 0.1
 
 
-def test_repeatable_and_without_side_effects(small):
+def test_repeatable_and_without_side_effects(small, drawn):
     observation = small.observation
     before = observation.cube.data.copy(), [band.data.copy() for band in observation.bands]
-    first, second = fuse(observation), fuse(observation)
-    np.testing.assert_array_equal(first.coefficients, second.coefficients)
+    again = fuse(observation, DRAWN)
+    np.testing.assert_array_equal(drawn.coefficients, again.coefficients)
+    np.testing.assert_array_equal(drawn.covariance, again.covariance)
     np.testing.assert_array_equal(observation.cube.data, before[0])
     for band, data in zip(observation.bands, before[1], strict=True):
         assert isinstance(band, BandImage)

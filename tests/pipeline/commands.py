@@ -1,52 +1,11 @@
-"""Commands as a user types them, each run once in a session of the tests."""
+"""What commands make, each run once in a session of the tests."""
 
 import json
-import os
-import subprocess
-import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
-BIN = Path(sys.executable).parent
+from tests.console import Finished, run_command
+
 PATIENCE = 300  # s
-
-
-@dataclass(frozen=True)
-class Finished:
-    """
-    A command that has run.
-
-    Attributes
-    ----------
-    folder : pathlib.Path
-        Where it ran.
-    status : int
-        Its exit status.
-    stdout, stderr : str
-        What it printed.
-    """
-
-    folder: Path
-    status: int
-    stdout: str
-    stderr: str
-
-    @property
-    def text(self):
-        """All that was printed."""
-        return self.stdout + self.stderr
-
-
-def run_command(folder, name, *arguments):
-    """Run a console script in a folder, in an environment with nothing set and with warnings shown."""
-    home = folder / "home"
-    home.mkdir(exist_ok=True)
-    environment = {"HOME": str(home), "PATH": os.defpath, "PYTHONWARNINGS": "default"}
-    result = subprocess.run(
-        [BIN / name, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    return Finished(folder, result.returncode, result.stdout, result.stderr)
 
 
 def make_once(folder, make):
@@ -84,16 +43,16 @@ def make_once(folder, make):
     return folder
 
 
-def run_once(folder, name, *arguments, inputs=()):
+def run_once(folder, name, *arguments, inputs=(), run=run_command):
     """Run a command that succeeds in a new folder with links to its inputs, once for all processes."""
 
-    def run(empty):
+    def make(empty):
         link(empty, inputs)
-        finished = run_command(empty, name, *arguments)
+        finished = run(empty, name, *arguments)
         record = [finished.status, finished.stdout, finished.stderr]
         empty.with_suffix(".json").write_text(json.dumps(record))
 
-    make_once(folder, run)
+    make_once(folder, make)
     finished = Finished(folder, *json.loads(folder.with_suffix(".json").read_text()))
     assert finished.status == 0, "\n".join(finished.text.splitlines()[-20:])
     return finished

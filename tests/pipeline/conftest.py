@@ -11,6 +11,7 @@ import pytest
 from jwst_fusion.simulation import simulate
 from jwst_fusion.simulation.scene import Spectrum, Star
 from jwst_fusion.simulation.scene_disk import disk_scene
+from tests.console import start_command
 
 from .commands import make_once, run_once
 
@@ -72,7 +73,7 @@ def full(shared, data):
     return run_once(
         shared / "full", "strun", "calwebb_fusion4", f"{NAME}_asn.json", "--output_dir=products",
         "--steps.coregister.save_results=true", "--steps.cross_calib.save_results=true",
-        inputs=[*data.inputs, *data.truth_files],
+        inputs=[*data.inputs, *data.truth_files], run=start_command,
     )  # fmt: skip
 
 

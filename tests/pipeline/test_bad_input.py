@@ -14,9 +14,10 @@ from stpipe.exceptions import StpipeExitException
 
 from jwst_fusion import CoregisterStep, CrossCalibStep, Fusion4Pipeline, FusionStep, atomic
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
+from tests.console import run_command
 from tests.files import contents
 
-from .commands import names, run_command
+from .commands import names
 from .spoils import (
     ASN,
     CUBE,

@@ -6,7 +6,9 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from .commands import link, run_command
+from tests.console import run_command
+
+from .commands import link
 from .conftest import NAME, QUICK
 
 

@@ -11,8 +11,8 @@ from jwst_fusion.adapters import Finding, estimates, preflight
 from jwst_fusion.coregistration.coregister import CoregistrationSettings
 from jwst_fusion.exceptions import InputError, LimitError
 from jwst_fusion.observation import FusionGrid
+from tests.console import run_command
 
-from .commands import run_command
 from .test_bad_input import (  # noqa: F401
     ASN,
     CUBE,

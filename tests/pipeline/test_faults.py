@@ -11,8 +11,8 @@ import pytest
 from astropy.io import fits
 
 from jwst_fusion import Fusion4Pipeline, datamodels
+from tests.console import BIN
 
-from .commands import BIN
 from .conftest import QUICK
 from .test_bad_input import ASN, FIRST, names_in, work  # noqa: F401
 

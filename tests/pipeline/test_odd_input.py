@@ -1,10 +1,10 @@
 """Files as archives hold them, odd ones and bad ones: a good fused cube, or one line that tells the cure."""
 
 import gzip
-import json
 import os
 import resource
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from scipy.ndimage import shift as shift_plane
 
 from jwst_fusion import Fusion4Pipeline, datamodels
 from jwst_fusion.exceptions import LimitError
+from tests.files import contents
 
 from .conftest import QUICK
 from .spoils import (
@@ -292,8 +293,16 @@ def test_a_background_that_has_been_taken_off(work, reference):  # noqa: F811
     assert on_cells(fuse()).shape == reference.shape
 
 
-def test_an_association_in_another_folder(work, tmp_path_factory, monkeypatch, reference):  # noqa: F811
-    before = names_in(work.folder)
+def test_an_association_elsewhere_whose_product_has_an_odd_name(
+    work,  # noqa: F811
+    tmp_path_factory,
+    monkeypatch,
+    reference,
+):
+    """The name is what a shell, a template or a format would take for more than text."""
+    name = "$(touch owned) {0} %s `id` <b>"
+    write_association(work, product=name)
+    before = contents(work.folder)
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     monkeypatch.chdir(elsewhere)
     result = Fusion4Pipeline.call(
@@ -304,8 +313,11 @@ def test_an_association_in_another_folder(work, tmp_path_factory, monkeypatch, r
         output_dir="out",
     )
     assert_close(on_cells(result), reference)
-    assert names_in("out") == [os.path.join("out", f"p_fused.{kind}") for kind in ("fits", "html")]
-    assert names_in(work.folder) == before
+    assert names_in(".") == [os.path.join(".", "out", f"{name}_fused.{kind}") for kind in ("fits", "html")]
+    page = Path("out", f"{name}_fused.html").read_text(encoding="utf-8")
+    assert "%s `id` <b>" not in page
+    assert "`id` &lt;b&gt;" in page
+    assert contents(work.folder) == before
 
 
 def test_an_output_that_exists_is_replaced_by_a_success_only(work, reference, caplog):  # noqa: F811
@@ -374,16 +386,3 @@ def test_warnings_are_keywords_of_the_product(work, tmp_path):  # noqa: F811
 def test_no_warnings_no_keyword(usual):
     assert usual.meta.fusion.n_warnings == 0
     assert usual.meta.fusion.warnings is None
-
-
-def test_content_of_an_association_is_data(work):  # noqa: F811
-    """Names that a shell, a template or a format would take for more than text."""
-    name = "$(touch owned) {0} %s `id` <b>"
-    write_association(work, product=name)
-    Fusion4Pipeline.call(ASN, steps={"fusion": QUICK}, configure_log=False, save_results=True)
-    assert (work.folder / f"{name}_fused.fits").is_file()
-    page = (work.folder / f"{name}_fused.html").read_text(encoding="utf-8")
-    assert "%s `id` <b>" not in page
-    assert "`id` &lt;b&gt;" in page
-    assert not (work.folder / "owned").exists()
-    assert json.loads((work.folder / ASN).read_text())["products"][0]["name"] == name

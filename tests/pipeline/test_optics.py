@@ -9,8 +9,9 @@ from jwst_fusion import CoregisterStep, CrossCalibStep, Fusion4Pipeline, FusionS
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics.throughput import transmission
 from jwst_fusion.steps.optics import shared_optics
+from tests.console import run_command
 
-from .commands import names, run_command, run_once
+from .commands import names, run_once
 from .conftest import NAME
 
 

@@ -9,8 +9,7 @@ from astropy.io import fits
 from jwst_fusion.quality.metrics import psnr
 from jwst_fusion.simulation import simulate
 from jwst_fusion.simulation.setups import SETUPS
-
-from .commands import run_command
+from tests.console import run_command
 
 pytestmark = pytest.mark.long
 

@@ -1,12 +1,9 @@
 """What all steps share, tried on steps that do little."""
 
 import logging
-import os
 import pickle
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,8 +15,7 @@ import jwst_fusion
 from jwst_fusion import datamodels
 from jwst_fusion.exceptions import FusionError, InputError, NoOverlapError, ParameterError
 from jwst_fusion.steps.errors import as_exit_error
-
-STRUN = Path(sys.executable).with_name("strun")
+from tests.console import run_command
 
 
 @pytest.fixture
@@ -30,30 +26,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def default_sigint():
-    """Let a process be interrupted, whatever the shell of the tests has set."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def strun(folder, *arguments, **options):
+def strun(folder, *arguments):
     """Run a step as a user does, in an environment with nothing set."""
-    home = folder / "home"
-    home.mkdir(exist_ok=True)
-    environment = {
-        "HOME": str(home),
-        "PATH": os.defpath,
-        "PYTHONPATH": str(Path(__file__).parent),
-        "PYTHONWARNINGS": "default",
-    }
-    return subprocess.run(
-        [STRUN, *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
+    return run_command(folder, "strun", *arguments, PYTHONPATH=str(Path(__file__).parent))
 
 
 def names(folder):
@@ -63,7 +38,7 @@ def names(folder):
 
 def test_strun_is_quiet_and_keeps_the_log(folder):
     result = strun(folder, "dummy_steps.DummyPipeline", "x_asn.json", "--steps.dummy.value=3")
-    assert result.returncode == 0, result.stderr
+    assert result.status == 0, result.stderr
     assert "CRDS" not in result.stdout + result.stderr
     assert "Warning" not in result.stdout + result.stderr
     assert "jwst_fusion.dummy - INFO - The dummy is at work" in result.stderr
@@ -85,7 +60,7 @@ def test_strun_is_quiet_and_keeps_the_log(folder):
 )
 def test_strun_shows_an_error_in_one_line(folder, fail, status, message):
     result = strun(folder, "dummy_steps.DummyPipeline", "x_asn.json", f"--steps.dummy.fail={fail}")
-    assert result.returncode == status
+    assert result.status == status
     assert f"ERROR - {message}\n" in result.stderr
     assert message in " ".join(result.stdout.split())
     assert "Traceback" not in result.stdout + result.stderr
@@ -95,9 +70,9 @@ def test_strun_shows_an_error_in_one_line(folder, fail, status, message):
 def test_interrupted_strun_says_so_in_one_line_and_leaves_nothing(folder):
     result = strun(
         folder, "dummy_steps.DummyPipeline", "x_asn.json", "--steps.dummy.fail=interrupted",
-        "--steps.dummy.save_results=true", preexec_fn=default_sigint,
+        "--steps.dummy.save_results=true",
     )  # fmt: skip
-    assert result.returncode == 130
+    assert result.status == 130
     assert result.stderr.splitlines()[-1].endswith("ERROR - dummy_pipeline: interrupted; nothing was written")
     assert "Traceback" not in result.stdout + result.stderr
     assert names(folder) == []
@@ -118,7 +93,7 @@ def test_interrupt_is_one_for_programs_too(folder, fail):
 
 def test_parameter_that_no_file_can_hold_is_told_before_any_work(folder):
     result = strun(folder, "dummy_steps.DummyPipeline", "x_asn.json", b"--output_dir=o\xff")
-    assert result.returncode == 1
+    assert result.status == 1
     assert r"ERROR - output_dir = 'o\udcff' is not UTF-8" in result.stderr
     assert "The dummy is at work" not in result.stderr
     assert "Traceback" not in result.stderr
@@ -135,14 +110,14 @@ def test_working_folder_that_is_gone_is_told(folder, monkeypatch):
 
 def test_strun_shows_a_wrong_parameter_in_one_line(folder):
     result = strun(folder, "dummy_steps.DummyPipeline", "x_asn.json", "--steps.dummy.value=much")
-    assert result.returncode == 1
+    assert result.status == 1
     assert re.search(r"ERROR - dummy_pipeline: .*'steps/dummy/value'.*\"much\"", result.stderr)
     assert "Traceback" not in result.stderr
 
 
 def test_strun_shows_the_traceback_of_a_bug(folder):
     result = strun(folder, "dummy_steps.DummyStep", "x_asn.json", "--fail=bug")
-    assert result.returncode == 1
+    assert result.status == 1
     assert "RuntimeError: a bug" in result.stderr
 
 
