@@ -366,8 +366,11 @@ def test_working_folder_that_is_gone(tmp_path):
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("options", [[], ["--index", "0"]], ids=["batch", "job of a queue"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [([], signal.SIGINT), ([], signal.SIGTERM), (["--index", "0"], signal.SIGTERM)],
+    ids=["batch, Ctrl-C", "batch, terminated", "job of a queue, terminated"],
+)
 def test_interrupted_batch_says_so_in_one_line_and_leaves_nothing(tmp_path, monkeypatch, options, number):
     monkeypatch.chdir(tmp_path)
     one(parameters=["pre_hooks=x"])
@@ -444,7 +447,7 @@ NAMES = [*sorted(RESERVED), "batch.sqlite-wal",
          "b", "b/notes.txt", "logs/a.log", "logs/b.log", "a_asn.json", "manifest.json"]  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None, derandomize=True, database=None)
 @given(
     names=st.sets(st.sampled_from(NAMES), max_size=6),
     targets=st.lists(st.sampled_from(["a", "b", "logs", "Logs", "summary.html"]), min_size=1, max_size=3),

@@ -124,7 +124,7 @@ def test_weights_of_each_voxel_equal_those_of_channels_where_errors_are_alike(fi
         fuse(
             field.observation,
             FusionSettings(
-                weighting=w, rtol=1e-6, tuning="manual", mu=10.0, gamma=1.0, samples=0, reweightings=0
+                weighting=w, rtol=1e-5, tuning="manual", mu=10.0, gamma=1.0, samples=0, reweightings=0
             ),
         )
         for w in ("channel", "voxel")
