@@ -10,7 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
-from jwst_fusion.observation import BandImage, CubeData, Observation
+from jwst_fusion.observation import CubeData, Observation
 from jwst_fusion.optics import throughput
 
 from .choice import choose_images
@@ -18,9 +18,8 @@ from .field import field_angle, field_window, parse_centre, rotate_cube
 from .grid import crop_cube, cube_footprint, grid_wcs, make_grid
 from .noise import channel_noise
 from .outliers import find_outliers
-from .pointing import solve_pointing
 from .ranges import MIN_COVERED, fusion_range
-from .resampling import resample_image
+from .registration import register
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -213,7 +212,7 @@ def _coregister(product, images, settings):
     cube, outliers, noise_ratio = _cube_on_grid(product, grid)
     bands = _usable_bands(images, cube)
     images = sorted((i for i in images if i.filter in bands), key=lambda image: bands[image.filter][2])
-    pointing = solve_pointing(
+    images, pointing, on_grid = register(
         images,
         bands,
         cube,
@@ -223,11 +222,6 @@ def _coregister(product, images, settings):
         moving=product.moving,
     )
     cube = replace(cube, excess_blur=pointing.excess)
-    on_grid = [
-        _band(image, bands[image.filter], grid, offset)
-        for image, offset in zip(images, pointing.offsets, strict=True)
-        if offset is not None
-    ]
     kept = _covering(on_grid, images, cube, grid, settings.min_overlap)
     observation = Observation(grid=grid, cube=cube, bands=tuple(kept), alignment=pointing.method)
     return Coregistration(observation, product.wcs, noise_ratio, outliers, pointing)
@@ -353,31 +347,6 @@ def _usable_bands(images, cube):
             "that the cube covers"
         )
     return bandpasses
-
-
-def _band(image, band, grid, offset):
-    """Interpolate one image onto the grid."""
-    _, covered, pivot = band
-    data, errors = resample_image(image, grid, (offset.east, offset.north))
-    return BandImage(
-        filter=image.filter,
-        module=image.module,
-        data=data,
-        error=errors,
-        pivot_wavelength=pivot,
-        position_angle_v3=image.position_angle_v3,
-        detector_pixel=image.detector_pixel,
-        image_pixel=image.image_pixel,
-        pixfrac=image.pixfrac,
-        offset_east=offset.east,
-        offset_north=offset.north,
-        offset_err=offset.error,
-        covered_fraction=covered,
-        detector=image.detector,
-        date=image.date,
-        optics=image.optics,
-        throughput=image.throughput,
-    )
 
 
 def _covering(bands, images, cube, grid, min_overlap):

@@ -10,7 +10,7 @@ from scipy.optimize import least_squares
 
 from jwst_fusion.optics.matching import fill_nearest
 
-__all__ = ["BandFit", "fit_band"]
+__all__ = ["BandFit", "covariances", "fit_band"]
 
 #: Residual, in units of the typical one, from which a spaxel counts less and less.
 ROBUST_SCALE = 2.0
@@ -130,12 +130,12 @@ def fit_band(
     residual = (model(best) - values) / scatter
     jacobian = _jacobian(model, best, scatter, abs(level) + scatter) * free
     units = np.array([1.0, 1.0, 1.0, 1.0, *unit])
-    covariances = tuple(
+    matrices = tuple(
         covariance * np.outer(units, units)
-        for covariance in _covariances(jacobian, residual, rows, columns, BLOCK * decimation_factor)
+        for covariance in covariances(jacobian, residual, rows, columns, BLOCK * decimation_factor)
     )
-    covariance = max(covariances, key=lambda matrix: matrix[0, 0] + matrix[1, 1])
-    return BandFit(best[:2], best[2], best[3], best[4:] * unit, covariance, covariances)
+    covariance = max(matrices, key=lambda matrix: matrix[0, 0] + matrix[1, 1])
+    return BandFit(best[:2], best[2], best[3], best[4:] * unit, covariance, matrices)
 
 
 def _jacobian(model, parameters, scatter, brightness):
@@ -150,14 +150,32 @@ def _jacobian(model, parameters, scatter, brightness):
     return np.stack(columns, axis=1)
 
 
-def _covariances(jacobian, residual, rows, columns, side):
+def covariances(
+    jacobian: np.ndarray, residual: np.ndarray, rows: np.ndarray, columns: np.ndarray, side: float
+) -> tuple[np.ndarray, np.ndarray]:
     """
-    Two covariances of the parameters, each (n, n), of which the larger holds.
+    Find two covariances of the parameters of a robust fit, of which the larger holds.
 
     That for independent residuals of one variance, and the sandwich estimator for residuals that share
     blocks of sky and differ in size between them, made larger by what the fit has taken from each block
     (Bell and McCaffrey 2002). The first falls short where a wrong PSF leaves patterns, the second where
     few blocks fix a parameter.
+
+    Parameters
+    ----------
+    jacobian : ndarray, shape (n_data, n)
+        Derivatives of the residuals over their typical size.
+    residual : ndarray, shape (n_data,)
+        Residuals over their typical size.
+    rows, columns : ndarray, shape (n_data,)
+        Where they are.
+    side : float
+        Side of a block, in the unit of the rows.
+
+    Returns
+    -------
+    plain, clustered : ndarray, shape (n, n)
+        For independent residuals, and for residuals that share blocks of sky.
     """
     root = (1 + (residual / ROBUST_SCALE) ** 2) ** -0.25
     design, rest = jacobian * root[:, np.newaxis], residual * root
@@ -174,7 +192,7 @@ def _covariances(jacobian, residual, rows, columns, side):
         left, axes = np.linalg.eigh(np.eye(len(own)) - own @ inverse @ own.T)
         factor = 1 / np.sqrt(np.maximum(left, MIN_LEFT))
         scores.append((axes * factor) @ (axes.T @ rest[block == label]) @ own)
-    scores = np.array(scores)
-    clustered = inverse @ (scores.T @ scores) @ inverse
+    score = np.array(scores)
+    clustered = inverse @ (score.T @ score) @ inverse
     units = np.outer(length, length)
     return plain / units, clustered / units

@@ -1,19 +1,17 @@
 """What a fusion tells about itself beyond the fused cube: the arrays that a report needs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from jwst_fusion.coregistration.comparison import Comparison, compare_band
 from jwst_fusion.crosscalib.factors import flux_scale
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics.frequencies import symmetrise_nyquist
-from jwst_fusion.optics.matching import match_to_ifu
-from jwst_fusion.optics.photometry import synthetic_photometry
 from jwst_fusion.optics.psf import encircled_energy, fwhm
 from jwst_fusion.optics.transfer import band_transfers
 
-from .registration import measure_shift
 from .validation import seen_by_ifu
 from .wiggles import wiggle_amplitude
 
@@ -48,9 +46,9 @@ class Diagnosis:
         NIRCam images at the IFU's resolution, over their scale [MJy/sr].
     bandpasses : ndarray, shape (n_band, n_wave)
         Weights of the channels in each band.
-    shifts : ndarray, shape (n_band, 4)
-        What is left of the offset after registration: east, north, their error [arcsec], and the
-        correlation of both images.
+    comparisons : ndarray, shape (n_band, 11)
+        What each image and the cube still differ by after registration, as in
+        `~jwst_fusion.coregistration.comparison.Comparison`.
     known : ndarray, shape (n_band,)
         Share of the field that each image covers.
     spectra : ndarray of int16, shape (n_kept, my, mx)
@@ -84,7 +82,7 @@ class Diagnosis:
     image_residuals: np.ndarray | None = None
     matched: np.ndarray | None = None
     bandpasses: np.ndarray | None = None
-    shifts: np.ndarray | None = None
+    comparisons: np.ndarray | None = None
     known: np.ndarray | None = None
     spectra: np.ndarray | None = None
     spectra_step: np.ndarray | None = None
@@ -105,6 +103,15 @@ class Diagnosis:
     psf_radius: np.ndarray | None = None
     energy_nircam: np.ndarray | None = None
     energy_nirspec: np.ndarray | None = None
+
+    @property
+    def compared(self):
+        """The comparison of each image with the cube, tuple of Comparison; empty if it is not known."""
+        return (
+            ()
+            if self.comparisons is None
+            else tuple(Comparison(*map(float, row)) for row in self.comparisons)
+        )
 
 
 def diagnose(observation, fused):
@@ -175,13 +182,12 @@ def _image_diagnosis(observation, fused):
     d = grid.decimation_factor
     cells = tuple(slice(part.start * d, part.stop * d) for part in grid.field)
     inside = np.kron(cube.footprint[grid.field], np.ones((d, d), dtype=bool))
-    images, residuals, matched, shifts, known = [], [], [], [], []
+    images, residuals, matched, comparisons, known = [], [], [], [], []
     for band, predicted in zip(observation.bands, fused.predicted_images, strict=True):
         image = band.data / band.scale
         error = np.where(band.error > 0, band.error, np.nan) / band.scale
-        blurred = match_to_ifu(image, band, band.bandpass, cube, grid)
-        synthetic = synthetic_photometry(cube.data, band.bandpass)
-        shifts.append(measure_shift(blurred, np.where(cube.footprint, synthetic, np.nan), d, grid.jacobian))
+        compared, blurred = compare_band(band, band.bandpass, cube, grid)
+        comparisons.append(astuple(compared))
         images.append(image[cells])
         residuals.append(((image - predicted) / error)[cells])
         matched.append(blurred[cells])
@@ -192,7 +198,7 @@ def _image_diagnosis(observation, fused):
         "image_residuals": np.where(inside, residuals, np.nan).astype(np.float32),
         "matched": np.array(matched, dtype=np.float32),
         "bandpasses": np.array([band.bandpass for band in observation.bands], dtype=np.float32),
-        "shifts": np.array(shifts),
+        "comparisons": np.array(comparisons),
         "known": np.array(known),
     }
 

@@ -1,97 +1,17 @@
 """The sections of a report on the quality of a fusion, each left out if the product does not tell."""
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy.ndimage import shift as shift_image
 from scipy.spatial import ConvexHull, QhullError
 
 from .curves import curve, footprints, scree, tuning
-from .diagnosis import restore_spectra
+from .layout import Picture, Section, Table, number, records, words
 from .raster import INFERNO, brightness_png, png, sigma_png
+from .registration_section import registration_section
 
-__all__ = ["Picture", "Section", "Table", "quality_sections"]
+__all__ = ["quality_sections"]
 
 #: Flux scales that differ from one by more than this deserve a look (paper, Table B.1: F182M 1.14).
 USUAL_SCALE = 0.2
-
-
-@dataclass(frozen=True)
-class Picture:
-    """
-    An image with its text.
-
-    Attributes
-    ----------
-    source, alt, caption : str
-        Address, text in its place, caption.
-    over, over_alt : str
-        A second image to blink against it.
-    """
-
-    source: str
-    alt: str
-    caption: str
-    over: str = ""
-    over_alt: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """
-    A table of words.
-
-    Attributes
-    ----------
-    head : tuple of str
-        Column names.
-    rows : tuple of tuple of str
-        Cells.
-    caption : str
-        Caption.
-    """
-
-    head: tuple
-    rows: tuple
-    caption: str = ""
-
-
-@dataclass(frozen=True)
-class Section:
-    """
-    A section of the report.
-
-    Attributes
-    ----------
-    key, title, text : str
-        Anchor, title, what it tells.
-    images : tuple of Picture
-        Images.
-    curves : tuple of Curve
-        Figures.
-    tables : tuple of Table
-        Tables.
-    lines : tuple of str
-        Lines of a log.
-    """
-
-    key: str
-    title: str
-    text: str = ""
-    images: tuple = ()
-    curves: tuple = ()
-    tables: tuple = ()
-    lines: tuple = ()
-
-    @property
-    def blinks(self):
-        """Whether images are to blink."""
-        return any(image.over for image in self.images)
-
-    @property
-    def is_empty(self):
-        """Whether there is nothing to show."""
-        return not (self.images or self.curves or self.tables or self.lines)
 
 
 def quality_sections(content):
@@ -109,40 +29,16 @@ def quality_sections(content):
         Those for which the product holds the data.
     """
     makers = (
-        _preflight, _footprints, _registration, _factors, _throughputs, _optics, _subspace, _tuning,
+        _preflight, _footprints, registration_section, _factors, _throughputs, _optics, _subspace, _tuning,
         _residuals, _bands, _resolution, _errors, _provenance,
     )  # fmt: skip
     sections = [make(content) for make in makers]
     return tuple(section for section in sections if not section.is_empty)
 
 
-def _number(value, digits=4):
-    """Words of a number."""
-    return f"{value:.{digits}g}" if np.isfinite(value) else "not known"
-
-
-def _words(value):
-    """Words of a setting."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(_words(each) for each in value)
-    return str(value)
-
-
-def _records(records, caption=""):
-    """Make a table of records with the same entries, as a tuple that is empty without them."""
-    rows = [record for record in records if isinstance(record, dict)]
-    head = list(dict.fromkeys(name for row in rows for name in row))
-    cells = tuple(tuple(str(row.get(name, "")) for name in head) for row in rows)
-    return (Table(tuple(head), cells, caption),) if rows else ()
-
-
 def _preflight(content):
     """Table of the checks before the run."""
-    return Section("preflight", "Checks before the run", tables=_records(content.preflight))
+    return Section("preflight", "Checks before the run", tables=records(content.preflight))
 
 
 def _outline(mask, frame):
@@ -182,78 +78,13 @@ def _footprints(content):
     )  # fmt: skip
 
 
-def _registration(content):
-    """Images before and after registration, to blink against the cube's."""
-    diagnosis = content.diagnosis
-    rows = []
-    shifts = np.full((len(content.bands), 4), np.nan) if diagnosis.shifts is None else diagnosis.shifts
-    for row, left in zip(content.bands, np.asarray(shifts, dtype=float), strict=False):
-        rows.append((
-            row.filter,
-            f"{1e3 * row.offset_east:+.1f}", f"{1e3 * row.offset_north:+.1f}",
-            _number(1e3 * row.offset_err, 3),
-            f"{1e3 * left[0]:+.1f}", f"{1e3 * left[1]:+.1f}", _number(1e3 * left[2], 3), _number(left[3], 4),
-        ))  # fmt: skip
-    head = (
-        "band", "offset east (mas)", "north (mas)", "error (mas)",
-        "left after it, east (mas)", "north (mas)", "error (mas)", "correlation",
-    )  # fmt: skip
-    table = Table(head, tuple(rows), "Where NIRCam's coordinates put a source less where the cube's put it.")
-    return Section(
-        "registration", "Registration",
-        "NIRCam's images at the resolution of the IFU, with the coordinates of their file and after "
-        "registration; Blink shows the NIRSpec cube's image of the band over each: nothing may move after "
-        f"registration. Method: {content.settings.get('alignment', 'not known')}.",
-        images=_registration_images(content), tables=(table,) if rows else (),
-    )  # fmt: skip
-
-
-def _registration_images(content):
-    """Pictures before and after registration for each band."""
-    diagnosis = content.diagnosis
-    if diagnosis.matched is None or diagnosis.spectra is None or diagnosis.bandpasses is None:
-        return ()
-    cube = restore_spectra(diagnosis, content.mean_spectrum, content.basis)
-    inverse = np.linalg.inv(np.reshape(content.frame.matrix, (2, 2)) * 3600)
-    images = []
-    for row, matched, bandpass in zip(content.bands, diagnosis.matched, diagnosis.bandpasses, strict=False):
-        inside = bandpass > 0
-        usable = np.isfinite(cube[inside]).mean(axis=(1, 2)) > 0
-        weights = bandpass[inside][usable] / bandpass[inside][usable].sum()
-        seen = np.tensordot(weights, cube[inside][usable], axes=1)
-        block = [n // m for n, m in zip(matched.shape, seen.shape, strict=True)]
-        seen = seen.repeat(block[0], axis=0).repeat(block[1], axis=1)
-        blink, limits = brightness_png(seen)
-        over_alt = f"NIRSpec cube seen through {row.filter}"
-        before = _moved(matched, inverse @ [row.offset_east, row.offset_north])
-        offset = 1e3 * np.hypot(row.offset_east, row.offset_north)
-        for name, image in ((f"before, {offset:.0f} mas off", before), ("after", matched)):
-            if image is None or not np.isfinite(image).any():
-                continue
-            source, _ = brightness_png(np.where(content.inside, image, np.nan), limits)
-            alt = f"NIRCam {row.filter} at the IFU's resolution, {name} registration"
-            images.append(Picture(source, alt, f"{row.filter}, {name}", blink, over_alt))
-    return tuple(images)
-
-
-def _moved(image, cells):
-    """Image moved by cells (x, y); None if that is more than the field."""
-    if not np.isfinite(cells).all() or (np.abs(cells) >= np.array(image.shape[::-1]) / 2).any():
-        return None
-    known = np.isfinite(image)
-    filled = np.where(known, image, np.median(image[known]) if known.any() else 0.0)
-    moved = shift_image(filled, cells[::-1], order=1, mode="nearest")
-    there = shift_image(known.astype(float), cells[::-1], order=1, cval=0.0) > 0.5
-    return np.where(there, moved, np.nan)
-
-
 def _factors(content):
     """Flux scales."""
     rows = []
     for row in content.bands:
         usual = "as expected" if abs(row.scale - 1) <= USUAL_SCALE else "larger than usual"
         rows.append((
-            row.filter, _number(row.pivot), _number(row.scale, 5), _number(row.scale_err, 2),
+            row.filter, number(row.pivot), number(row.scale, 5), number(row.scale_err, 2),
             f"{100 * (row.scale - 1):+.1f} %" if np.isfinite(row.scale) else "not known",
             usual if np.isfinite(row.scale) else "",
         ))  # fmt: skip
@@ -321,7 +152,7 @@ def _subspace(content):
         source, _ = brightness_png(image)
         known = np.isfinite(image)
         ratio = np.nanstd(image[known]) / np.nanmedian(error[known]) if known.any() else np.nan
-        caption = f"map {i + 1}, scatter over error {_number(ratio, 3)}"
+        caption = f"map {i + 1}, scatter over error {number(ratio, 3)}"
         images.append(Picture(source, f"Map of the coefficients of component {i + 1}", caption))
     kept = content.settings.get("info_kept")
     text = f"{k} components" + (
@@ -354,7 +185,7 @@ def _tuning(content):
         "iterations",
         "converged",
     )
-    rows = tuple((name, _words(content.settings[name])) for name in names if name in content.settings)
+    rows = tuple((name, words(content.settings[name])) for name in names if name in content.settings)
     return Section(
         "tuning-section", "Weights", "How much each instrument and the smoothness of the maps count.",
         curves=curves, tables=(Table(("setting", "value"), rows),) if rows else (),
@@ -369,8 +200,8 @@ def _residuals(content):
         for row, residual in zip(content.bands, diagnosis.image_residuals, strict=False):
             known = residual[np.isfinite(residual)]
             rms = np.sqrt(np.mean(known**2)) if known.size else np.nan
-            alt = f"Residuals of {row.filter}, root mean square {_number(rms, 3)} standard errors"
-            images.append(Picture(sigma_png(residual), alt, f"{row.filter}, rms {_number(rms, 3)} sigma"))
+            alt = f"Residuals of {row.filter}, root mean square {number(rms, 3)} standard errors"
+            images.append(Picture(sigma_png(residual), alt, f"{row.filter}, rms {number(rms, 3)} sigma"))
     if diagnosis.cube_mean is not None and diagnosis.cube_rms is not None:
         alt = "Mean over the wavelengths of the cube's residuals, in standard errors of a voxel"
         images.append(
@@ -378,7 +209,7 @@ def _residuals(content):
         )
         source = png(diagnosis.cube_rms, 0.0, 3.0, INFERNO)
         alt = (
-            f"Root mean square of the cube's residuals, median {_number(np.nanmedian(diagnosis.cube_rms), 3)}"
+            f"Root mean square of the cube's residuals, median {number(np.nanmedian(diagnosis.cube_rms), 3)}"
         )
         images.append(Picture(source, alt, "cube, rms over wavelengths, 0 to 3 sigma (noise alone: 1)"))
     if diagnosis.residual_mean is not None and diagnosis.residual_rms is not None:
@@ -420,8 +251,8 @@ def _bands(content):
     rows = []
     for row in content.bands:
         used = "held out" if row.held_out else "used"
-        cells = [row.filter, used, _number(row.psnr), _number(row.ssim), _number(row.chi2, 3)]
-        rows.append((*cells, *([_number(row.psnr_unseen), _number(row.ssim_unseen)] if predicted else [])))
+        cells = [row.filter, used, number(row.psnr), number(row.ssim), number(row.chi2, 3)]
+        rows.append((*cells, *([number(row.psnr_unseen), number(row.ssim_unseen)] if predicted else [])))
     images = []
     diagnosis = content.diagnosis
     if diagnosis.images is not None and diagnosis.predicted is not None:
@@ -492,9 +323,9 @@ def _provenance(content):
     """Return inputs, parameters, results, versions and log."""
     rows = (
         ("Product", content.name), ("Target", content.target), *content.provenance,
-        *((name, _words(value)) for name, value in sorted(content.settings.items())),
+        *((name, words(value)) for name, value in sorted(content.settings.items())),
     )  # fmt: skip
-    tables = (Table(("", ""), tuple(rows)), *_records(content.inputs, "Inputs"))
+    tables = (Table(("", ""), tuple(rows)), *records(content.inputs, "Inputs"))
     if content.parameters:
         tables += (Table(("parameter", "value"), tuple(content.parameters), "Parameters"),)
     return Section("provenance", "Provenance", tables=tables, lines=tuple(content.log))

@@ -1,30 +1,122 @@
-"""Whether a fusion can be trusted, in words: measures against limits."""
+"""Whether a fusion can be believed, in words: measures against limits."""
 
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-__all__ = ["LIMITS", "Measures", "Reason", "Verdict", "judge", "measure"]
+from jwst_fusion.coregistration.comparison import common
+
+__all__ = ["LIMITS", "Limit", "Measures", "Reason", "Verdict", "judge", "measure"]
 
 GREEN, AMBER, RED = "green", "amber", "red"
 _ORDER = (GREEN, AMBER, RED)
 
-#: For each measure: the value up to which it is green and the one beyond which it is red, the words for
-#: what is wrong, and its unit with the factor to it. Descending limits: more is better.
+#: Standard errors by which a departure has to exceed zero to count.
+SIGNIFICANT = 2.0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """
+    Limits of a measure; if ``red`` is the smaller of the two, more is better.
+
+    Attributes
+    ----------
+    green, red : float
+        Value up to which the measure is green, and beyond which it is red.
+    words : str
+        What is measured.
+    concerns : str
+        What a value beyond the limits spoils.
+    look : str
+        Section of the report, or file, that shows more.
+    unit : str
+        Unit in which it is told.
+    """
+
+    green: float
+    red: float
+    words: str
+    concerns: str
+    look: str
+    unit: str = ""
+
+
+#: Units of the report over those of the measures.
+_FACTORS = {"": 1, "%": 100, "mas": 1000}
+
+_STRUCTURE = "structure below a spaxel, at all wavelengths"
+_AGREEMENT = "Agreement with NIRCam"
+_SHAPES = "shapes of continua and ratios of lines that lie far apart"
+
+#: Limits of each measure, causes before their consequences: of reasons of one level the first is told first.
 LIMITS = {
-    "shift": (0.015, 0.04, "offset left between NIRCam and NIRSpec", "mas", 1e3),
-    "correlation": (0.9, 0.6, "correlation of NIRCam's and NIRSpec's images in a band", "", 1),
-    "offset_error": (0.01, 0.05, "error of the measured offset", "mas", 1e3),
-    "scale_departure": (0.25, 0.5, "departure of a band's flux scale from one", "%", 100),
-    "scale_error": (0.03, 0.1, "error of a band's flux scale", "%", 100),
-    "image_residual": (2.0, 4.0, "residuals of a NIRCam image over its noise", "", 1),
-    "cube_residual": (1.5, 3.0, "residuals of the NIRSpec cube over its noise", "", 1),
-    "mean_spectrum": (0.03, 0.1, "typical departure of the mean spectrum from the cube's", "%", 100),
-    "used_ssim": (0.9, 0.7, "structural similarity of a band that was used", "", 1),
-    "held_out_ssim": (0.85, 0.6, "structural similarity of a band that was held out", "", 1),
-    "wiggle": (0.05, 0.15, "wiggles in the cube's single-spaxel spectra", "%", 100),
-    "prior_driven": (0.2, 0.5, "share of voxels whose detail the prior decides", "%", 100),
-}
+    "roll": Limit(
+        0.01, 0.04, "displacement at the edge of the field by a roll of NIRCam against NIRSpec",
+        _STRUCTURE, "Registration", "mas",
+    ),
+    "magnification": Limit(
+        0.01, 0.04, "displacement at the edge of the field by unequal pixel scales",
+        _STRUCTURE, "Registration", "mas",
+    ),
+    "shift": Limit(
+        0.015, 0.04, "offset left between NIRCam and NIRSpec", _STRUCTURE, "Registration", "mas"
+    ),
+    "image_blur": Limit(
+        0.015, 0.04, "blur of the images beyond their PSFs, as the cube shows it",
+        _STRUCTURE, "Point spread functions", "mas",
+    ),
+    "change": Limit(
+        0.15, 0.4, "largest difference of brightness between the instruments over 3 x 3 spaxels",
+        "all that lies there: a variable source, or an artefact of one instrument", "Registration", "%",
+    ),
+    "correlation": Limit(
+        0.9, 0.6, "correlation of NIRCam's and NIRSpec's images of a band", _STRUCTURE, "Registration"
+    ),
+    "offset_error": Limit(0.01, 0.05, "error of the measured offset", "positions", "Registration", "mas"),
+    "scale_departure": Limit(
+        0.25, 0.5, "departure of a band's flux scale from one", _SHAPES, "Cross-calibration", "%"
+    ),
+    "scale_error": Limit(0.03, 0.1, "error of a band's flux scale", _SHAPES, "Cross-calibration", "%"),
+    "image_residual": Limit(
+        2.0, 4.0, "residuals of a NIRCam image over its noise", _STRUCTURE, "Residuals"
+    ),
+    "image_noise": Limit(
+        0.3, 0.1, "residuals of a NIRCam image over its noise, the least of all bands",
+        "the balance of the instruments: its stated errors are too large", "Residuals",
+    ),
+    "cube_residual": Limit(
+        1.5, 3.0, "residuals of the NIRSpec cube over its noise in the median channel",
+        "spectra", "Residuals",
+    ),
+    "cube_channel": Limit(
+        2.5, 5.0, "residuals of the NIRSpec cube over its noise, in the worst channel",
+        "the lines in that channel", "Residuals",
+    ),
+    "cube_spaxel": Limit(
+        2.5, 5.0, "residuals of the NIRSpec cube over its noise, in the worst spaxel",
+        "spectra there", "Residuals",
+    ),
+    "cube_chi2": Limit(4.0, 10.0, "reduced chi-squared of the NIRSpec cube", "spectra", "Residuals"),
+    "mean_spectrum": Limit(
+        0.03, 0.1, "typical departure of the mean spectrum from the cube's", "all fluxes", "Residuals", "%"
+    ),
+    "used_ssim": Limit(0.9, 0.7, "structural similarity of a band that was used", _STRUCTURE, _AGREEMENT),
+    "held_out_ssim": Limit(
+        0.85, 0.6, "structural similarity of a band that was held out",
+        "wavelengths that no image sees", _AGREEMENT
+    ),
+    "wiggle": Limit(
+        0.05, 0.15, "wiggles in the cube's single-spaxel spectra",
+        "spectra of single spaxels", "Residuals", "%",
+    ),
+    "unseen": Limit(
+        0.5, 0.8, "share of the wavelengths that no image sees", _STRUCTURE, "Throughputs", "%"
+    ),
+    "prior_driven": Limit(
+        0.2, 0.5, "share of voxels whose detail the regularization decides", _STRUCTURE, "Errors", "%"
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,45 +126,71 @@ class Measures:
 
     Attributes
     ----------
+    roll, magnification : float
+        Displacement at the edge of the field that the measured roll, and the measured ratio of distances,
+        make at least: less `SIGNIFICANT` standard errors [arcsec].
     shift : float
         Largest offset that is left after registration [arcsec].
+    image_blur : float
+        Standard deviation of the blur that the images have beyond their PSFs, at least [arcsec].
+    change : float
+        Largest significant relative difference of brightness over a patch.
     correlation : float
         Least correlation of both instruments' images of a band.
     offset_error : float
         Largest error of a measured offset [arcsec].
-    registered : bool or None
-        Whether the offset was measured at all.
     scale_departure, scale_error : float
         Largest difference of a flux scale from one, largest error of one.
-    image_residual, cube_residual : float
-        Largest root of a band's chi-squared, and the cube's typical one.
+    image_residual, image_noise : float
+        Largest and least root of a band's chi-squared.
+    cube_residual, cube_channel, cube_spaxel : float
+        Root of the mean squared residual over the noise in the median channel, in the worst channel and in
+        the worst spaxel.
+    cube_chi2 : float
+        Reduced chi-squared of the cube.
     mean_spectrum : float
         Median relative difference of the mean spectra.
     used_ssim, held_out_ssim : float
         Least structural similarity of the bands used and held out.
     wiggle : float
         Relative amplitude in bright single-spaxel spectra.
+    unseen : float
+        Share of the voxels at wavelengths that no image sees.
     prior_driven : float
         Share of voxels that are flagged as decided by the prior, or else that one instrument alone sees:
         without both, no data tell their detail.
+    registered : bool or None
+        Whether the offset was measured at all.
     converged : bool or None
         Whether the solver converged.
+    warnings : str or None
+        What the steps warned of; empty if of nothing.
     """
 
+    roll: float = float("nan")
+    magnification: float = float("nan")
     shift: float = float("nan")
+    image_blur: float = float("nan")
+    change: float = float("nan")
     correlation: float = float("nan")
     offset_error: float = float("nan")
-    registered: bool | None = None
     scale_departure: float = float("nan")
     scale_error: float = float("nan")
     image_residual: float = float("nan")
+    image_noise: float = float("nan")
     cube_residual: float = float("nan")
+    cube_channel: float = float("nan")
+    cube_spaxel: float = float("nan")
+    cube_chi2: float = float("nan")
     mean_spectrum: float = float("nan")
     used_ssim: float = float("nan")
     held_out_ssim: float = float("nan")
     wiggle: float = float("nan")
+    unseen: float = float("nan")
     prior_driven: float = float("nan")
+    registered: bool | None = None
     converged: bool | None = None
+    warnings: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +203,7 @@ class Reason:
     level : {'green', 'amber', 'red'}
         How bad it is.
     text : str
-        What was found, against which limit.
+        What was found, against which limit, and if it is beyond it what it spoils and where to look.
     """
 
     level: str
@@ -114,11 +232,17 @@ class Verdict:
     @property
     def sentence(self):
         """The verdict in one sentence."""
+        found = sum(reason.level != GREEN for reason in self.reasons)
         return {
-            GREEN: "The fusion can be trusted: nothing speaks against it.",
-            AMBER: "The fusion can be used with care: see what is said below.",
+            GREEN: f"All {len(self.reasons)} tests were passed; they are listed below.",
+            AMBER: f"Use it with care: {found} of {len(self.reasons)} tests found something.",
             RED: "Do not use this fusion before the cause of what is said below is found.",
         }[self.level]
+
+    @property
+    def findings(self):
+        """What is not green, tuple of str, the worst first."""
+        return tuple(reason.text for reason in self.reasons if reason.level != GREEN)
 
 
 def judge(measures):
@@ -133,38 +257,61 @@ def judge(measures):
     Returns
     -------
     Verdict
-        Red if any figure is beyond its second limit, or the images were not registered; amber if any is
-        beyond its first, or the solver did not converge; green otherwise, with all figures as reasons.
+        Red if any figure is beyond its second limit; amber if any is beyond its first, the images were not
+        registered, or the solver did not converge; green otherwise, with all figures as reasons.
     """
     reasons, unknown = [], []
     for entry in fields(measures):
         value = getattr(measures, entry.name)
-        if entry.name == "converged":
+        if entry.name == "warnings":
             if value is not None:
-                text = (
-                    "The solver converged." if value else "The solver did not converge: raise max_iterations."
-                )
-                reasons.append(Reason(GREEN if value else AMBER, text))
-        elif entry.name == "registered":
-            if value is False:
-                text = "The offset between the instruments was not measured: their coordinates were believed."
-                reasons.append(Reason(AMBER, text))
+                reasons.append(_warned(value))
+        elif entry.name in _YES_OR_NO:
+            good, bad = _YES_OR_NO[entry.name]
+            if value is not None:
+                reasons.append(Reason(GREEN, good) if value else Reason(AMBER, bad))
         elif not np.isfinite(value):
-            unknown.append(LIMITS[entry.name][2])
+            unknown.append(LIMITS[entry.name].words)
         else:
-            reasons.append(_compare(value, *LIMITS[entry.name]))
+            reasons.append(_compare(value, LIMITS[entry.name]))
     reasons.sort(key=lambda reason: -_ORDER.index(reason.level))
     return Verdict(reasons[0].level if reasons else AMBER, tuple(reasons), tuple(unknown))
 
 
-def _compare(value, good, bad, words, unit, factor):
+#: What is said of a measure that holds or does not.
+_YES_OR_NO = {
+    "registered": (
+        "The offset between the instruments was measured.",
+        "The offset between the instruments was not measured: their coordinates were believed. This concerns "
+        f"{_STRUCTURE}; see Registration.",
+    ),
+    "converged": ("The solver converged.", "The solver did not converge: raise max_iterations."),
+}
+
+
+def _warned(warnings):
+    """Say that the steps warned, or did not."""
+    if not warnings:
+        return Reason(GREEN, "The steps gave no warning.")
+    return Reason(AMBER, f"The steps warned: {warnings}. See the log.")
+
+
+def _compare(value, limit):
     """Compare one figure with its limits."""
-    sign = 1 if bad > good else -1
-    level = GREEN if sign * value <= sign * good else AMBER if sign * value <= sign * bad else RED
-    limit = good if level == GREEN else good if level == AMBER else bad
-    relation = "limit" if level != GREEN else "within"
-    numbers = [f"{factor * number:.3g}{' ' + unit if unit else ''}" for number in (value, limit)]
-    return Reason(level, f"{words[0].upper()}{words[1:]}: {numbers[0]} ({relation} {numbers[1]}).")
+    sign = 1 if limit.red >= limit.green else -1
+    if sign * value <= sign * limit.green:
+        level, bound = GREEN, limit.green
+    elif sign * value <= sign * limit.red:
+        level, bound = AMBER, limit.green
+    else:
+        level, bound = RED, limit.red
+    unit = f" {limit.unit}" if limit.unit else ""
+    found, allowed = (f"{_FACTORS[limit.unit] * number:.3g}{unit}" for number in (value, bound))
+    relation = "at most" if sign > 0 else "at least"
+    text = f"{limit.words[0].upper()}{limit.words[1:]}: {found} ({relation} {allowed})."
+    if level != GREEN:
+        text += f" This concerns {limit.concerns}; see {limit.look}."
+    return Reason(level, text)
 
 
 def measure(content):
@@ -181,28 +328,61 @@ def measure(content):
     Measures
         The figures, NaN where the product does not hold them.
     """
-    bands, diagnosis = content.bands, content.diagnosis
+    bands, diagnosis, settings = content.bands, content.diagnosis, content.settings
     used = [band for band in bands if not band.held_out]
-    shifts = np.zeros((0, 4)) if diagnosis.shifts is None else np.asarray(diagnosis.shifts, dtype=float)
+    compared = diagnosis.compared
+    radius = np.hypot(*np.ptp(np.nonzero(content.inside), axis=1)) / 2 * content.frame.cell
     flags = dict(content.flags)
     residual = content.spectral.get("relative_error", np.array([np.nan]))
-    alignment = content.settings.get("alignment")
+    alignment = settings.get("alignment")
     return Measures(
-        shift=_most(np.hypot(shifts[:, 0], shifts[:, 1])),
-        correlation=-_most(-shifts[:, 3]),
+        roll=radius * np.radians(_departure(compared, "roll")),
+        magnification=radius * _departure(compared, "magnification"),
+        shift=_most([np.hypot(each.east, each.north) for each in compared]),
+        image_blur=_image_blur(settings),
+        change=_most([each.change for each in compared]),
+        correlation=-_most([-each.correlation for each in compared]),
         offset_error=_most([band.offset_err for band in used]),
-        registered=None if alignment is None else alignment not in ("wcs", "none"),
         scale_departure=_most([abs(band.scale - 1) for band in used]),
         scale_error=_most([band.scale_err for band in used]),
         image_residual=_most(np.sqrt([band.chi2 for band in used])),
+        image_noise=-_most(-np.sqrt([band.chi2 for band in used])),
         cube_residual=_typical([] if diagnosis.residual_rms is None else diagnosis.residual_rms),
+        cube_channel=_most([] if diagnosis.residual_rms is None else diagnosis.residual_rms),
+        cube_spaxel=_most([] if diagnosis.cube_rms is None else diagnosis.cube_rms),
+        cube_chi2=float(settings.get("chi2_cube", np.nan)),
         mean_spectrum=_typical(np.abs(residual)),
         used_ssim=-_most([-band.ssim for band in used]),
         held_out_ssim=-_most([-(band.ssim if band.held_out else band.ssim_unseen) for band in bands]),
         wiggle=float("nan") if diagnosis.wiggle is None else float(diagnosis.wiggle),
+        unseen=_unseen(diagnosis),
         prior_driven=flags.get("PRIOR_DRIVEN", content.seen_by_one),
-        converged=content.settings.get("converged"),
+        registered=None if alignment is None else alignment not in ("wcs", "none"),
+        converged=settings.get("converged"),
+        warnings=(settings.get("warnings") or "") if "n_warnings" in settings else None,
     )
+
+
+def _departure(compared, name):
+    """Least size of a departure that all bands share, after its errors; NaN where none is known."""
+    value, error = common(compared, name)
+    return abs(value) if np.isnan(value) else max(abs(value) - SIGNIFICANT * error, 0.0)
+
+
+def _image_blur(settings):
+    """Blur of the images beyond their PSFs [arcsec]: an IFU that seems sharper than its model."""
+    excess = [settings.get(name) for name in ("ifu_excess_x", "ifu_excess_y")]
+    if None in excess:
+        return float("nan")
+    return float(np.sqrt(max(-np.mean(excess), 0.0)))
+
+
+def _unseen(diagnosis):
+    """Share of the channels that are in no bandpass."""
+    if diagnosis.bandpasses is None:
+        return float("nan")
+    seen = (diagnosis.bandpasses > 0.01 * diagnosis.bandpasses.max(axis=1, keepdims=True)).any(axis=0)
+    return float(1 - seen.mean())
 
 
 def _most(values):

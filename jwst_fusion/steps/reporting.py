@@ -6,6 +6,7 @@ from pathlib import Path
 from jwst_fusion import adapters, datamodels
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import one_line
+from jwst_fusion.quality.verdict import judge, measure
 
 __all__ = ["ReportMixin", "tell_failure"]
 
@@ -49,18 +50,17 @@ class ReportMixin:
         if not (is_saved and isinstance(model, datamodels.FusedCubeModel)):
             return super().save_model(model, *args, **kwargs)
         save_report, save_figures = self.report_options()
-        content = page = None
+        content = page = verdict = None
         state = "SKIPPED"
         try:
-            if save_report or save_figures:
-                content = adapters.report_content(model, name=self._product_name(model, kwargs))
+            content = adapters.report_content(model, name=self._product_name(model, kwargs))
+            verdict = judge(measure(content))
+            model.set_fusion(verdict=verdict.level, verdict_reasons=" | ".join(verdict.findings) or None)
             if save_report:
                 from jwst_fusion.quality.report import report_page
-                from jwst_fusion.quality.verdict import judge, measure
 
                 page = report_page(content)
                 log.info("Made the report, %.1f MB", len(page) / 1e6)
-                model.meta.fusion.verdict = judge(measure(content)).level
                 state = "COMPLETE"
         except Exception as error:  # noqa: BLE001 - whatever it is, the fused cube is worth more
             state = tell_failure("The report", error)
@@ -70,6 +70,10 @@ class ReportMixin:
             self._write_page(Path(output_path).with_suffix(".html"), page)
         if save_figures and content is not None:
             self._write_figures(Path(output_path), content)
+        if verdict is not None:
+            log.info("Verdict: %s. %s", verdict.level.upper(), verdict.sentence)
+            for finding in verdict.findings:
+                log.info("%s", finding)
         return output_path
 
     def _product_name(self, model, options):

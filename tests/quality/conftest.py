@@ -1,10 +1,11 @@
 """A made-up fused cube and all that a report shows of it."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
 
+from jwst_fusion.coregistration.comparison import Comparison
 from jwst_fusion.quality.content import BandRow, ReportContent, SkyFrame
 from jwst_fusion.quality.diagnosis import Diagnosis, quantise_spectra
 
@@ -23,7 +24,9 @@ def made_up_diagnosis(wavelength, basis, coefficients):
     return Diagnosis(
         images=images, predicted=images + 0.01, image_residuals=rng.normal(size=images.shape),
         matched=images, bandpasses=np.full((2, N_WAVE), 1 / N_WAVE),
-        shifts=np.array([[0.001, 0.002, 0.001, 0.99], [0.0, 0.001, 0.001, 0.98]]), known=np.array([1.0, 0.9]),
+        comparisons=np.array([astuple(Comparison(0.001, 0.002, 0.001, 0.99, *[0.001] * 6, 0.0)),
+                              astuple(Comparison(0.0, 0.001, 0.001, 0.98, *[0.001] * 6, 0.01))]),
+        known=np.array([1.0, 0.9]),
         spectra=spectra, spectra_step=step, spectra_coefficients=own, channels_averaged=averaged,
         cube_rms=np.ones(spaxels.shape[1:]), cube_mean=np.zeros(spaxels.shape[1:]),
         residual_mean=np.zeros(N_WAVE), residual_rms=np.ones(N_WAVE), wiggle=0.01,

@@ -8,23 +8,25 @@ import pytest
 from jwst_fusion.quality.verdict import LIMITS, Measures, judge, measure
 
 GOOD = Measures(
-    shift=0.002, correlation=0.99, offset_error=0.003, registered=True, scale_departure=0.1, scale_error=0.01,
-    image_residual=1.0, cube_residual=1.0, mean_spectrum=0.002, used_ssim=0.98, held_out_ssim=0.95,
-    wiggle=0.01, prior_driven=0.05, converged=True,
+    roll=0.0, magnification=0.001, shift=0.002, image_blur=0.0, change=0.02, correlation=0.99,
+    offset_error=0.003, scale_departure=0.1, scale_error=0.01, image_residual=1.0, image_noise=0.7,
+    cube_residual=1.0, cube_channel=1.2, cube_spaxel=1.4, cube_chi2=1.1, mean_spectrum=0.002, used_ssim=0.98,
+    held_out_ssim=0.95, wiggle=0.01, unseen=0.2, prior_driven=0.05, registered=True, converged=True, warnings="",
 )  # fmt: skip
 
 
 def test_good_figures_are_green_and_all_are_told():
     verdict = judge(GOOD)
     assert verdict.level == "green"
-    assert len(verdict.reasons) == len(fields(Measures)) - 1  # that the images are registered is not told
-    assert verdict.unknown == ()
-    assert "can be trusted" in verdict.sentence
+    assert len(verdict.reasons) == len(fields(Measures))
+    assert verdict.unknown == verdict.findings == ()
+    assert verdict.sentence == f"All {len(fields(Measures))} tests were passed; they are listed below."
 
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_each_figure_alone_makes_it_amber_and_red(name):
-    good, bad, words, _, _ = LIMITS[name]
+    limit = LIMITS[name]
+    good, bad = limit.green, limit.red
     step = 1e-6 * (bad - good)
     assert judge(replace(GOOD, **{name: good})).level == "green"
     for value, level in (
@@ -36,12 +38,19 @@ def test_each_figure_alone_makes_it_amber_and_red(name):
         verdict = judge(replace(GOOD, **{name: value}))
         assert verdict.level == level
         assert verdict.reasons[0].level == level
-        assert words.lower() in verdict.reasons[0].text.lower()
+        text = verdict.reasons[0].text.lower()
+        assert limit.words.lower() in text
+        if level != "green":
+            assert limit.concerns.lower() in text and limit.look.lower() in text
 
 
 def test_value_and_limit_are_in_the_words():
-    text = judge(replace(GOOD, shift=0.05)).reasons[0].text
-    assert text == "Offset left between NIRCam and NIRSpec: 50 mas (limit 40 mas)."
+    assert judge(replace(GOOD, shift=0.05)).findings == (
+        "Offset left between NIRCam and NIRSpec: 50 mas (at most 40 mas). This concerns structure below a "
+        "spaxel, at all wavelengths; see Registration.",
+    )
+    texts = [reason.text for reason in judge(GOOD).reasons]
+    assert "Correlation of NIRCam's and NIRSpec's images of a band: 0.99 (at least 0.9)." in texts
 
 
 def test_worst_reason_comes_first():
@@ -52,9 +61,13 @@ def test_worst_reason_comes_first():
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"converged": False}, "did not converge"), ({"registered": False}, "was not measured")],
+    [
+        ({"converged": False}, "did not converge"),
+        ({"registered": False}, "was not measured"),
+        ({"warnings": "F182M left out: its scale is 100"}, "warned: F182M left out"),
+    ],
 )
-def test_no_convergence_and_no_registration_are_amber(change, words):
+def test_no_convergence_no_registration_and_a_warning_are_amber(change, words):
     verdict = judge(replace(GOOD, **change))
     assert verdict.level == "amber"
     assert words in verdict.reasons[0].text
@@ -64,7 +77,7 @@ def test_what_is_not_known_is_said_and_nothing_known_is_not_green():
     verdict = judge(Measures())
     assert verdict.level == "amber"
     assert len(verdict.unknown) == len(LIMITS)
-    assert judge(replace(GOOD, wiggle=float("nan"))).unknown == (LIMITS["wiggle"][2],)
+    assert judge(replace(GOOD, wiggle=float("nan"))).unknown == (LIMITS["wiggle"].words,)
 
 
 def test_measures_are_taken_from_the_content(content):

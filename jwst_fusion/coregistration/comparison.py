@@ -1,0 +1,267 @@
+"""What a NIRCam image and the cube's image of the same band still differ by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.wcs import WCS
+from scipy.ndimage import uniform_filter
+
+from jwst_fusion.optics.matching import match_to_ifu
+from jwst_fusion.optics.photometry import synthetic_photometry
+
+from .fit import ROBUST_SCALE, covariances
+from .grid import local_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jwst_fusion.observation import BandImage, CubeData, FusionGrid, ImageProduct
+
+__all__ = ["Comparison", "common", "compare_band", "compare_images", "straighten"]
+
+#: Spaxels known to both images below which nothing is measured, for each unknown.
+FEWEST = 5
+
+#: Updates of the robust weights; they are settled to a per cent after five.
+UPDATES = 10
+
+#: Side of the blocks of sky within which residuals are taken to be correlated [spaxels].
+BLOCK = 3
+
+#: Side of the patch over which a change of brightness is looked for [spaxels]: a point source fills it.
+PATCH = 3
+
+#: Brightness of a patch over the brightest's from which its change is looked at.
+BRIGHT = 0.1
+
+#: Significance of a change, in standard deviations of a patch's residual.
+SIGNIFICANT = 5.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """
+    How a NIRCam image at the IFU's resolution departs from the cube's; NaN where it cannot be told.
+
+    Attributes
+    ----------
+    east, north, shift_error : float
+        Where the image has a source less where the cube has it, and the error of either [arcsec].
+    correlation : float
+        Correlation coefficient of the two images.
+    roll, roll_error : float
+        Position angle in the image less that in the cube [deg].
+    magnification, magnification_error : float
+        Relative excess of distances in the image over those in the cube.
+    blur, blur_error : float
+        Variance of the cube's PSF beyond the one that the image was blurred to [arcsec^2].
+    change : float
+        Largest significant relative difference of brightness over a patch of `PATCH` spaxels; zero if there
+        is none.
+    """
+
+    east: float = float("nan")
+    north: float = float("nan")
+    shift_error: float = float("nan")
+    correlation: float = float("nan")
+    roll: float = float("nan")
+    roll_error: float = float("nan")
+    magnification: float = float("nan")
+    magnification_error: float = float("nan")
+    blur: float = float("nan")
+    blur_error: float = float("nan")
+    change: float = float("nan")
+
+
+def compare_images(
+    sharp: np.ndarray, blunt: np.ndarray, decimation_factor: int, jacobian: np.ndarray
+) -> Comparison:
+    """
+    Compare a NIRCam image at the IFU's resolution with the cube's band image.
+
+    To first order an image that is shifted, turned, stretched or blurred differs by its derivatives, which
+    are fitted together with scale and pedestal, robustly. The result is a check of a registration, not a
+    registration: departures of more than half the PSF come out too small, but far from zero.
+
+    Parameters
+    ----------
+    sharp : ndarray, shape (ny, nx)
+        NIRCam image at the IFU's resolution, on cells; NaN where unknown.
+    blunt : ndarray, shape (my, mx)
+        Image of the cube in the same band, on spaxels; NaN where unknown.
+    decimation_factor : int
+        Cells per spaxel along an axis.
+    jacobian : ndarray, shape (2, 2)
+        Sky displacement (east, north) [arcsec] for one cell step along (x, y).
+
+    Returns
+    -------
+    Comparison
+        The departures, with errors that allow for residuals that neighbouring spaxels share.
+    """
+    d = decimation_factor
+    templates = _templates(sharp, d)
+    known = np.isfinite(blunt) & np.isfinite(templates).all(axis=0)
+    image, values = templates[0][known], blunt[known]
+    if known.sum() < 7 * FEWEST or np.ptp(image) == 0 or np.ptp(values) == 0:
+        return Comparison()
+    correlation = float(np.corrcoef(image, values)[0, 1])
+    rows, columns = (d * at.astype(float) for at in np.nonzero(known))
+    design = _design(templates[:, known], rows - rows.mean(), columns - columns.mean())
+    norms = np.linalg.norm(design, axis=0)
+    if not (norms > 0).all() or np.linalg.matrix_rank(design / norms, tol=1e-8) < design.shape[1]:
+        return Comparison(correlation=correlation)
+    fit, scatter = _robust_fit(design / norms, values)
+    if fit[0] <= 0:
+        return Comparison(correlation=correlation)
+    residual = values - design / norms @ fit
+    matrices = covariances(design / norms / scatter, -residual / scatter, rows, columns, BLOCK * d)
+    covariance = max(matrices, key=np.trace)
+    scale = fit[0] / norms[0]
+    found, error = (v / norms / scale for v in (fit, np.sqrt(np.diag(covariance))))
+    area = np.linalg.det(jacobian)
+    # blunt(p) = scale * sharp(p + shift): the image has its source at + shift
+    east, north = jacobian @ found[1:3]
+    return Comparison(
+        float(east), float(north), float(np.sqrt((error[1:3] ** 2).mean() * abs(area))), correlation,
+        roll=float(-np.sign(area) * np.degrees(found[4])), roll_error=float(np.degrees(error[4])),
+        magnification=float(found[3]), magnification_error=float(error[3]),
+        blur=float(found[5] * abs(area)), blur_error=float(error[5] * abs(area)),
+        change=_largest_change(known, residual, scale * image, scatter),
+    )  # fmt: skip
+
+
+def compare_band(
+    band: BandImage, bandpass: np.ndarray, cube: CubeData, grid: FusionGrid
+) -> tuple[Comparison, np.ndarray]:
+    """
+    Compare a registered image with the cube seen through its band.
+
+    Parameters
+    ----------
+    band : BandImage
+        The image on the cells.
+    bandpass : ndarray, shape (n_wave,)
+        Weights of the cube's channels.
+    cube : CubeData
+        The cube.
+    grid : FusionGrid
+        The cells.
+
+    Returns
+    -------
+    comparison : Comparison
+        What they differ by.
+    matched : ndarray, shape (ny, nx)
+        The image over its scale, at the IFU's resolution [MJy/sr].
+    """
+    matched = match_to_ifu(band.data / band.scale, band, bandpass, cube, grid)
+    synthetic = np.where(cube.footprint, synthetic_photometry(cube.data, bandpass), np.nan)
+    return compare_images(matched, synthetic, grid.decimation_factor, grid.jacobian), matched
+
+
+def common(comparisons: Sequence[Comparison], name: str) -> tuple[float, float]:
+    """
+    Average a departure that all bands share.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison
+        The bands.
+    name : {'roll', 'magnification', 'blur'}
+        The departure.
+
+    Returns
+    -------
+    value, error : float
+        Weighted mean, and its error, larger by as much as the bands scatter more than their errors; NaN if
+        no band tells.
+    """
+    pairs = np.array([(getattr(each, name), getattr(each, f"{name}_error")) for each in comparisons])
+    pairs = pairs.reshape(-1, 2)
+    values, errors = pairs[np.isfinite(pairs).all(axis=1) & (pairs[:, 1] > 0)].T
+    if not values.size:
+        return float("nan"), float("nan")
+    weights = 1 / errors**2
+    mean = weights @ values / weights.sum()
+    stretch = max(np.sqrt(weights @ (values - mean) ** 2 / max(values.size - 1, 1)), 1.0)
+    return float(mean), float(stretch / np.sqrt(weights.sum()))
+
+
+def straighten(
+    image: ImageProduct, place: tuple[float, float], roll: float, magnification: float
+) -> ImageProduct:
+    """
+    Turn and stretch the coordinates of an image about a place.
+
+    Parameters
+    ----------
+    image : ImageProduct
+        The image.
+    place : tuple of float
+        Right ascension and declination of what stays where it is [deg].
+    roll : float
+        What is taken from position angles [deg].
+    magnification : float
+        Relative excess of distances that is taken out.
+
+    Returns
+    -------
+    ImageProduct
+        The image with the other coordinates.
+    """
+    x, y = image.wcs.wcs_world2pix(*place, 0)
+    centre, jacobian = local_frame(image.wcs, float(x), float(y))
+    cosine, sine = np.cos(np.radians(roll)), np.sin(np.radians(roll))
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
+    wcs.wcs.crval, wcs.wcs.crpix = centre, (x + 1, y + 1)
+    wcs.wcs.cd = np.array([[cosine, -sine], [sine, cosine]]) @ jacobian / (1 + magnification) / 3600
+    wcs.wcs.set()
+    return replace(image, wcs=wcs)
+
+
+def _templates(sharp, d):
+    """Image, its slopes along x and y, and its Laplacian, at the spaxels' centres, (4, my, mx)."""
+    along_y, along_x = np.gradient(sharp)
+    laplacian = np.gradient(along_y, axis=0) + np.gradient(along_x, axis=1)
+    middle = [slice((d - 1) // 2, None, d), slice(d // 2, None, d)]
+    planes = np.stack([sharp, along_x, along_y, laplacian])
+    return np.mean([planes[:, rows, columns] for rows in middle for columns in middle], axis=0)
+
+
+def _design(templates, y, x):
+    """Scale, shift along x and y, magnification, rotation, variance of a blur, pedestal: (n, 7)."""
+    image, slope_x, slope_y, laplacian = templates
+    return np.stack(
+        [
+            image, slope_x, slope_y, x * slope_x + y * slope_y, x * slope_y - y * slope_x, laplacian / 2,
+            np.ones_like(image),
+        ],
+        axis=1,
+    )  # fmt: skip
+
+
+def _robust_fit(design, values):
+    """Parameters of a linear model, and the typical residual, with little weight for large ones."""
+    root = np.ones_like(values)
+    for _ in range(UPDATES):
+        fit = np.linalg.lstsq(design * root[:, np.newaxis], values * root, rcond=None)[0]
+        residual = values - design @ fit
+        scatter = 1.4826 * np.median(np.abs(residual)) or np.abs(residual).max() or 1.0
+        root = (1 + (residual / (ROBUST_SCALE * scatter)) ** 2) ** -0.25
+    return fit, scatter
+
+
+def _largest_change(known, residual, model, scatter):
+    """Largest relative residual over a patch that is bright, significant and known."""
+    planes = np.zeros((3, *known.shape))
+    planes[:, known] = np.stack([residual, np.abs(model), np.ones_like(model)])
+    difference, brightness, share = (uniform_filter(plane, PATCH, mode="constant") for plane in planes)
+    noise = scatter * np.sqrt(share) / PATCH
+    use = known & (share > 0.6) & (brightness > BRIGHT * brightness.max())
+    use &= np.abs(difference) > SIGNIFICANT * noise
+    return float((np.abs(difference[use]) / brightness[use]).max(initial=0.0))

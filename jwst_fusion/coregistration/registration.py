@@ -1,0 +1,152 @@
+"""The images on the cells of the grid, where they have the sky of the cube."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jwst_fusion.observation import BandImage
+
+from .comparison import common, compare_band, straighten
+from .grid import grid_wcs
+from .pointing import Pointing, solve_pointing
+from .resampling import resample_image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jwst_fusion.observation import CubeData, FusionGrid, ImageProduct
+
+__all__ = ["register"]
+
+log = logging.getLogger(__name__)
+
+#: Displacement at the edge of the field from which a roll or a magnification of the images is taken out of
+#: their coordinates [arcsec], and its significance in standard errors.
+CORRECTED = 0.005
+SIGNIFICANT = 3.0
+
+#: Largest roll [deg] and magnification that are: what is larger is no error of a calibration.
+MAX_ROLL = 1.0
+MAX_MAGNIFICATION = 0.02
+
+#: Times that they are: they are measured to first order.
+CORRECTIONS = 2
+
+
+def register(
+    images: Sequence[ImageProduct],
+    bands: dict,
+    cube: CubeData,
+    grid: FusionGrid,
+    *,
+    alignment: str = "auto",
+    capture: float = 2.0,
+    moving: bool = False,
+) -> tuple[list, Pointing, list]:
+    """
+    Bring images onto the cells where they have the sky of the cube.
+
+    A small roll or magnification that all images have against the cube is taken out of their coordinates,
+    unless these are to be believed.
+
+    Parameters
+    ----------
+    images : sequence of ImageProduct
+        The images.
+    bands : dict
+        Bandpass (n_wave,), covered fraction and pivot wavelength [um], by filter.
+    cube : CubeData
+        The cube on the grid.
+    grid : FusionGrid
+        The cells.
+    alignment, capture, moving : object
+        As in `solve_pointing`.
+
+    Returns
+    -------
+    images : list of ImageProduct
+        The images with the coordinates that were used.
+    pointing : Pointing
+        Their offsets.
+    on_grid : list of BandImage
+        The images on the cells, those left out whose target was not found.
+    """
+    for attempt in range(CORRECTIONS + 1):
+        pointing = solve_pointing(
+            images,
+            bands,
+            cube,
+            grid,
+            alignment=alignment,
+            capture=capture,
+            moving=moving,
+        )
+        on_grid = [
+            _band(image, bands[image.filter], grid, offset)
+            for image, offset in zip(images, pointing.offsets, strict=True)
+            if offset is not None
+        ]
+        if attempt == CORRECTIONS or pointing.method in ("wcs", "none"):
+            break
+        cause = _distortion(on_grid, bands, replace(cube, excess_blur=pointing.excess), grid)
+        if cause is None:
+            break
+        images = [
+            image if offset is None else straighten(image, _place(grid, offset), *cause)
+            for image, offset in zip(images, pointing.offsets, strict=True)
+        ]
+    return list(images), pointing, on_grid
+
+
+def _distortion(on_grid, bands, cube, grid):
+    """Roll [deg] and magnification of all images against the cube, if they matter and can be taken out."""
+    compared = [compare_band(band, bands[band.filter][0], cube, grid)[0] for band in on_grid]
+    radius = np.hypot(*cube.footprint[grid.field].shape) / 2 * grid.decimation_factor * grid.cell_size
+    (roll, roll_error), (stretch, stretch_error) = (common(compared, n) for n in ("roll", "magnification"))
+    sizes = radius * np.array([np.radians(abs(roll)), abs(stretch)])
+    errors = radius * np.array([np.radians(roll_error), stretch_error])
+    matters = (sizes > CORRECTED) & (sizes > SIGNIFICANT * errors)
+    if not matters.any() or abs(roll) > MAX_ROLL or abs(stretch) > MAX_MAGNIFICATION:
+        return None
+    log.warning(
+        "The images are turned by %+.3f +- %.3f deg and magnified by %+.3f +- %.3f %% against the cube: "
+        "their coordinates are corrected",
+        roll, roll_error, 100 * stretch, 100 * stretch_error,
+    )  # fmt: skip
+    return float(roll * matters[0]), float(stretch * matters[1])
+
+
+def _place(grid, offset):
+    """Right ascension and declination [deg] of the grid's centre in the coordinates of an image."""
+    row, column = ((n - 1) / 2 for n in grid.shape)
+    ra, dec = grid_wcs(grid, (offset.east, offset.north)).wcs_pix2world(column, row, 0)
+    return float(ra), float(dec)
+
+
+def _band(image, band, grid, offset):
+    """Interpolate one image onto the grid."""
+    _, covered, pivot = band
+    data, errors = resample_image(image, grid, (offset.east, offset.north))
+    return BandImage(
+        filter=image.filter,
+        module=image.module,
+        data=data,
+        error=errors,
+        pivot_wavelength=pivot,
+        position_angle_v3=image.position_angle_v3,
+        detector_pixel=image.detector_pixel,
+        image_pixel=image.image_pixel,
+        pixfrac=image.pixfrac,
+        offset_east=offset.east,
+        offset_north=offset.north,
+        offset_err=offset.error,
+        covered_fraction=covered,
+        detector=image.detector,
+        date=image.date,
+        optics=image.optics,
+        throughput=image.throughput,
+    )

@@ -1,0 +1,149 @@
+"""What the sections of a report are made of, and the words for its numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Picture", "Section", "Table", "number", "records", "words"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """
+    An image with its text.
+
+    Attributes
+    ----------
+    source, alt, caption : str
+        Address, text in its place, caption.
+    over, over_alt : str
+        A second image to blink against it.
+    """
+
+    source: str
+    alt: str
+    caption: str
+    over: str = ""
+    over_alt: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """
+    A table of words.
+
+    Attributes
+    ----------
+    head : tuple of str
+        Column names.
+    rows : tuple of tuple of str
+        Cells.
+    caption : str
+        Caption.
+    """
+
+    head: tuple
+    rows: tuple
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """
+    A section of the report.
+
+    Attributes
+    ----------
+    key, title, text : str
+        Anchor, title, what it tells.
+    images : tuple of Picture
+        Images.
+    curves : tuple of Curve
+        Figures.
+    tables : tuple of Table
+        Tables.
+    lines : tuple of str
+        Lines of a log.
+    """
+
+    key: str
+    title: str
+    text: str = ""
+    images: tuple = ()
+    curves: tuple = ()
+    tables: tuple = ()
+    lines: tuple = ()
+
+    @property
+    def blinks(self):
+        """Whether images are to blink."""
+        return any(image.over for image in self.images)
+
+    @property
+    def is_empty(self):
+        """Whether there is nothing to show."""
+        return not (self.images or self.curves or self.tables or self.lines)
+
+
+def number(value, digits=4):
+    """
+    Write a number for a reader.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    digits : int, optional
+        Significant digits.
+
+    Returns
+    -------
+    str
+        The number, or that it is not known.
+    """
+    return f"{value:.{digits}g}" if np.isfinite(value) else "not known"
+
+
+def words(value):
+    """
+    Write a setting for a reader.
+
+    Parameters
+    ----------
+    value : object
+        Its value.
+
+    Returns
+    -------
+    str
+        The value.
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(words(each) for each in value)
+    return str(value)
+
+
+def records(entries, caption=""):
+    """
+    Make a table of records with the same entries.
+
+    Parameters
+    ----------
+    entries : iterable of dict
+        The records; what is none is left out.
+    caption : str, optional
+        Caption of the table.
+
+    Returns
+    -------
+    tuple of Table
+        One table, or none if there is no record.
+    """
+    rows = [record for record in entries if isinstance(record, dict)]
+    head = list(dict.fromkeys(name for row in rows for name in row))
+    cells = tuple(tuple(str(row.get(name, "")) for name in head) for row in rows)
+    return (Table(tuple(head), cells, caption),) if rows else ()

@@ -1,0 +1,102 @@
+"""What two images of one field differ by: signs, sizes, errors, and when it cannot be told."""
+
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+from scipy.ndimage import affine_transform, gaussian_filter, shift
+
+from jwst_fusion.coregistration.comparison import compare_images
+
+D, CELL = 3, 0.0333
+JACOBIAN = CELL * np.array([[-0.8, 0.6], [0.6, 0.8]])  # (east, north) for a step along x and y
+SPAXEL = slice(1, None, D)
+
+
+def scene(seed=0):
+    """A smooth random sky on cells."""
+    rng = np.random.default_rng(seed)
+    return 10 + gaussian_filter(rng.normal(size=(90, 96)), 4) * 40
+
+
+def compared(sharp, noise=0.0, scale=1.0, pedestal=0.0, sky=None):
+    """Comparison of an image on cells with the sky on spaxels."""
+    blunt = scale * (scene() if sky is None else sky)[SPAXEL, SPAXEL] + pedestal
+    blunt = blunt + np.random.default_rng(1).normal(scale=noise, size=blunt.shape)
+    margin = np.full_like(sharp, np.nan)
+    margin[6:-6, 6:-6] = sharp[6:-6, 6:-6]
+    return compare_images(margin, blunt, D, JACOBIAN)
+
+
+def moved(cells):
+    """The sky moved by cells (x, y)."""
+    return shift(scene(), cells[::-1], order=5, mode="nearest")
+
+
+def turned(angle, factor=1.0):
+    """The sky turned from the x to the y axis about its middle [deg], and magnified."""
+    cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    matrix = np.array([[cosine, -sine], [sine, cosine]]) / factor  # of (y, x): back to where it was
+    middle = (np.array(scene().shape) - 1) / 2
+    return affine_transform(scene(), matrix, middle - matrix @ middle, order=5, mode="nearest")
+
+
+@pytest.mark.parametrize("cells", [(0.0, 0.0), (0.5, 0.0), (0.0, -0.4), (0.6, 0.3)])
+@pytest.mark.parametrize(("scale", "pedestal"), [(1.0, 0.0), (0.8, 5.0)])
+def test_shift_is_found_with_its_sign(cells, scale, pedestal):
+    found = compared(moved(cells), scale=scale, pedestal=pedestal)
+    np.testing.assert_allclose((found.east, found.north), JACOBIAN @ cells, atol=0.002)
+    assert found.correlation > 0.99
+    assert abs(found.roll) < 0.1
+    assert abs(found.magnification) < 0.002
+
+
+@pytest.mark.parametrize(("angle", "factor"), [(1.0, 1.0), (-0.6, 1.0), (0.0, 1.01), (0.5, 0.99)])
+def test_roll_and_magnification_are_found_with_their_signs(angle, factor):
+    found = compared(turned(angle, factor), noise=0.01)
+    # On the sky x goes from north to the west: what turns from x to y turns through east.
+    assert np.linalg.det(JACOBIAN) < 0
+    assert found.roll == pytest.approx(angle, abs=0.1)
+    assert found.magnification == pytest.approx(factor - 1, abs=0.002)
+    assert 0 < found.roll_error < 0.1
+    assert 0 < found.magnification_error < 0.002
+    assert np.hypot(found.east, found.north) < 0.001
+
+
+def test_blur_of_the_cube_beyond_the_images_is_found():
+    sigma = 1.0  # cells
+    found = compared(scene(), sky=gaussian_filter(scene(), sigma))
+    assert found.blur == pytest.approx((sigma * CELL) ** 2, rel=0.1)
+    assert compared(gaussian_filter(scene(), sigma)).blur == pytest.approx(-((sigma * CELL) ** 2), rel=0.15)
+
+
+def test_change_of_a_source_is_found_and_no_change_is_none():
+    assert compared(scene(), noise=0.05).change == 0
+    bright = scene()
+    rows, columns = np.indices(bright.shape)
+    bright += 10 * np.exp(-0.5 * ((rows - 46) ** 2 + (columns - 40) ** 2) / 2.0**2)
+    found = compared(bright, noise=0.05)
+    assert found.change > 0.2
+    assert abs(found.roll) < 0.3
+    assert abs(found.magnification) < 0.005
+
+
+def test_error_is_that_of_the_noise():
+    found = compared(scene(), noise=0.5)
+    assert 0 < found.shift_error < 0.01
+    assert np.hypot(found.east, found.north) < 4 * found.shift_error
+    assert compared(scene(), noise=1.0).shift_error == pytest.approx(2 * found.shift_error, rel=0.1)
+
+
+def test_shift_of_a_spaxel_is_far_from_zero():
+    found = compared(moved((3.0, 0.0)))
+    assert np.hypot(found.east, found.north) > 0.04
+
+
+def test_images_of_different_skies_do_not_correlate():
+    assert abs(compare_images(scene(0), scene(9)[SPAXEL, SPAXEL], D, JACOBIAN).correlation) < 0.5
+
+
+@pytest.mark.parametrize("sharp", [np.full((90, 96), np.nan), np.ones((90, 96))])
+def test_nothing_is_measured_on_nothing(sharp):
+    assert np.isnan(astuple(compare_images(sharp, scene()[SPAXEL, SPAXEL], D, JACOBIAN))).all()
