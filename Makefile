@@ -1,5 +1,5 @@
-# Targets: demo (simulate, fuse, compare with the truth), test, test-long, coverage, test-interop, tools, lint, docs,
-# dist, bench, clean.
+# Targets: demo (simulate, fuse, compare with the truth), test, test-long, coverage, test-interop, tools, trial, lint,
+# docs, dist, bench, clean.
 # All work in .venv, which is made on the first run.
 
 PYTHON ?= python3
@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PYTEST_ARGS ?= -n auto --dist worksteal
 
-.PHONY: demo test test-long coverage test-interop tools bench lint docs dist clean
+.PHONY: demo test test-long coverage test-interop tools trial bench lint docs dist clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -56,6 +56,10 @@ dist: $(VENV)/.installed-test
 	rm -rf dist build
 	$(BIN)/python -m build
 	$(BIN)/python -m twine check --strict dist/*
+
+# Spoiled observations against good ones: which of them the verdict catches.
+trial: $(VENV)/.installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.trial --output docs/benchmarks/trial.txt
 
 bench: $(VENV)/.installed
 	$(BIN)/python examples/benchmark.py

@@ -13,8 +13,8 @@ log = logging.getLogger(__name__)
 SIZE = 96  # pixels
 CHANNELS = 32
 
-#: Keyword of the primary header that holds the verdict of the report.
-VERDICT = "FUSVERD"
+#: Keywords of the primary header that hold the verdict, and what makes it amber or red.
+VERDICT, REASONS = "FUSVERD", "FUSVREAS"
 
 
 def describe_product(folder):
@@ -29,20 +29,21 @@ def describe_product(folder):
     Returns
     -------
     dict of str
-        Names of product, report and thumbnail, and the verdict; empty texts for what is not there.
+        Names of product, report and thumbnail, the verdict and the reason for it; empty texts for what is not
+        there.
     """
     product = next((path for path in sorted(folder.iterdir()) if path.stem.endswith("_fused")
                     and path.suffix in (".fits", ".asdf")), None)  # fmt: skip
     report = next(iter(sorted(folder.glob("*_fused.html"))), None)
     found = {"product": product.name if product else "", "report": report.name if report else ""}
-    found.update(thumbnail="", verdict="")
+    found.update(thumbnail="", verdict="", reason="")
     if product is None or product.suffix != ".fits":
         return found
     try:
         with fits.open(product, memmap=True) as hdus:
             header, cube = hdus[0].header, hdus["SCI"].data
             picture = np.asarray(cube[:: max(len(cube) // CHANNELS, 1)], dtype=np.float64)
-            found["verdict"] = str(header.get(VERDICT, ""))
+            found.update(verdict=str(header.get(VERDICT, "")), reason=str(header.get(REASONS, "")))
         Image.fromarray(_stretch(picture)).save(folder / "thumbnail.png")
         found["thumbnail"] = "thumbnail.png"
     except (OSError, KeyError, TypeError, ValueError) as error:

@@ -261,7 +261,7 @@ def _largest_change(known, residual, model, scatter):
     planes = np.zeros((3, *known.shape))
     planes[:, known] = np.stack([residual, np.abs(model), np.ones_like(model)])
     difference, brightness, share = (uniform_filter(plane, PATCH, mode="constant") for plane in planes)
-    noise = scatter * np.sqrt(share) / PATCH
+    noise = scatter * np.sqrt(np.maximum(share, 0.0)) / PATCH  # sums of the filter round
     use = known & (share > 0.6) & (brightness > BRIGHT * brightness.max())
     use &= np.abs(difference) > SIGNIFICANT * noise
     return float((np.abs(difference[use]) / brightness[use]).max(initial=0.0))

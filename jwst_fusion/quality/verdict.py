@@ -67,7 +67,7 @@ LIMITS = {
         _STRUCTURE, "Point spread functions", "mas",
     ),
     "change": Limit(
-        0.15, 0.4, "largest difference of brightness between the instruments over 3 x 3 spaxels",
+        0.04, 0.3, "largest difference of brightness between the instruments over 3 x 3 spaxels",
         "all that lies there: a variable source, or an artefact of one instrument", "Registration", "%",
     ),
     "correlation": Limit(
@@ -374,7 +374,7 @@ def _image_blur(settings):
     excess = [settings.get(name) for name in ("ifu_excess_x", "ifu_excess_y")]
     if None in excess:
         return float("nan")
-    return float(np.sqrt(max(-np.mean(excess), 0.0)))
+    return float(np.sqrt(max(-min(excess), 0.0)))
 
 
 def _unseen(diagnosis):

@@ -425,12 +425,13 @@ def test_thumbnail_and_verdict_of_a_product(tmp_path):
     cube = np.full((8, 20, 30), np.nan, dtype=np.float32)
     cube[:, 5:15, 5:25] = np.arange(20)
     primary = fits.PrimaryHDU()
-    primary.header["FUSVERD"] = "amber"
+    primary.header["FUSVERD"], primary.header["FUSVREAS"] = "amber", "The images are turned."
     fits.HDUList([primary, fits.ImageHDU(cube, name="SCI")]).writeto(tmp_path / "a_fused.fits")
     (tmp_path / "a_fused.html").write_text("report")
     found = describe_product(tmp_path)
     assert found == {
-        "product": "a_fused.fits", "report": "a_fused.html", "thumbnail": "thumbnail.png", "verdict": "amber"
+        "product": "a_fused.fits", "report": "a_fused.html", "thumbnail": "thumbnail.png", "verdict": "amber",
+        "reason": "The images are turned.",
     }  # fmt: skip
     from matplotlib.image import imread
 
