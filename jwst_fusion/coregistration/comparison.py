@@ -221,7 +221,7 @@ def straighten(
     wcs.wcs.crval, wcs.wcs.crpix = centre, (x + 1, y + 1)
     wcs.wcs.cd = np.array([[cosine, -sine], [sine, cosine]]) @ jacobian / (1 + magnification) / 3600
     wcs.wcs.set()
-    return replace(image, wcs=wcs)
+    return replace(image, wcs=wcs, image_pixel=image.image_pixel / (1 + magnification))
 
 
 def _templates(sharp, d):

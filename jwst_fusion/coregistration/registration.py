@@ -31,7 +31,7 @@ SIGNIFICANT = 3.0
 
 #: Largest roll [deg] and magnification that are: what is larger is no error of a calibration.
 MAX_ROLL = 1.0
-MAX_MAGNIFICATION = 0.02
+MAX_MAGNIFICATION = 0.03
 
 #: Times that they are: they are measured to first order.
 CORRECTIONS = 2

@@ -19,8 +19,8 @@ from .boundary import mirrored, periodic_shape, unmirrored, unweighted
 from .forward import compress_cube, image_term
 from .groups import FrequencyGroups
 from .prior import Prior, gradient_power, local_mixture
+from .psf_errors import cube_weight_loss, model_errors
 from .regularization import (
-    average_known,
     crude_weights,
     edge_weights,
     interior,
@@ -45,18 +45,6 @@ log = logging.getLogger(__name__)
 
 #: Channels at which the width of the point spread function is measured.
 RESOLUTION_SAMPLES = 16
-
-#: Error of a modelled image over the structure that the image has on the scale of the PSF, which is not known
-#: better: what is left of it when a Gaussian of this width [arcsec] is taken away.
-PSF_ERROR = 0.025
-PSF_SCALE = 0.1
-
-#: The same of the cube: the IFU's blur is known worse. Between 0.05 and 0.1 results differ by 0.1 dB, but for
-#: one scene that gains 0.5 dB.
-IFU_PSF_ERROR = 0.1
-
-#: Standard deviation of the Gaussian over which that structure is averaged [cells, or spaxels of the cube].
-STRUCTURE_SMOOTHING = 1.0
 
 #: Bounds of the stated error of a voxel over its channel's, within which it counts.
 VOXEL_RANGE = (0.2, 10.0)
@@ -271,7 +259,7 @@ def build_problem(observation: Observation, subspace: Subspace, settings: Fusion
             transfer.interpolation,
             observation.bands,
             transfer.nircam,
-            model_errors=_model_errors(observation) if tuned else None,
+            model_errors=model_errors(observation) if tuned else None,
             each_pixel=each,
         ),
         cube_term=compress_cube(
@@ -279,46 +267,13 @@ def build_problem(observation: Observation, subspace: Subspace, settings: Fusion
             subspace,
             transfer.interpolation,
             transfer.nirspec,
-            weight_loss=_cube_weight_loss(observation, subspace) if tuned else None,
+            weight_loss=cube_weight_loss(observation, subspace) if tuned else None,
             voxel_weight=_voxel_weight(observation.cube) if each else None,
         ),
         image_factor=1.0,
         cube_factor=settings.gamma or 1.0,
         prior=_prior(observation, subspace, settings, shape),
     )
-
-
-def _cube_weight_loss(observation, subspace):
-    """
-    Share of the weight of a spaxel's coefficients that the error of the IFU's PSF takes, (k, k, my, mx).
-
-    The structure on the scale of the PSF, averaged over neighbours, is the covariance of that error but for
-    its size: where the scene has none, and in the directions that do not change there, the cube counts in
-    full.
-    """
-    data, d = subspace.coefficients, observation.grid.decimation_factor
-    known = np.where(subspace.spaxels, data, np.nan)
-    width = PSF_SCALE / (observation.grid.cell_size * d)
-    rough = np.where(subspace.spaxels, data - [average_known(a, width) for a in known], np.nan)
-    k = len(data)
-    error = np.empty((*data.shape[1:], k, k))
-    for i in range(k):
-        for j in range(i + 1):
-            product = average_known(rough[i] * rough[j], STRUCTURE_SMOOTHING)
-            error[..., i, j] = error[..., j, i] = IFU_PSF_ERROR**2 * np.nan_to_num(product)
-    loss = np.eye(k) - np.linalg.inv(np.eye(k) + error)
-    return np.moveaxis(loss, (-2, -1), (0, 1))
-
-
-def _model_errors(observation):
-    """Errors that inexact PSFs make in the model of each image [MJy/sr], (ny, nx) each."""
-    width = PSF_SCALE / observation.grid.cell_size
-    errors = []
-    for band in observation.bands:
-        structure = average_known((band.data - average_known(band.data, width)) ** 2, STRUCTURE_SMOOTHING)
-        error = PSF_ERROR if band.psf_error is None else band.psf_error
-        errors.append(error * np.sqrt(np.where(np.isfinite(structure), structure, 0.0)))
-    return errors
 
 
 def _prior(observation, subspace, settings, shape):

@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits
 from jwst_fusion.coregistration.comparison import Comparison, compare_band
 from jwst_fusion.crosscalib.factors import flux_scale
 from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.inversion.psf_errors import ifu_error, model_errors
 from jwst_fusion.optics.frequencies import symmetrise_nyquist
 from jwst_fusion.optics.psf import encircled_energy, fwhm
 from jwst_fusion.optics.transfer import band_transfers
@@ -51,6 +52,9 @@ class Diagnosis:
         `~jwst_fusion.coregistration.comparison.Comparison`.
     known : ndarray, shape (n_band,)
         Share of the field that each image covers.
+    misfit : ndarray, shape (n_band,)
+        Root mean square of image less prediction, over the image's stated error and the one that its PSF
+        makes.
     spectra : ndarray of int16, shape (n_kept, my, mx)
         The cube less its projection on the components, in steps of ``spectra_step``; see `restore_spectra`.
     spectra_step : ndarray, shape (n_kept,)
@@ -61,6 +65,9 @@ class Diagnosis:
         Channels in each kept one.
     cube_rms, cube_mean : ndarray, shape (my, mx)
         Root mean square and mean over the wavelengths of the cube's residuals, over the noise.
+    cube_misfit : ndarray, shape (my, mx)
+        Root mean square over the wavelengths of the cube's residuals, over the noise and the error that the
+        IFU's PSF makes.
     residual_mean, residual_rms : ndarray, shape (n_wave,)
         The same over the spaxels.
     wiggle : float
@@ -84,12 +91,14 @@ class Diagnosis:
     bandpasses: np.ndarray | None = None
     comparisons: np.ndarray | None = None
     known: np.ndarray | None = None
+    misfit: np.ndarray | None = None
     spectra: np.ndarray | None = None
     spectra_step: np.ndarray | None = None
     spectra_coefficients: np.ndarray | None = None
     channels_averaged: int | None = None
     cube_rms: np.ndarray | None = None
     cube_mean: np.ndarray | None = None
+    cube_misfit: np.ndarray | None = None
     residual_mean: np.ndarray | None = None
     residual_rms: np.ndarray | None = None
     wiggle: float | None = None
@@ -182,14 +191,18 @@ def _image_diagnosis(observation, fused):
     d = grid.decimation_factor
     cells = tuple(slice(part.start * d, part.stop * d) for part in grid.field)
     inside = np.kron(cube.footprint[grid.field], np.ones((d, d), dtype=bool))
-    images, residuals, matched, comparisons, known = [], [], [], [], []
-    for band, predicted in zip(observation.bands, fused.predicted_images, strict=True):
+    images, residuals, matched, comparisons, known, misfit = [], [], [], [], [], []
+    for band, predicted, inexact in zip(
+        observation.bands, fused.predicted_images, model_errors(observation), strict=True
+    ):
         image = band.data / band.scale
         error = np.where(band.error > 0, band.error, np.nan) / band.scale
         compared, blurred = compare_band(band, band.bandpass, cube, grid)
         comparisons.append(astuple(compared))
         images.append(image[cells])
         residuals.append(((image - predicted) / error)[cells])
+        departure = ((image - predicted) / np.hypot(error, inexact / band.scale))[cells][inside]
+        misfit.append(np.sqrt(_mean(np.nan_to_num(departure) ** 2, np.isfinite(departure), 0)))
         matched.append(blurred[cells])
         known.append(np.isfinite(image[cells][inside]).mean())
     return {
@@ -200,6 +213,7 @@ def _image_diagnosis(observation, fused):
         "bandpasses": np.array([band.bandpass for band in observation.bands], dtype=np.float32),
         "comparisons": np.array(comparisons),
         "known": np.array(known),
+        "misfit": np.array(misfit),
     }
 
 
@@ -215,12 +229,17 @@ def _cube_diagnosis(observation, fused):
     known = np.isfinite(residual)
     square, mean = np.where(known, residual**2, 0), np.where(known, residual, 0)
     spectra, step, coefficients, averaged = quantise_spectra(departure, fused.basis, noise)
+    rms = np.sqrt(_mean(square, known, 0)).astype(np.float32)
+    light = data / noise[:, np.newaxis, np.newaxis]
+    light = _mean(np.where(known, light, 0), known, 0)
+    inexact = ifu_error(light, observation.grid.cell_size * observation.grid.decimation_factor)
     return {
         "spectra": spectra,
         "spectra_step": step,
         "spectra_coefficients": coefficients,
         "channels_averaged": averaged,
-        "cube_rms": np.sqrt(_mean(square, known, 0)).astype(np.float32),
+        "cube_rms": rms,
+        "cube_misfit": rms / np.hypot(1.0, inexact),
         "cube_mean": _mean(mean, known, 0).astype(np.float32),
         "residual_mean": _mean(mean, known, (1, 2)).astype(np.float32),
         "residual_rms": np.sqrt(_mean(square, known, (1, 2))).astype(np.float32),

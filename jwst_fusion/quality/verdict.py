@@ -14,6 +14,9 @@ _ORDER = (GREEN, AMBER, RED)
 #: Standard errors by which a departure has to exceed zero to count.
 SIGNIFICANT = 2.0
 
+#: The same where one band is looked at alone, of several.
+ALONE = 3.0
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -66,8 +69,12 @@ LIMITS = {
         0.015, 0.04, "blur of the images beyond their PSFs, as the cube shows it",
         _STRUCTURE, "Point spread functions", "mas",
     ),
+    "blur_spread": Limit(
+        0.02, 0.05, "difference between the blur of one image and the others'", _STRUCTURE,
+        "Registration", "mas",
+    ),
     "change": Limit(
-        0.04, 0.3, "largest difference of brightness between the instruments over 3 x 3 spaxels",
+        0.1, 0.3, "largest difference of brightness between the instruments over 3 x 3 spaxels",
         "all that lies there: a variable source, or an artefact of one instrument", "Registration", "%",
     ),
     "correlation": Limit(
@@ -79,7 +86,8 @@ LIMITS = {
     ),
     "scale_error": Limit(0.03, 0.1, "error of a band's flux scale", _SHAPES, "Cross-calibration", "%"),
     "image_residual": Limit(
-        2.0, 4.0, "residuals of a NIRCam image over its noise", _STRUCTURE, "Residuals"
+        2.0, 4.0, "residuals of a NIRCam image over its noise and the error of its PSF",
+        _STRUCTURE, "Residuals",
     ),
     "image_noise": Limit(
         0.3, 0.1, "residuals of a NIRCam image over its noise, the least of all bands",
@@ -90,11 +98,11 @@ LIMITS = {
         "spectra", "Residuals",
     ),
     "cube_channel": Limit(
-        2.5, 5.0, "residuals of the NIRSpec cube over its noise, in the worst channel",
+        3.5, 7.0, "residuals of the NIRSpec cube over its noise, in the worst channel",
         "the lines in that channel", "Residuals",
     ),
     "cube_spaxel": Limit(
-        2.5, 5.0, "residuals of the NIRSpec cube over its noise, in the worst spaxel",
+        2.5, 5.0, "residuals of the cube over its noise and the error of its PSF, in the worst spaxel",
         "spectra there", "Residuals",
     ),
     "cube_chi2": Limit(4.0, 10.0, "reduced chi-squared of the NIRSpec cube", "spectra", "Residuals"),
@@ -111,10 +119,10 @@ LIMITS = {
         "spectra of single spaxels", "Residuals", "%",
     ),
     "unseen": Limit(
-        0.5, 0.8, "share of the wavelengths that no image sees", _STRUCTURE, "Throughputs", "%"
+        0.7, 0.9, "share of the wavelengths that no image sees", _STRUCTURE, "Throughputs", "%"
     ),
     "prior_driven": Limit(
-        0.2, 0.5, "share of voxels whose detail the regularization decides", _STRUCTURE, "Errors", "%"
+        0.7, 0.95, "share of voxels whose detail the regularization decides", _STRUCTURE, "Errors", "%"
     ),
 }  # fmt: skip
 
@@ -133,6 +141,8 @@ class Measures:
         Largest offset that is left after registration [arcsec].
     image_blur : float
         Standard deviation of the blur that the images have beyond their PSFs, at least [arcsec].
+    blur_spread : float
+        Standard deviation of the blur that one image has more or less than the others, at least [arcsec].
     change : float
         Largest significant relative difference of brightness over a patch.
     correlation : float
@@ -141,11 +151,13 @@ class Measures:
         Largest error of a measured offset [arcsec].
     scale_departure, scale_error : float
         Largest difference of a flux scale from one, largest error of one.
-    image_residual, image_noise : float
-        Largest and least root of a band's chi-squared.
+    image_residual : float
+        Largest root mean square of a band's residuals over its noise and the error of its PSF.
+    image_noise : float
+        Least root of a band's chi-squared, over its stated noise alone.
     cube_residual, cube_channel, cube_spaxel : float
-        Root of the mean squared residual over the noise in the median channel, in the worst channel and in
-        the worst spaxel.
+        Root of the mean squared residual over the noise in the median channel, in the worst channel and, over
+        the noise and the error of the PSF, in the worst spaxel.
     cube_chi2 : float
         Reduced chi-squared of the cube.
     mean_spectrum : float
@@ -171,6 +183,7 @@ class Measures:
     magnification: float = float("nan")
     shift: float = float("nan")
     image_blur: float = float("nan")
+    blur_spread: float = float("nan")
     change: float = float("nan")
     correlation: float = float("nan")
     offset_error: float = float("nan")
@@ -340,16 +353,17 @@ def measure(content):
         magnification=radius * _departure(compared, "magnification"),
         shift=_most([np.hypot(each.east, each.north) for each in compared]),
         image_blur=_image_blur(settings),
+        blur_spread=np.sqrt(_spread(compared, "blur")),
         change=_most([each.change for each in compared]),
         correlation=-_most([-each.correlation for each in compared]),
         offset_error=_most([band.offset_err for band in used]),
         scale_departure=_most([abs(band.scale - 1) for band in used]),
         scale_error=_most([band.scale_err for band in used]),
-        image_residual=_most(np.sqrt([band.chi2 for band in used])),
+        image_residual=_most([] if diagnosis.misfit is None else diagnosis.misfit),
         image_noise=-_most(-np.sqrt([band.chi2 for band in used])),
         cube_residual=_typical([] if diagnosis.residual_rms is None else diagnosis.residual_rms),
         cube_channel=_most([] if diagnosis.residual_rms is None else diagnosis.residual_rms),
-        cube_spaxel=_most([] if diagnosis.cube_rms is None else diagnosis.cube_rms),
+        cube_spaxel=_most([] if diagnosis.cube_misfit is None else diagnosis.cube_misfit),
         cube_chi2=float(settings.get("chi2_cube", np.nan)),
         mean_spectrum=_typical(np.abs(residual)),
         used_ssim=-_most([-band.ssim for band in used]),
@@ -363,10 +377,27 @@ def measure(content):
     )
 
 
+def _figures(compared, name):
+    """Values and errors of a departure, as far as the bands tell."""
+    pairs = np.array([(getattr(each, name), getattr(each, f"{name}_error")) for each in compared])
+    pairs = pairs.reshape(-1, 2)
+    return pairs[np.isfinite(pairs).all(axis=1)].T
+
+
 def _departure(compared, name):
-    """Least size of a departure that all bands share, after its errors; NaN where none is known."""
+    """Least size, after its errors, of a departure that all bands share or that one has; NaN if unknown."""
+    values, errors = _figures(compared, name)
     value, error = common(compared, name)
-    return abs(value) if np.isnan(value) else max(abs(value) - SIGNIFICANT * error, 0.0)
+    alone = _most(np.abs(values) - ALONE * errors)
+    return float(np.maximum(np.fmax(abs(value) - SIGNIFICANT * error, alone), 0.0))
+
+
+def _spread(compared, name):
+    """Least size, after its errors, of the departure of one band from the others; NaN if unknown."""
+    values, errors = _figures(compared, name)
+    if not values.size:
+        return float("nan")
+    return _most(np.maximum(np.abs(values - np.median(values)) - ALONE * errors, 0.0))
 
 
 def _image_blur(settings):

@@ -8,7 +8,7 @@ import pytest
 from scipy.fft import irfft2, rfft2
 from scipy.ndimage import binary_dilation, gaussian_filter
 
-from jwst_fusion.inversion import fuse as fuse_module
+from jwst_fusion.inversion import psf_errors
 from jwst_fusion.inversion.fuse import FusionSettings, build_problem, fuse
 from jwst_fusion.inversion.prior import Prior, local_mixture, reweighted
 from jwst_fusion.inversion.solver import solve
@@ -138,7 +138,7 @@ def test_a_wrong_psf_of_one_band_does_not_make_a_line(field, monkeypatch):
     wider = replace(first, data=gaussian_filter(first.data, 0.4))
     observation = replace(field.observation, bands=(wider, second))
     error = line_error(field, observation)
-    monkeypatch.setattr(fuse_module, "PSF_ERROR", 1e-9)
+    monkeypatch.setattr(psf_errors, "PSF_ERROR", 1e-9)
     assert error < 0.5 * line_error(field, observation)
 
 
@@ -153,5 +153,5 @@ def test_a_wrong_psf_of_the_cube_does_not_pull(field, monkeypatch):
         return rms((fused - field.scene)[:, field.inside])
 
     trusted_less = error()
-    monkeypatch.setattr(fuse_module, "IFU_PSF_ERROR", 1e-9)
+    monkeypatch.setattr(psf_errors, "IFU_PSF_ERROR", 1e-9)
     assert trusted_less < 0.9 * error()

@@ -8,7 +8,8 @@ import pytest
 from jwst_fusion.quality.verdict import LIMITS, Measures, judge, measure
 
 GOOD = Measures(
-    roll=0.0, magnification=0.001, shift=0.002, image_blur=0.0, change=0.02, correlation=0.99,
+    roll=0.0, magnification=0.001, shift=0.002, image_blur=0.0, blur_spread=0.01, change=0.02,
+    correlation=0.99,
     offset_error=0.003, scale_departure=0.1, scale_error=0.01, image_residual=1.0, image_noise=0.7,
     cube_residual=1.0, cube_channel=1.2, cube_spaxel=1.4, cube_chi2=1.1, mean_spectrum=0.002, used_ssim=0.98,
     held_out_ssim=0.95, wiggle=0.01, unseen=0.2, prior_driven=0.05, registered=True, converged=True,
@@ -87,7 +88,8 @@ def test_measures_are_taken_from_the_content(content):
     assert found.correlation == pytest.approx(0.98)
     assert (found.offset_error, found.scale_error) == (0.003, 0.01)
     assert found.scale_departure == pytest.approx(0.1)
-    assert found.image_residual == pytest.approx(np.sqrt(0.5))  # of the band that was used
+    assert found.image_residual == 0.7
+    assert found.image_noise == pytest.approx(np.sqrt(0.5))  # of the band that was used
     assert (found.used_ssim, found.held_out_ssim) == (0.99, 0.93)
     assert (found.cube_residual, found.mean_spectrum, found.wiggle) == (1.0, 0.001, 0.01)
     assert (found.registered, found.converged) == (True, True)
@@ -103,7 +105,7 @@ def test_share_of_voxels_that_the_prior_decides(content):
     assert measure(replace(content, seen_by_one=0.3)).prior_driven == 0.3
     flagged = replace(content, seen_by_one=0.3, flags=(("PRIOR_DRIVEN", 0.7),))
     assert measure(flagged).prior_driven == 0.7
-    assert judge(measure(flagged)).level == "red"
+    assert judge(replace(measure(flagged), prior_driven=0.96)).level == "red"
 
 
 def test_measures_of_a_bare_product(bare):
