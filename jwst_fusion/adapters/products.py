@@ -37,6 +37,9 @@ DETECTOR_PIXEL = {"short": 0.0311, "long": 0.0630}
 PIXELS = (1e-3, 10.0)
 MIN_AREA = 0.1
 
+#: Step of the wavelengths over the steps beside it from which the table is doubted.
+MAX_JUMP = 3.0
+
 #: Wavelengths that a cube of NIRSpec can have [um].
 WAVELENGTHS = (0.5, 6.0)
 
@@ -88,6 +91,7 @@ def cube_product(model):
         )
     data[bad], error[bad] = np.nan, np.nan
     wavelength = cube_wavelengths(model, name)
+    _tell_jump(wavelength, name)
     wcs = celestial_wcs(model, name)
     pa_v3, pa_aperture = model.meta.pointing.pa_v3, model.meta.aperture.position_angle
     if pa_v3 is None and pa_aperture is not None:
@@ -298,6 +302,20 @@ def cube_wavelengths(model, name):
             "in CUNIT3, or rebuild the cube with cube_build"
         )
     return wavelength
+
+
+def _tell_jump(wavelength, name):
+    """Warn of planes between which the wavelength steps by far more than between their neighbours."""
+    steps = np.diff(wavelength)
+    around = np.pad(steps, 1, mode="reflect")
+    ratio = steps / np.maximum(around[:-2], around[2:])
+    at = int(np.argmax(ratio))
+    if ratio[at] > MAX_JUMP:
+        log.warning(
+            "%s: the wavelengths jump from %.4f to %.4f um, %.1f times the steps beside; compare them with "
+            "those of the pipeline's cube",
+            name, wavelength[at], wavelength[at + 1], ratio[at],
+        )  # fmt: skip
 
 
 def _wavelengths(model, name):

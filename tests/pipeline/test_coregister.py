@@ -9,7 +9,7 @@ from astropy.wcs import WCS
 from jwst_fusion import CoregisterStep, datamodels
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
 
-from .spoils import changed
+from .spoils import changed, in_a_table
 from .test_bad_input import ASN, CUBE, FIRST, SECOND, fail, keywords, work  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("work")
@@ -87,6 +87,13 @@ def test_coordinates_without_a_matrix_are_upright(work, reference):  # noqa: F81
     np.testing.assert_allclose(run().images, reference.images, rtol=1e-4)
 
 
+def test_a_jump_of_the_wavelengths_is_told(work):  # noqa: F811
+    changed(work, CUBE, in_a_table(0))
+    with fits.open(work.folder / CUBE, mode="update") as hdus:
+        hdus["WCS-TABLE"].data["wavelength"][0, 50:, 0] += 0.05
+    assert "the wavelengths jump from" in run().meta.fusion.warnings
+
+
 def test_wavelengths_in_a_table(work, reference):  # noqa: F811
     def tabular(hdus):
         header, n = hdus["SCI"].header, hdus["SCI"].data.shape[0]
@@ -98,6 +105,7 @@ def test_wavelengths_in_a_table(work, reference):  # noqa: F811
 
     changed(work, CUBE, tabular)
     result = run()
+    assert result.meta.fusion.n_warnings == 0
     np.testing.assert_allclose(
         result.channels["wavelength"], reference.channels["wavelength"], rtol=0, atol=2e-6
     )
