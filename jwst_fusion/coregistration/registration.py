@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 #: Displacement at the edge of the field from which a roll or a magnification of the images is taken out of
 #: their coordinates [arcsec], and its significance in standard errors.
 CORRECTED = 0.005
-SIGNIFICANT = 3.0
+SIGNIFICANT = 5.0
 
 #: Largest roll [deg] and magnification that are: what is larger is no error of a calibration.
 MAX_ROLL = 1.0
