@@ -1,6 +1,8 @@
-"""What lies in a folder, to be compared before and after."""
+"""What lies in a folder, to be compared before and after, and files that are changed."""
 
 import os
+
+from astropy.io import fits
 
 
 def contents(folder):
@@ -13,3 +15,10 @@ def contents(folder):
         else:
             found[name] = path.read_bytes() if path.is_file() else None
     return found
+
+
+def edit(path, change):
+    """Change the HDUs of a file."""
+    with fits.open(path, memmap=False) as hdus:
+        change(hdus)
+        hdus.writeto(path, overwrite=True)

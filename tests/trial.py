@@ -19,6 +19,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from scipy.ndimage import gaussian_filter
 
+from tests.files import edit
+
 SIZE = {"fov": 2.0, "n_wave": 300, "image_field": 4.0}
 DRAWS = 4
 
@@ -43,13 +45,6 @@ class Files:
         (cube,) = folder.glob("*_s3d.fits")
         (association,) = folder.glob("*_asn.json")
         return cls(cube, tuple(sorted(folder.glob("*_i2d.fits"))), association)
-
-
-def edit(path, change):
-    """Change the HDUs of a file."""
-    with fits.open(path, memmap=False) as hdus:
-        change(hdus)
-        hdus.writeto(path, overwrite=True)
 
 
 def of_images(change):

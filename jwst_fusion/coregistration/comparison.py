@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter
 from jwst_fusion.optics.matching import match_to_ifu
 from jwst_fusion.optics.photometry import synthetic_photometry
 
-from .fit import ROBUST_SCALE, covariances
+from .fit import BLOCK, covariances, root_weight, typical
 from .grid import local_frame
 
 if TYPE_CHECKING:
@@ -20,16 +20,13 @@ if TYPE_CHECKING:
 
     from jwst_fusion.observation import BandImage, CubeData, FusionGrid, ImageProduct
 
-__all__ = ["Comparison", "common", "compare_band", "compare_images", "straighten"]
+__all__ = ["Comparison", "common", "compare_band", "compare_images", "figures", "straighten"]
 
 #: Spaxels known to both images below which nothing is measured, for each unknown.
 FEWEST = 5
 
 #: Updates of the robust weights; they are settled to a per cent after five.
 UPDATES = 10
-
-#: Side of the blocks of sky within which residuals are taken to be correlated [spaxels].
-BLOCK = 3
 
 #: Side of the patch over which a change of brightness is looked for [spaxels]: a point source fills it.
 PATCH = 3
@@ -163,6 +160,27 @@ def compare_band(
     return compare_images(matched, synthetic, grid.decimation_factor, grid.jacobian), matched
 
 
+def figures(comparisons: Sequence[Comparison], name: str) -> np.ndarray:
+    """
+    Take a departure and its errors out of the comparisons.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison
+        The bands.
+    name : {'roll', 'magnification', 'blur'}
+        The departure.
+
+    Returns
+    -------
+    ndarray, shape (2, n)
+        Values and errors of the bands that tell.
+    """
+    pairs = np.array([(getattr(each, name), getattr(each, f"{name}_error")) for each in comparisons])
+    pairs = pairs.reshape(-1, 2)
+    return pairs[np.isfinite(pairs).all(axis=1)].T
+
+
 def common(comparisons: Sequence[Comparison], name: str) -> tuple[float, float]:
     """
     Average a departure that all bands share.
@@ -180,9 +198,8 @@ def common(comparisons: Sequence[Comparison], name: str) -> tuple[float, float]:
         Weighted mean, and its error, larger by as much as the bands scatter more than their errors; NaN if
         no band tells.
     """
-    pairs = np.array([(getattr(each, name), getattr(each, f"{name}_error")) for each in comparisons])
-    pairs = pairs.reshape(-1, 2)
-    values, errors = pairs[np.isfinite(pairs).all(axis=1) & (pairs[:, 1] > 0)].T
+    values, errors = figures(comparisons, name)
+    values, errors = values[errors > 0], errors[errors > 0]
     if not values.size:
         return float("nan"), float("nan")
     weights = 1 / errors**2
@@ -251,8 +268,8 @@ def _robust_fit(design, values):
     for _ in range(UPDATES):
         fit = np.linalg.lstsq(design * root[:, np.newaxis], values * root, rcond=None)[0]
         residual = values - design @ fit
-        scatter = 1.4826 * np.median(np.abs(residual)) or np.abs(residual).max() or 1.0
-        root = (1 + (residual / (ROBUST_SCALE * scatter)) ** 2) ** -0.25
+        scatter = typical(residual)
+        root = root_weight(residual / scatter)
     return fit, scatter
 
 

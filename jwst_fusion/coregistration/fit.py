@@ -10,7 +10,7 @@ from scipy.optimize import least_squares
 
 from jwst_fusion.optics.matching import fill_nearest
 
-__all__ = ["BandFit", "covariances", "fit_band"]
+__all__ = ["BLOCK", "BandFit", "covariances", "fit_band", "root_weight", "typical"]
 
 #: Residual, in units of the typical one, from which a spaxel counts less and less.
 ROBUST_SCALE = 2.0
@@ -107,7 +107,7 @@ def fit_band(
     else:
         slope, level = float(first @ values / (first @ first)), 0.0
     residual = values - slope * first - level
-    scatter = 1.4826 * np.median(np.abs(residual)) or np.abs(residual).max() or 1.0
+    scatter = typical(residual)
     shape = unit.size
     best = np.array([*start, slope, level, *np.zeros(shape)])
     free = np.array([True] * 3 + [pedestal] + [True] * shape)
@@ -136,6 +136,40 @@ def fit_band(
     )
     covariance = max(matrices, key=lambda matrix: matrix[0, 0] + matrix[1, 1])
     return BandFit(best[:2], best[2], best[3], best[4:] * unit, covariance, matrices)
+
+
+def typical(residual: np.ndarray) -> float:
+    """
+    Find the typical size of residuals, most of which are Gaussian.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (n_data,)
+        The residuals.
+
+    Returns
+    -------
+    float
+        Their standard deviation by the median; never zero.
+    """
+    return 1.4826 * np.median(np.abs(residual)) or np.abs(residual).max() or 1.0
+
+
+def root_weight(residual: np.ndarray) -> np.ndarray:
+    """
+    Find the root of the weight by which a residual counts in a robust fit (soft L1).
+
+    Parameters
+    ----------
+    residual : ndarray, shape (n_data,)
+        Residuals over their typical size.
+
+    Returns
+    -------
+    ndarray, shape (n_data,)
+        One for small residuals, less for large ones.
+    """
+    return (1 + (residual / ROBUST_SCALE) ** 2) ** -0.25
 
 
 def _jacobian(model, parameters, scatter, brightness):
@@ -177,7 +211,7 @@ def covariances(
     plain, clustered : ndarray, shape (n, n)
         For independent residuals, and for residuals that share blocks of sky.
     """
-    root = (1 + (residual / ROBUST_SCALE) ** 2) ** -0.25
+    root = root_weight(residual)
     design, rest = jacobian * root[:, np.newaxis], residual * root
     length = np.linalg.norm(design, axis=0)
     length[length == 0.0] = 1.0  # of a parameter that is kept

@@ -25,7 +25,8 @@ __all__ = ["register"]
 log = logging.getLogger(__name__)
 
 #: Displacement at the edge of the field from which a roll or a magnification of the images is taken out of
-#: their coordinates [arcsec], and its significance in standard errors.
+#: their coordinates [arcsec], a sixth of a cell, and its significance in standard errors: of 16 good random
+#: scenes one had a magnification of three.
 CORRECTED = 0.005
 SIGNIFICANT = 5.0
 

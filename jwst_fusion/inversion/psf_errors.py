@@ -76,13 +76,11 @@ def model_errors(observation: Observation) -> list[np.ndarray]:
     list of ndarray, shape (ny, nx)
         Standard errors [MJy/sr], one for each band.
     """
-    width = PSF_SCALE / observation.grid.cell_size
-    errors = []
-    for band in observation.bands:
-        structure = average_known((band.data - average_known(band.data, width)) ** 2, STRUCTURE_SMOOTHING)
-        error = PSF_ERROR if band.psf_error is None else band.psf_error
-        errors.append(error * np.sqrt(np.where(np.isfinite(structure), structure, 0.0)))
-    return errors
+    cell = observation.grid.cell_size
+    return [
+        (PSF_ERROR if band.psf_error is None else band.psf_error) * _structure(band.data, cell)
+        for band in observation.bands
+    ]
 
 
 def ifu_error(plane: np.ndarray, spaxel: float) -> np.ndarray:
@@ -101,5 +99,10 @@ def ifu_error(plane: np.ndarray, spaxel: float) -> np.ndarray:
     ndarray, shape (my, mx)
         Standard error, in the unit of the light.
     """
-    structure = average_known((plane - average_known(plane, PSF_SCALE / spaxel)) ** 2, STRUCTURE_SMOOTHING)
-    return IFU_PSF_ERROR * np.sqrt(np.nan_to_num(structure))
+    return IFU_PSF_ERROR * _structure(plane, spaxel)
+
+
+def _structure(plane, pixel):
+    """Local rms of what a plane has on the scale of the PSF; zero where unknown."""
+    squared = average_known((plane - average_known(plane, PSF_SCALE / pixel)) ** 2, STRUCTURE_SMOOTHING)
+    return np.sqrt(np.where(np.isfinite(squared), squared, 0.0))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from jwst_fusion.coregistration.comparison import common
+from jwst_fusion.coregistration.comparison import common, figures
 
 __all__ = ["LIMITS", "Limit", "Measures", "Reason", "Verdict", "judge", "measure"]
 
@@ -377,16 +377,9 @@ def measure(content):
     )
 
 
-def _figures(compared, name):
-    """Values and errors of a departure, as far as the bands tell."""
-    pairs = np.array([(getattr(each, name), getattr(each, f"{name}_error")) for each in compared])
-    pairs = pairs.reshape(-1, 2)
-    return pairs[np.isfinite(pairs).all(axis=1)].T
-
-
 def _departure(compared, name):
     """Least size, after its errors, of a departure that all bands share or that one has; NaN if unknown."""
-    values, errors = _figures(compared, name)
+    values, errors = figures(compared, name)
     value, error = common(compared, name)
     alone = _most(np.abs(values) - ALONE * errors)
     return float(np.maximum(np.fmax(abs(value) - SIGNIFICANT * error, alone), 0.0))
@@ -394,7 +387,7 @@ def _departure(compared, name):
 
 def _spread(compared, name):
     """Least size, after its errors, of the departure of one band from the others; NaN if unknown."""
-    values, errors = _figures(compared, name)
+    values, errors = figures(compared, name)
     if not values.size:
         return float("nan")
     return _most(np.maximum(np.abs(values - np.median(values)) - ALONE * errors, 0.0))

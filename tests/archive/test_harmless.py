@@ -447,14 +447,29 @@ NAMES = [*sorted(RESERVED), "batch.sqlite-wal",
          "b", "b/notes.txt", "logs/a.log", "logs/b.log", "a_asn.json", "manifest.json"]  # fmt: skip
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, database=None)
-@given(
+LAYOUTS = given(
     names=st.sets(st.sampled_from(NAMES), max_size=6),
     targets=st.lists(st.sampled_from(["a", "b", "logs", "Logs", "summary.html"]), min_size=1, max_size=3),
     options=st.sampled_from([[], ["--dry-run"], ["--clobber"], ["--submit", "slurm"],
                              ["--submit", "htcondor"], ["--skip-existing"], ["--collect"]]),
 )  # fmt: skip
+
+
+@settings(max_examples=12, deadline=None, derandomize=True, database=None)
+@LAYOUTS
 def test_no_layout_of_files_is_harmed_by_a_batch(tmp_path_factory, names, targets, options):
+    assert_unharmed(tmp_path_factory, names, targets, options)
+
+
+@pytest.mark.long
+@settings(max_examples=100, deadline=None)
+@LAYOUTS
+def test_many_layouts_of_files_are_not_harmed_by_a_batch(tmp_path_factory, names, targets, options):
+    assert_unharmed(tmp_path_factory, names, targets, options)
+
+
+def assert_unharmed(tmp_path_factory, names, targets, options):
+    """Run a batch in a folder with these files: all are as they were."""
     folder = tmp_path_factory.mktemp("layout")
     for name in sorted(names, key=len, reverse=True):
         if not (folder / name).exists() and not any(each.is_file() for each in (folder / name).parents):

@@ -9,6 +9,8 @@ import shutil
 import numpy as np
 from astropy.io import fits
 
+from tests.files import edit
+
 ASN = "p_asn.json"
 CUBE, FIRST, SECOND = "c_s3d.fits", "a_i2d.fits", "b_i2d.fits"
 FAR = {"CRVAL1": 100.0, "CRVAL2": 20.0}
@@ -36,10 +38,7 @@ def own(work, name):
 
 def changed(work, name, change):
     """Change the HDUs of a member."""
-    path = own(work, name)
-    with fits.open(path, memmap=False) as hdus:
-        change(hdus)
-        hdus.writeto(path, overwrite=True)
+    edit(own(work, name), change)
 
 
 def members(*listed):
