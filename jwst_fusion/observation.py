@@ -65,6 +65,9 @@ class ImageProduct:
         Side of a detector pixel and of a pixel of the drizzled image [arcsec].
     pixfrac : float
         Drop size of the drizzle, as a fraction of the detector pixel.
+    excess_blur : float
+        Variance of the image's blur on an axis beyond that of the optical model [arcsec^2], as measured
+        against the cube and the other images.
     detector, date : str
         Detector and date of the observation, as far as they are stated.
     optics : object or None
@@ -88,6 +91,7 @@ class ImageProduct:
     date: str = ""
     optics: Any = None
     throughput: Any = None
+    excess_blur: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +199,9 @@ class BandImage:
         Side of a detector pixel and of a pixel of the drizzled image [arcsec].
     pixfrac : float
         Drop size of the drizzle, as a fraction of the detector pixel.
+    excess_blur : float
+        Variance of the image's blur on an axis beyond that of the optical model [arcsec^2], as measured
+        against the cube and the other images.
     offset_east, offset_north, offset_err : float
         Where NIRCam's WCS puts a source minus where the cube's WCS puts it, and the error of either
         coordinate [arcsec]. It has been taken out of ``data``.
@@ -240,6 +247,7 @@ class BandImage:
     date: str = ""
     optics: Any = None
     throughput: Any = None
+    excess_blur: float = 0.0
 
     @property
     def psf_error(self) -> float | None:

@@ -303,6 +303,7 @@ def _set_tables(model, observation, result, validation):
         ssim=[score.ssim for score in scores],
         chi2=[score.chi2 for score in scores],
         held_out=[band.held_out for band in bands],
+        excess_blur=[band.excess_blur for band in bands],
     )
     if validation.unseen:
         model.add_columns(

@@ -129,6 +129,7 @@ def _set_filters(model, bands):
         detector_pixel=[band.detector_pixel for band in bands],
         image_pixel=[band.image_pixel for band in bands],
         pixfrac=[band.pixfrac for band in bands],
+        excess_blur=[band.excess_blur for band in bands],
         offset_east=[band.offset_east for band in bands],
         offset_north=[band.offset_north for band in bands],
         offset_err=[band.offset_err for band in bands],
@@ -212,8 +213,8 @@ def _band(row, image, error, bandpass):
         **{
             name: name
             for name in (
-                "detector_pixel", "image_pixel", "pixfrac", "offset_east", "offset_north", "offset_err",
-                "scale", "scale_err", "pedestal", "pedestal_err",
+                "detector_pixel", "image_pixel", "pixfrac", "excess_blur", "offset_east", "offset_north",
+                "offset_err", "scale", "scale_err", "pedestal", "pedestal_err",
             )
         },
     }  # fmt: skip

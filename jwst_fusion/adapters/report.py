@@ -32,9 +32,25 @@ PROVENANCE = (
 )
 
 
+#: Columns of the table of bands, by what they are called in a comparison of an image with the cube.
+COLUMNS = {
+    "correlation": "correlation",
+    "change": "change",
+    "residual_east": "east",
+    "residual_north": "north",
+    "residual_err": "shift_error",
+    "roll": "roll",
+    "roll_err": "roll_error",
+    "magnification": "magnification",
+    "magnification_err": "magnification_error",
+    "blur": "blur",
+    "blur_err": "blur_error",
+}
+
+
 def store_diagnosis(model, diagnosis):
     """
-    Put into a product what a report needs beyond its tables and images.
+    Put into a product what a report needs beyond its images, and what the bands still differ by.
 
     Parameters
     ----------
@@ -47,6 +63,13 @@ def store_diagnosis(model, diagnosis):
     model.report = {
         name: value if isinstance(value, np.ndarray) else np.array(value) for name, value in known.items()
     }
+    if diagnosis.compared:
+        table = np.array(model.filters)
+        for column, name in COLUMNS.items():
+            table[column] = [getattr(each, name) for each in diagnosis.compared]
+        if diagnosis.mismatch is not None:
+            table["mismatch"] = diagnosis.mismatch
+        model.filters = table
 
 
 def report_content(model, *, name=None):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from jwst_fusion.observation import BandImage, CubeData, FusionGrid, ImageProduct
 
-__all__ = ["Comparison", "common", "compare_band", "compare_images", "figures", "straighten"]
+__all__ = ["Comparison", "common", "compare_band", "compare_images", "figures", "mismatch", "straighten"]
 
 #: Spaxels known to both images below which nothing is measured, for each unknown.
 FEWEST = 5
@@ -158,6 +158,50 @@ def compare_band(
     matched = match_to_ifu(band.data / band.scale, band, bandpass, cube, grid)
     synthetic = np.where(cube.footprint, synthetic_photometry(cube.data, bandpass), np.nan)
     return compare_images(matched, synthetic, grid.decimation_factor, grid.jacobian), matched
+
+
+def mismatch(
+    sharp: np.ndarray, own: np.ndarray, others: np.ndarray, noise: float, decimation_factor: int
+) -> float:
+    """
+    Tell whether an image looks like another band of the cube than its own.
+
+    Parameters
+    ----------
+    sharp : ndarray, shape (ny, nx)
+        NIRCam image at the IFU's resolution, on cells; NaN where unknown.
+    own : ndarray, shape (my, mx)
+        Image of the cube in the band of the image, on spaxels; NaN where unknown.
+    others : ndarray, shape (n, my, mx)
+        Images of the cube in other bands.
+    noise : float
+        Noise of ``own``, in its unit.
+    decimation_factor : int
+        Cells per spaxel along an axis.
+
+    Returns
+    -------
+    float
+        Typical residual of a fit as in `compare_images` of the image to its own band, over that to the band
+        that it fits best, to which the noise is added: at most about one, unless another band fits better;
+        NaN if there is none, or nothing to compare.
+    """
+    d = decimation_factor
+    templates = _templates(sharp, d)
+    planes = np.stack([own, *others])
+    known = np.isfinite(planes).all(axis=0) & np.isfinite(templates).all(axis=0)
+    if known.sum() < 7 * FEWEST or len(planes) == 1:
+        return float("nan")
+    rows, columns = (d * at.astype(float) for at in np.nonzero(known))
+    design = _design(templates[:, known], rows - rows.mean(), columns - columns.mean())
+    norms = np.linalg.norm(design, axis=0)
+    if not (norms > 0).all():
+        return float("nan")
+    residuals = []
+    for plane in planes:
+        fit, scatter = _robust_fit(design / norms, plane[known])
+        residuals.append(scatter * norms[0] / fit[0] if fit[0] > 0 else np.inf)  # in the unit of the image
+    return float(residuals[0] / np.hypot(min(residuals[1:]), noise))
 
 
 def figures(comparisons: Sequence[Comparison], name: str) -> np.ndarray:

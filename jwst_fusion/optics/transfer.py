@@ -89,7 +89,8 @@ def transfer_functions(observation: Observation, shape: tuple[int, int]) -> Tran
 def _key(band):
     """Identify bands that share their OTFs."""
     optics = (band.optics, channel(band.filter))
-    return (*optics, band.position_angle_v3, band.detector_pixel, band.image_pixel, band.pixfrac)
+    pixels = (band.detector_pixel, band.image_pixel, band.pixfrac)
+    return (*optics, band.position_angle_v3, *pixels, band.excess_blur)
 
 
 def _at_used_nodes(at, wavelength, interpolation, frequencies, bands):
@@ -210,7 +211,7 @@ def image_otf(
     ndarray, shape (n, *shape)
         OTFs, one at zero frequency.
     """
-    return nircam_otf(
+    result = nircam_otf(
         wavelength,
         *frequencies,
         position_angle_v3=image.position_angle_v3,
@@ -220,6 +221,10 @@ def image_otf(
         channel=channel(image.filter),
         parameters=optics,
     )
+    if image.excess_blur:
+        east, north = frequencies
+        result = result * np.exp(-2 * np.pi**2 * image.excess_blur * (east**2 + north**2))
+    return result
 
 
 def _nirspec(wavelength, frequencies, cube, grid):

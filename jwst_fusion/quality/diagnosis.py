@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass, replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from jwst_fusion.coregistration.comparison import Comparison, compare_band
+from jwst_fusion.coregistration.comparison import Comparison, compare_band, mismatch
 from jwst_fusion.crosscalib.factors import flux_scale
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.inversion.psf_errors import ifu_error, model_errors
@@ -52,6 +52,9 @@ class Diagnosis:
         `~jwst_fusion.coregistration.comparison.Comparison`.
     known : ndarray, shape (n_band,)
         Share of the field that each image covers.
+    mismatch : ndarray, shape (n_band,)
+        Misfit of each image in its own band over that in another band of the cube, as in
+        `~jwst_fusion.coregistration.comparison.mismatch`.
     misfit : ndarray, shape (n_band,)
         Root mean square of image less prediction, over the image's stated error and the one that its PSF
         makes.
@@ -91,6 +94,7 @@ class Diagnosis:
     bandpasses: np.ndarray | None = None
     comparisons: np.ndarray | None = None
     known: np.ndarray | None = None
+    mismatch: np.ndarray | None = None
     misfit: np.ndarray | None = None
     spectra: np.ndarray | None = None
     spectra_step: np.ndarray | None = None
@@ -140,9 +144,12 @@ def diagnose(observation, fused):
         Arrays on the field of the product.
     """
     with threadpool_limits(limits=1, user_api="blas"):
+        of_cube = _cube_diagnosis(observation, fused)
+        of_images = _image_diagnosis(observation, fused)
         found = Diagnosis(
-            **_image_diagnosis(observation, fused),
-            **_cube_diagnosis(observation, fused),
+            **of_images,
+            **of_cube,
+            mismatch=_mismatches(observation, fused, of_images["matched"], of_cube["spectra_coefficients"]),
             **_optics(observation),
             **_tuning(fused),
             eigenvalues=np.asarray(fused.eigenvalues, dtype=np.float64),
@@ -215,6 +222,25 @@ def _image_diagnosis(observation, fused):
         "known": np.array(known),
         "misfit": np.array(misfit),
     }
+
+
+def _mismatches(observation, fused, matched, coefficients):
+    """Misfit of each image in its own band over that in another, (n_band,)."""
+    cube, field = observation.cube, observation.grid.field
+    bandpasses = np.array([band.bandpass for band in observation.bands])
+    mixing = bandpasses @ fused.basis
+    # The cube's projection on the components: what they leave out is mostly noise.
+    seen = np.tensordot(mixing, coefficients, axes=1) + (bandpasses @ fused.mean_spectrum)[:, None, None]
+    seen = np.where(cube.footprint[field], seen, np.nan)
+    precision = np.nan_to_num(1.0 / cube.noise**2, posinf=0.0)
+    covariance = np.linalg.pinv(fused.basis.T @ (fused.basis * precision[:, np.newaxis]))
+    noise = np.sqrt(np.maximum(np.einsum("bk,kl,bl->b", mixing, covariance, mixing), 0.0))
+    return np.array(
+        [
+            mismatch(image, own, np.delete(seen, i, axis=0), noise[i], observation.grid.decimation_factor)
+            for i, (image, own) in enumerate(zip(matched, seen, strict=True))
+        ]
+    )
 
 
 def _cube_diagnosis(observation, fused):

@@ -29,7 +29,8 @@ def registration_section(content):
     diagnosis = content.diagnosis
     rows = []
     compared = diagnosis.compared or [Comparison()] * len(content.bands)
-    for row, left in zip(content.bands, compared, strict=False):
+    mismatches = [float("nan")] * len(content.bands) if diagnosis.mismatch is None else diagnosis.mismatch
+    for row, left, mismatch in zip(content.bands, compared, mismatches, strict=False):
         rows.append((
             row.filter,
             f"{1e3 * row.offset_east:+.1f}", f"{1e3 * row.offset_north:+.1f}",
@@ -39,18 +40,21 @@ def registration_section(content):
             f"{left.roll:+.2f} +- {left.roll_error:.2f}",
             f"{100 * left.magnification:+.2f} +- {100 * left.magnification_error:.2f}",
             f"{1e6 * left.blur:+.0f} +- {1e6 * left.blur_error:.0f}", f"{100 * left.change:.0f}",
+            number(mismatch, 3),
         ))  # fmt: skip
     head = (
         "band", "offset east (mas)", "north (mas)", "error (mas)",
         "left after it, east (mas)", "north (mas)", "error (mas)", "correlation",
         "roll (deg)", "magnification (%)", "blur (mas^2)", "change of brightness (%)",
+        "misfit over another band's",
     )  # fmt: skip
     table = Table(
         head, tuple(rows),
         "Where NIRCam's coordinates put a source less where the cube's put it; then what the registered "
         "image and the cube differ by: offset, correlation, position angle, distances, variance of the "
         "cube's PSF beyond the model's, and the largest significant difference of brightness over 3 x 3 "
-        "spaxels.",
+        "spaxels; last, its misfit with the cube in its own band over that in the best other band, which is "
+        "more than about one if the image has the name of another filter.",
     )  # fmt: skip
     return Section(
         "registration", "Registration",

@@ -77,6 +77,13 @@ LIMITS = {
         0.1, 0.3, "largest difference of brightness between the instruments over 3 x 3 spaxels",
         "all that lies there: a variable source, or an artefact of one instrument", "Registration", "%",
     ),
+    "mismatch": Limit(
+        1.25, 2.0, "misfit of an image in its own band over its misfit in another band of the cube",
+        "all that this image decides: its filter may be wrong", "Registration",
+    ),
+    "compared": Limit(
+        1.0, 0.0, "share of the images that could be compared with the cube", _STRUCTURE, "Registration", "%"
+    ),
     "correlation": Limit(
         0.9, 0.6, "correlation of NIRCam's and NIRSpec's images of a band", _STRUCTURE, "Registration"
     ),
@@ -145,6 +152,10 @@ class Measures:
         Standard deviation of the blur that one image has more or less than the others, at least [arcsec].
     change : float
         Largest significant relative difference of brightness over a patch.
+    mismatch : float
+        Largest misfit of an image in its own band over the one in another band of the cube.
+    compared : float
+        Share of the images whose position angle, distances and blur could be compared with the cube's.
     correlation : float
         Least correlation of both instruments' images of a band.
     offset_error : float
@@ -177,6 +188,8 @@ class Measures:
         Whether the solver converged.
     warnings : str or None
         What the steps warned of; empty if of nothing.
+    by_hand : str or None
+        Parameters that are not the defaults; empty if all are.
     """
 
     roll: float = float("nan")
@@ -185,6 +198,8 @@ class Measures:
     image_blur: float = float("nan")
     blur_spread: float = float("nan")
     change: float = float("nan")
+    mismatch: float = float("nan")
+    compared: float = float("nan")
     correlation: float = float("nan")
     offset_error: float = float("nan")
     scale_departure: float = float("nan")
@@ -204,6 +219,7 @@ class Measures:
     registered: bool | None = None
     converged: bool | None = None
     warnings: str | None = None
+    by_hand: str | None = None
 
 
 @dataclass(frozen=True)
@@ -279,6 +295,9 @@ def judge(measures):
         if entry.name == "warnings":
             if value is not None:
                 reasons.append(_warned(value))
+        elif entry.name == "by_hand":
+            if value is not None:
+                reasons.append(_by_hand(value))
         elif entry.name in _YES_OR_NO:
             good, bad = _YES_OR_NO[entry.name]
             if value is not None:
@@ -307,6 +326,14 @@ def _warned(warnings):
     if not warnings:
         return Reason(GREEN, "The steps gave no warning.")
     return Reason(AMBER, f"The steps warned: {warnings}. See the log.")
+
+
+def _by_hand(parameters):
+    """Say which parameters were set; that is no fault."""
+    if not parameters:
+        return Reason(GREEN, "All parameters are the defaults.")
+    text = f"Set by hand: {parameters}. The limits of these tests hold for the defaults."
+    return Reason(GREEN, text)
 
 
 def _compare(value, limit):
@@ -355,6 +382,8 @@ def measure(content):
         image_blur=_image_blur(settings),
         blur_spread=np.sqrt(_spread(compared, "blur")),
         change=_most([each.change for each in compared]),
+        mismatch=_most([] if diagnosis.mismatch is None else diagnosis.mismatch),
+        compared=float(np.mean([np.isfinite(each.roll) for each in compared])) if compared else float("nan"),
         correlation=-_most([-each.correlation for each in compared]),
         offset_error=_most([band.offset_err for band in used]),
         scale_departure=_most([abs(band.scale - 1) for band in used]),
@@ -374,6 +403,7 @@ def measure(content):
         registered=None if alignment is None else alignment not in ("wcs", "none"),
         converged=settings.get("converged"),
         warnings=(settings.get("warnings") or "") if "n_warnings" in settings else None,
+        by_hand=(settings.get("set_by_hand") or "") if "n_warnings" in settings else None,
     )
 
 

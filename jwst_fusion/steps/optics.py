@@ -74,7 +74,7 @@ class OpticsMixin:
             ifu_blur=self.ifu_blur,
         )
         if library == "N/A" and self.psf_source in ("auto", "measured", None):
-            source = with_measured(source, self._measured(images, model, source))
+            source = with_measured(source, self._measured(cube, images, model, source))
         cube, images = adapters.attach_optics(cube, images, model, source)
         if source.name == "stpsf":
             source = replace(source, key=f"{source.key}, {cube.optics.psf.key}")
@@ -82,7 +82,7 @@ class OpticsMixin:
         return cube, images, source
 
     @staticmethod
-    def _measured(images, model, source):
+    def _measured(cube, images, model, source):
         """PSFs measured on stars: by the step before, or of whole images now."""
         if isinstance(model, CoregisteredModel):
             return adapters.measured_psfs(model)
@@ -90,7 +90,9 @@ class OpticsMixin:
         channels = {}
         for image in images:
             channels.setdefault(channel(image.filter), []).append(image)
-        measured = [measure_psf(part, source.nircam_optics, moving=moving) for part in channels.values()]
+        measured = [
+            measure_psf(part, source.nircam_optics, moving=moving, cube=cube) for part in channels.values()
+        ]
         return [m for m in measured if m is not None]
 
     def seen_through(self, observation, model):
@@ -107,7 +109,7 @@ class OpticsMixin:
         Returns
         -------
         observation : Observation
-            With optics. A blur of the IFU that was measured against other PSFs is not kept.
+            With optics. Blurs that were measured against other PSFs are not kept.
         source : PsfSource
             Source of the PSFs.
 
@@ -120,11 +122,12 @@ class OpticsMixin:
         before = model.meta.fusion.psf_key
         if before is not None and before != source.key:
             log.warning(
-                "The images were aligned with the PSFs %s, and here they are %s: the IFU's blur as measured "
-                "then is not used. Give all steps the same PSFs",
+                "The images were aligned with the PSFs %s, and here they are %s: blurs as measured "
+                "then are not used. Give all steps the same PSFs",
                 before, source.key,
             )  # fmt: skip
             cube = replace(cube, excess_blur=(0.0, 0.0))
+            bands = [replace(band, excess_blur=0.0) for band in bands]
         return replace(observation, cube=cube, bands=tuple(bands)), source
 
     @staticmethod

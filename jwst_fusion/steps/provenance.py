@@ -12,6 +12,8 @@ __all__ = ["record_parameters", "record_warnings"]
 
 #: A warning of this package among the records of a run.
 WARNING = re.compile(r".* - jwst_fusion[\w.]* - WARNING - (?P<message>.*)")
+#: Parameters that change nothing of the fused cube.
+OUTPUTS = ("save_report", "save_figures")
 #: Characters in a HISTORY card.
 HISTORY_WIDTH = 72
 
@@ -52,7 +54,16 @@ def record_parameters(model, step):
         if name not in generic
     }
     recorded = dict(model.meta.fusion.instance.get("parameters", {}))
-    model.set_fusion(parameters={**recorded, step.class_alias: parameters})
+    usual = type(step)().get_pars()
+    by_hand = [part for part in (model.meta.fusion.set_by_hand or "").split(", ") if part]
+    by_hand += [
+        f"{step.class_alias}.{name}={value}"
+        for name, value in step.get_pars().items()
+        if name in parameters and name not in OUTPUTS and value != usual[name]
+    ]
+    model.set_fusion(
+        parameters={**recorded, step.class_alias: parameters}, set_by_hand=", ".join(by_hand) or None
+    )
     listed = ", ".join(f"{name}={value}" for name, value in parameters.items() if value != "None")
     lines = [f"jwst_fusion {jwst_fusion.__version__} {step.class_alias}: {listed or 'defaults'}"]
     if not recorded:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import affine_transform, gaussian_filter, shift
 
-from jwst_fusion.coregistration.comparison import compare_images
+from jwst_fusion.coregistration.comparison import compare_images, mismatch
 
 D, CELL = 3, 0.0333
 JACOBIAN = CELL * np.array([[-0.8, 0.6], [0.6, 0.8]])  # (east, north) for a step along x and y
@@ -79,6 +79,23 @@ def test_change_of_a_source_is_found_and_no_change_is_none():
     assert found.change > 0.2
     assert abs(found.roll) < 0.3
     assert abs(found.magnification) < 0.005
+
+
+def test_an_image_of_another_band_is_found_and_noise_alone_is_none():
+    first, second = scene(), scene() + 0.1 * scene(3)
+    own, other = first[SPAXEL, SPAXEL], second[SPAXEL, SPAXEL]
+    noisy = own + np.random.default_rng(1).normal(scale=0.1, size=own.shape)
+    assert mismatch(first, own, other[np.newaxis], 0.0, D) < 0.1
+    assert mismatch(second, own, other[np.newaxis], 0.0, D) > 10
+    # A band that is noisier than another with the same sky fits less well for no fault.
+    assert mismatch(first, noisy, own[np.newaxis], 0.0, D) > 3
+    assert mismatch(first, noisy, own[np.newaxis], 0.1, D) == pytest.approx(1.0, abs=0.1)
+
+
+def test_no_other_band_or_no_image_is_no_mismatch():
+    own = scene()[SPAXEL, SPAXEL]
+    assert np.isnan(mismatch(scene(), own, np.empty((0, *own.shape)), 0.1, D))
+    assert np.isnan(mismatch(np.full_like(scene(), np.nan), own, own[np.newaxis], 0.1, D))
 
 
 def test_error_is_that_of_the_noise():

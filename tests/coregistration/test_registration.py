@@ -1,9 +1,11 @@
-"""A roll and a magnification of the images against the cube: taken out if small, left if not."""
+"""What is taken out of the images: a small roll and magnification of all, a blur of one."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from jwst_fusion.coregistration.comparison import straighten
 from jwst_fusion.coregistration.coregister import CoregistrationSettings, coregister
@@ -52,3 +54,19 @@ def test_a_large_roll_is_left_and_coordinates_that_are_believed_are_too(cube, im
     on_grid(cube, spoiled(image, 3.0, 0.0))
     on_grid(cube, spoiled(image, 0.5, 0.0), alignment="wcs")
     assert "turned" not in caplog.text
+
+
+def test_a_blur_of_one_image_enters_its_psf(caplog):
+    images = [SKY.image(name, field=7.0) for name in ("F182M", "F200W", "F210M")]
+    cube = SKY.cube(np.linspace(1.7, 2.25, 60), shape=(24, 22), noise=0.002)
+    bands = coregister(cube, images, CoregistrationSettings()).observation.bands
+    assert [band.excess_blur for band in bands] == [0, 0, 0]
+    assert "blurred" not in caplog.text
+    sigma = 0.05
+    blunt = gaussian_filter(images[-1].data, sigma / images[-1].image_pixel)
+    spoiled = [*images[:-1], replace(images[-1], data=blunt)]
+    coregistration = coregister(cube, spoiled, CoregistrationSettings())
+    *others, last = coregistration.observation.bands
+    assert last.excess_blur == pytest.approx(sigma**2, rel=0.15)
+    assert [band.excess_blur for band in others] == [0, 0]
+    assert "F210M is blurred by" in caplog.text

@@ -162,3 +162,17 @@ def test_a_point_source_shows_a_skewed_psf_at_its_angle_on_the_sky(instrument, m
     turned = PA_V3 if instrument == "nircam" else PA_APERTURE
     assert np.hypot(*mean) == pytest.approx(0.172 * 0.3 / 1.3, rel=0.05)
     assert abs((found - (turned - 35.54) + 180) % 360 - 180) < 1.5
+
+
+def test_blur_of_one_image_is_a_gaussian_on_its_otf_alone():
+    observation, blur = observe(), 0.03**2
+    first, last = observation.bands
+    blurred = replace(observation, bands=(first, replace(last, excess_blur=blur)))
+    before, after = (transfer_functions(each, SHAPE).nircam for each in (observation, blurred))
+    np.testing.assert_array_equal(after[0], before[0])
+    x, y = frequencies(observation)
+    gaussian = np.exp(-2 * np.pi**2 * blur * (x**2 + y**2))
+    np.testing.assert_allclose(after[1], before[1] * gaussian, atol=1e-12)
+    mean = band_transfers(blurred.bands[1], last.bandpass, observation.cube, observation.grid, SHAPE)[0]
+    good = band_transfers(last, last.bandpass, observation.cube, observation.grid, SHAPE)[0]
+    np.testing.assert_allclose(mean, good * gaussian, atol=1e-12)

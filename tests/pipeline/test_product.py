@@ -30,7 +30,9 @@ HDUS = [
 ]  # fmt: skip
 BAND_COLUMNS = [
     "filter", "pivot", "scale", "scale_err", "offset_east", "offset_north", "offset_err", "psnr", "ssim",
-    "chi2", "held_out",
+    "chi2", "held_out", "excess_blur", "correlation", "change", "residual_east", "residual_north",
+    "residual_err", "roll", "roll_err", "magnification", "magnification_err", "blur", "blur_err",
+    "mismatch",
 ]  # fmt: skip
 WAVE_COLUMNS = ["wavelength", "cube_mean", "fused_mean", "relative_error", "psf_fwhm"]
 MAS = 1e-3
@@ -106,7 +108,12 @@ def test_shapes_and_types_are_those_of_the_contract(hdulist):
     assert hdulist["FILTERS"].columns.names == BAND_COLUMNS
     assert hdulist["SPECTRAL"].columns.names == WAVE_COLUMNS
     assert len(hdulist["COMPONENTS"].data) == len(hdulist["SPECTRAL"].data) == n_wave
-    assert hdulist["FILTERS"].data["filter"].tolist() == ["F182M", "F210M"]
+    bands = hdulist["FILTERS"].data
+    assert bands["filter"].tolist() == ["F182M", "F210M"]
+    assert (bands["correlation"] > 0.9).all()
+    assert (bands["mismatch"] < 1.25).all()
+    for name in ("roll", "magnification", "blur"):
+        assert (np.abs(bands[name]) < 5 * bands[f"{name}_err"]).all()
 
 
 def test_units_and_identity_are_kept(hdulist, cube):

@@ -69,6 +69,9 @@ def test_parameters_of_all_steps_are_kept(fused, smoothed):
     with datamodels.open(smoothed.folder / f"{NAME}_fused.fits") as model:
         given = model.meta.fusion.instance["parameters"]["fusion"]
         assert (given["mu"], given["n_components"]) == (20.0, QUICK["n_components"])
+        assert {"fusion.mu=20.0", f"fusion.n_components={QUICK['n_components']}"} <= set(
+            model.meta.fusion.set_by_hand.split(", ")
+        )
 
 
 def test_history_tells_inputs_and_steps(product, data):

@@ -9,11 +9,11 @@ from jwst_fusion.quality.verdict import LIMITS, Measures, judge, measure
 
 GOOD = Measures(
     roll=0.0, magnification=0.001, shift=0.002, image_blur=0.0, blur_spread=0.01, change=0.02,
-    correlation=0.99,
+    mismatch=0.5, compared=1.0, correlation=0.99,
     offset_error=0.003, scale_departure=0.1, scale_error=0.01, image_residual=1.0, image_noise=0.7,
     cube_residual=1.0, cube_channel=1.2, cube_spaxel=1.4, cube_chi2=1.1, mean_spectrum=0.002, used_ssim=0.98,
     held_out_ssim=0.95, wiggle=0.01, unseen=0.2, prior_driven=0.05, registered=True, converged=True,
-    warnings="",
+    warnings="", by_hand="",
 )  # fmt: skip
 
 
@@ -73,6 +73,20 @@ def test_no_convergence_no_registration_and_a_warning_are_amber(change, words):
     verdict = judge(replace(GOOD, **change))
     assert verdict.level == "amber"
     assert words in verdict.reasons[0].text
+
+
+def test_parameters_set_by_hand_are_told_and_no_fault():
+    verdict = judge(replace(GOOD, by_hand="fusion.mu=0.5"))
+    assert verdict.level == "green"
+    assert any("Set by hand: fusion.mu=0.5." in reason.text for reason in verdict.reasons)
+
+
+def test_an_image_that_cannot_be_compared_is_amber(content):
+    unknown = content.diagnosis.comparisons.copy()
+    unknown[1] = np.nan
+    found = measure(replace(content, diagnosis=replace(content.diagnosis, comparisons=unknown)))
+    assert found.compared == 0.5
+    assert judge(found).level == "amber"
 
 
 def test_what_is_not_known_is_said_and_nothing_known_is_not_green():

@@ -27,7 +27,7 @@ from .wavefront_psf import WavefrontPsf
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jwst_fusion.observation import ImageProduct
+    from jwst_fusion.observation import CubeProduct, ImageProduct
 
     from .stars import StarCutouts
 
@@ -161,10 +161,17 @@ def band_nodes(band: str, module: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure_psf(
-    images: Sequence[ImageProduct], optics: NIRCamOptics | None = None, *, moving: bool = False
+    images: Sequence[ImageProduct],
+    optics: NIRCamOptics | None = None,
+    *,
+    moving: bool = False,
+    cube: CubeProduct | None = None,
 ) -> MeasuredPsf | None:
     """
     Measure the PSFs of the images of one channel on their stars.
+
+    Sources in the field of the cube are left out: they are what the fusion is to resolve, and a PSF that was
+    measured on a compact one would make a point of it.
 
     Parameters
     ----------
@@ -174,6 +181,8 @@ def measure_psf(
         Optics as assumed.
     moving : bool, optional
         Whether the images follow a moving target, so that stars may be trailed.
+    cube : CubeProduct, optional
+        The cube that the PSFs are measured for.
 
     Returns
     -------
@@ -184,7 +193,9 @@ def measure_psf(
     optics = replace(optics or NIRCamOptics(), psf=None)
     (split,) = {channel(image.filter) for image in images}
     with threadpool_limits(limits=1, user_api="blas"):
-        found = [find_stars(image.data, image.error, image.weight) for image in images]
+        found = [
+            find_stars(image.data, image.error, image.weight, avoid=_inside(cube, image)) for image in images
+        ]
         most = max(len(stars.data) for stars in found)
         if most < MIN_STARS:
             log.info(
@@ -205,6 +216,20 @@ def measure_psf(
         )
         return None
     return _judge(result, split, statistics)
+
+
+def _inside(cube, image):
+    """Make a function of a pixel (x, y) that tells whether the cube has data there; None without a cube."""
+    if cube is None:
+        return None
+    known = np.isfinite(cube.data).any(axis=0)
+
+    def inside(x, y):
+        column, row = np.round(cube.wcs.wcs_world2pix(*image.wcs.wcs_pix2world(x, y, 0), 0))
+        ny, nx = known.shape
+        return bool(0 <= row < ny and 0 <= column < nx and known[int(row), int(column)])
+
+    return inside
 
 
 def _trail(result, bands):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.stats import mad_std
 from scipy.ndimage import gaussian_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["StarCutouts", "find_stars"]
 
@@ -67,7 +71,12 @@ class StarCutouts:
 
 
 def find_stars(
-    data: np.ndarray, error: np.ndarray | None = None, weight: np.ndarray | None = None, *, most: int = MOST
+    data: np.ndarray,
+    error: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+    *,
+    most: int = MOST,
+    avoid: Callable[[int, int], bool] | None = None,
 ) -> StarCutouts:
     """
     Find stars that a PSF can be measured on.
@@ -80,6 +89,8 @@ def find_stars(
         Error and drizzle weight; no weight means no data.
     most : int, optional
         Largest number of stars: the best of them by their signal-to-noise ratio.
+    avoid : callable, optional
+        Tells of a pixel (x, y) whether a star there must not be used.
 
     Returns
     -------
@@ -90,7 +101,10 @@ def find_stars(
     rejected: dict[str, int] = {}
     found = []
     for x, y, height in peaks[np.argsort(-peaks[:, 2])] if len(peaks) else ():
-        reason, star = _vet(data, error, weight, peaks, (int(x), int(y)), height)
+        if avoid is not None and avoid(int(x), int(y)):
+            reason, star = "in the field of the cube", None
+        else:
+            reason, star = _vet(data, error, weight, peaks, (int(x), int(y)), height)
         if reason:
             rejected[reason] = rejected.get(reason, 0) + 1
         else:

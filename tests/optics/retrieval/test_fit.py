@@ -6,7 +6,9 @@ from functools import partial
 
 import numpy as np
 import pytest
+from astropy.wcs import WCS
 
+from jwst_fusion.observation import CubeProduct
 from jwst_fusion.optics.analytic import NIRCamOptics, nircam_blur
 from jwst_fusion.optics.psf import encircled_energy, fwhm
 from jwst_fusion.optics.retrieval.fit import _Problem
@@ -100,6 +102,20 @@ def images(truth):
 @pytest.fixture(scope="module")
 def measured(images):
     return measure_psf(images)
+
+
+def test_sources_in_the_field_of_the_cube_are_not_used(images, caplog):
+    caplog.set_level("INFO")
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crpix = ["RA---TAN", "DEC--TAN"], [200, 200]
+    wcs.wcs.cdelt = [-PIXEL / 3600, PIXEL / 3600]
+    image = replace(images[0], wcs=wcs)
+    known = np.ones((1, *image.data.shape))
+    cube = CubeProduct("c_s3d.fits", known, known, np.ones(1), wcs, 0.0, 0.0)
+    assert measure_psf([image], cube=cube) is None
+    assert "in the field of the cube" in caplog.text
+    nowhere = replace(cube, data=np.full_like(known, np.nan))
+    assert measure_psf([image], cube=nowhere) is not None
 
 
 def test_width_and_encircled_energy_are_those_of_the_true_psf(measured, truth):

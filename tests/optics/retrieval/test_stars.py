@@ -43,6 +43,13 @@ def test_stripes_hide_no_star_and_count_none_twice():
     assert len(find(image).data) == 2
 
 
+def test_stars_to_be_avoided_are_counted_and_not_used():
+    image, stars = star_image(PSF, 12, snr=(60, 400))
+    found = find_stars(image.data, image.error, image.weight, avoid=lambda x, y: x < 200)
+    assert found.rejected["in the field of the cube"] == np.sum(stars[:, 0] < 200)
+    assert len(found.data) == np.sum(stars[:, 0] > 200) > 0
+
+
 @pytest.mark.parametrize("what", ["neighbour", "gap or saturation", "edge"])
 def test_unusable_stars_are_left_out_and_the_reason_is_kept(what):
     stars = np.array([[100.0, 100.0, 4000.0], [200.0, 200.0, 4000.0]])
