@@ -11,7 +11,8 @@ import logging
 import shutil
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,12 @@ class Files:
 
 def of_images(change):
     """Change each image."""
-    return lambda files: [edit(path, change) for path in files.images]
+
+    def spoil(files):
+        for path in files.images:
+            edit(path, change)
+
+    return spoil
 
 
 def of_cube(change):
@@ -198,6 +204,107 @@ def spike(files):
     edit(files.cube, change)
 
 
+def bad_peaks(files):
+    """Put single bad voxels, of 40 times the noise, on the peaks of the spectra of 20 bright spaxels."""
+
+    def change(hdus):
+        data = hdus["SCI"].data
+        bright = np.nan_to_num(data).mean(axis=0)
+        noise = 1.48 * np.nanmedian(np.abs(np.diff(data, axis=0)))
+        for place in np.argsort(-bright, axis=None)[:20]:
+            row, column = np.unravel_index(place, bright.shape)
+            data[np.nanargmax(data[:, row, column]), row, column] -= 40 * noise
+
+    edit(files.cube, change)
+
+
+def jump(hdus):
+    """Turn the wavelengths into a table that jumps by 20 nm in the middle."""
+    header, n = hdus["SCI"].header, len(hdus["SCI"].data)
+    wavelength = header["CRVAL3"] + header["CDELT3"] * np.arange(n) + 0.02 * (np.arange(n) >= n // 2)
+    hdus["WCS-TABLE"].data["wavelength"] = wavelength.astype("f4").reshape(1, n, 1)
+    header.update(CTYPE3="WAVE-TAB", CRVAL3=1.0, PS3_0="WCS-TABLE", PS3_1="wavelength")
+    del header["CDELT3"]
+
+
+def sloped(hdus):
+    """Make one side of an image brighter than the other by half."""
+    data = hdus["SCI"].data
+    data *= np.linspace(0.75, 1.25, data.shape[1], dtype=np.float32)
+
+
+def saturated(hdus):
+    """Cut the brightest hundredth of an image's pixels off at half of the peak."""
+    data = hdus["SCI"].data
+    hdus["SCI"].data = np.minimum(data, np.float32(0.5 * np.nanmax(data)))
+
+
+def ghost(hdus):
+    """Add a fifth of an image to itself, half an arcsecond off."""
+    header, data = hdus["SCI"].header, hdus["SCI"].data
+    pixels = round(0.5 / (3600 * abs(header["CDELT1"])))
+    data += np.float32(0.2) * np.roll(np.nan_to_num(data), pixels, axis=1)
+
+
+def transposed(hdus):
+    """Exchange the axes of an image but not its coordinates."""
+    for name in ("SCI", "ERR"):
+        hdus[name].data = hdus[name].data.T.copy()
+
+
+def mirrored(hdus):
+    """Turn the x axis of the cube round but not its coordinates."""
+    for name in ("SCI", "ERR"):
+        hdus[name].data = hdus[name].data[:, :, ::-1].copy()
+
+
+def sliced(hdus):
+    """Make every other slice of the IFU brighter by a fifth."""
+    hdus["SCI"].data[:, ::2] *= np.float32(1.2)
+
+
+def tilted(hdus):
+    """Make the cube fall by half from the first to the last wavelength."""
+    data = hdus["SCI"].data
+    data *= np.linspace(1.25, 0.75, len(data), dtype=np.float32)[:, np.newaxis, np.newaxis]
+
+
+def wavy(hdus):
+    """Modulate the spectrum of each spaxel by a tenth, each with a phase of its own."""
+    data = hdus["SCI"].data
+    phase = np.random.default_rng(2).uniform(0, 2 * np.pi, data.shape[1:])
+    data *= (1 + 0.1 * np.sin(np.arange(len(data))[:, np.newaxis, np.newaxis] / 8 + phase)).astype(np.float32)
+
+
+def smeared(hdus):
+    """Smooth the cube along wavelength by six channels, and leave its errors."""
+    hdus["SCI"].data = gaussian_filter(np.nan_to_num(hdus["SCI"].data), (6, 0, 0))
+
+
+def other_sky(hdus):
+    """Replace an image by another sky of the same brightness."""
+    data = hdus["SCI"].data
+    noise = gaussian_filter(np.random.default_rng(3).normal(size=data.shape), 4)
+    hdus["SCI"].data = (np.nanmedian(data) * np.exp(noise / noise.std())).astype(np.float32)
+
+
+def wide_psfs(files):
+    """Give a library of PSFs whose pixels are said to be twice as large as they are."""
+    from jwst_fusion.cli import main as command
+    from jwst_fusion.optics.library import read_library, write_library
+
+    path = files.cube.parent / "psfs.asdf"
+    with redirect_stdout(None):
+        command(["psf", str(path), "--psf-source", "analytic", "--grating", "G235H/F170LP"])
+    entries = [
+        replace(entry, psf=replace(entry.psf, pixel_scale=2 * entry.psf.pixel_scale))
+        for entry in read_library(path)
+    ]
+    path.unlink()
+    write_library(path, entries)
+    return {"override_fusion_psf": str(path)}
+
+
 def striped(hdus):
     """Add stripes along the rows of an image, of a fifth of its scatter."""
     data = hdus["SCI"].data
@@ -234,8 +341,22 @@ INJECTIONS = {
     "last band a copy of the first": copied,
     "wavelengths off by 20 nm": of_cube(plus(0.02, "CRVAL3")),
     "wavelength steps 2 % larger": of_cube(times(1.02, "CDELT3")),
+    "jump of 20 nm in the wavelengths": of_cube(jump),
     "30 bright voxels in one spaxel": spike,
+    "bad voxels on peaks of spectra": bad_peaks,
     "stripes in one image": of_one(striped),
+    "PSFs twice as wide": wide_psfs,
+    "one image brighter on one side": of_one(sloped),
+    "one image saturated": of_one(saturated),
+    "ghosts in one image": of_one(ghost),
+    "one image transposed": of_one(transposed),
+    "one image of another sky": of_one(other_sky),
+    "cube mirrored": of_cube(mirrored),
+    "every other slice brighter": of_cube(sliced),
+    "cube falls along wavelength": of_cube(tilted),
+    "waves in single spectra": of_cube(wavy),
+    "cube smeared along wavelength": of_cube(smeared),
+    "errors of the cube a hundredth": of_cube(scaled(0.01, "ERR")),
 }
 
 
@@ -256,12 +377,14 @@ class Row:
         return not (self.share <= WRONG_SHARE and self.structure <= WRONG_STRUCTURE)
 
 
-def fused(files, **fusion):
-    """Fused cube of an observation and its verdict."""
+def fused(files, options=None, **fusion):
+    """Fused cube of an observation and its verdict; `options` are what a way of spoiling asks for."""
     from jwst_fusion import Fusion4Pipeline, adapters
     from jwst_fusion.quality.verdict import judge, measure
 
-    model = Fusion4Pipeline.call(str(files.association), steps={"fusion": fusion}, configure_log=False)
+    model = Fusion4Pipeline.call(
+        str(files.association), steps={"fusion": fusion | (options or {})}, configure_log=False
+    )
     return model, judge(measure(adapters.report_content(model, name="trial")))
 
 
@@ -291,8 +414,7 @@ def try_scene(seed):
             folder.mkdir()
             files = Files.copied(source_folder, folder)
             try:
-                spoil(files)
-                model, verdict = fused(files, samples=DRAWS)
+                model, verdict = fused(files, spoil(files), samples=DRAWS)
             except FusionError as error:
                 rows.append(Row(scene, name, float("nan"), float("nan"), "refused", str(error)))
             else:

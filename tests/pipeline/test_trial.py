@@ -15,14 +15,15 @@ from .conftest import QUICK
         ("images blurred by 62 mas", "blur of the images"),
         ("source five times as bright", "in the worst spaxel"),
         ("errors of the images 100 times", "the least of all bands"),
+        ("first and last band exchanged", "in another band of the cube"),
+        ("jump of 20 nm in the wavelengths", "the wavelengths jump"),
         (None, None),
     ],
 )
 def test_spoiled_observations_are_not_green(data, tmp_path, injection, words):
     files = Files.copied(data.cube.parent, tmp_path)
-    if injection:
-        INJECTIONS[injection](files)
-    _, verdict = fused(files, **QUICK)
+    options = INJECTIONS[injection](files) if injection else None
+    _, verdict = fused(files, options, **QUICK)
     if injection:
         assert verdict.level != "green"
         assert any(words in finding.lower() for finding in verdict.findings)
