@@ -1,6 +1,7 @@
 """Directives whose content is read from the package, so that it cannot go stale."""
 
 import argparse
+import ast
 import re
 from importlib import import_module, resources
 from pathlib import Path
@@ -276,6 +277,60 @@ class PackageModules(Generated):
             yield from (f".. automodule:: {module}", "   :members:", "   :show-inheritance:", "")
 
 
+class PackageConstants(Generated):
+    """The numbers of a package's modules, with what their comments say and where they come from."""
+
+    required_arguments = 1
+
+    def lines(self):
+        """Write a table; a constant without origin is an error."""
+        folder = Path(import_module(self.arguments[0]).__file__).parent
+        rows = []
+        for path in sorted(folder.glob("*.py")):
+            self.env.note_dependency(str(path))
+            for name, value, comment in constants(path):
+                text, _, origin = comment.removesuffix(".").rpartition(". ")
+                if origin not in ORIGINS:
+                    raise self.error(f"{path.name}: {name} does not say {', '.join(ORIGINS)}")
+                rows.append((f"``{path.stem}.{name}``", f"``{value}``", cell(f"{text}."), origin.lower()))
+        return table(("Constant", "Value", "What it is", "Origin"), rows, "26 14 50 10")
+
+
+#: Where a constant may come from.
+ORIGINS = ("Derived", "Published", "Measured", "Judged")
+
+
+def constants(path):
+    """
+    Find the numbers that a module defines.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The module.
+
+    Yields
+    ------
+    name, value, comment : str
+        Names in capitals; of successive ones the first has the comment.
+    """
+    source = path.read_text(encoding="utf-8")
+    lines = source.splitlines()
+    comment = ""
+    for node in ast.parse(source).body:
+        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
+            continue
+        name, value = node.targets[0].id, ast.unparse(node.value).removeprefix("np.array(").rstrip(")")
+        if not name.isupper() or not re.fullmatch(r"[-+*/()\[\], .e\d]+", value):
+            continue
+        first = node.lineno - 1
+        while lines[first - 1].startswith("#:"):
+            first -= 1
+        if first < node.lineno - 1:
+            comment = " ".join(line[2:].strip() for line in lines[first : node.lineno - 1])
+        yield name, ast.unparse(node.value), comment
+
+
 def setup(app):
     """
     Register the directives.
@@ -298,4 +353,5 @@ def setup(app):
     app.add_directive("command-help", CommandHelp)
     app.add_directive("benchmark-output", BenchmarkOutput)
     app.add_directive("package-modules", PackageModules)
+    app.add_directive("package-constants", PackageConstants)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

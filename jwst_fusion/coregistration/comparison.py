@@ -22,19 +22,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "common", "compare_band", "compare_images", "figures", "mismatch", "straighten"]
 
-#: Spaxels known to both images below which nothing is measured, for each unknown.
+#: Spaxels known to both images below which nothing is measured, for each unknown. Judged.
 FEWEST = 5
 
-#: Updates of the robust weights; they are settled to a per cent after five.
+#: Updates of the robust weights; they are settled to a per cent after five. Measured.
 UPDATES = 10
 
 #: Side of the patch over which a change of brightness is looked for [spaxels]: a point source fills it.
+#: Derived.
 PATCH = 3
 
-#: Brightness of a patch over the brightest's from which its change is looked at.
+#: Brightness of a patch over the brightest's from which its change is looked at. Judged.
 BRIGHT = 0.1
 
-#: Significance of a change, in standard deviations of a patch's residual.
+#: Significance of a change, in standard deviations of a patch's residual. Judged.
 SIGNIFICANT = 5.0
 
 

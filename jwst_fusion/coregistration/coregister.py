@@ -36,10 +36,10 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-#: Rounding of wavelengths in a file [um].
+#: Rounding of wavelengths in a file [um]. Derived.
 WAVELENGTH_SLACK = 1e-6
 
-#: Fewest spaxels of a field.
+#: Fewest spaxels of a field. Derived.
 MIN_SPAXELS = 2
 
 

@@ -12,17 +12,17 @@ from jwst_fusion.optics.matching import fill_nearest
 
 __all__ = ["BLOCK", "BandFit", "covariances", "fit_band", "root_weight", "typical"]
 
-#: Residual, in units of the typical one, from which a spaxel counts less and less.
+#: Residual, in units of the typical one, from which a spaxel counts less and less. Judged.
 ROBUST_SCALE = 2.0
 
 #: Largest departure from the optical model of the blur's two variances [arcsec^2] and of the wavefront's
-#: [rad^2].
+#: [rad^2]. Judged.
 MAX_EXCESS = (0.005, 0.005, 0.5)
 
-#: Least share of a block's residual that the fit is taken to have left.
+#: Least share of a block's residual that the fit is taken to have left. Derived.
 MIN_LEFT = 0.01
 
-#: Side of the blocks of sky within which residuals are taken to be correlated [spaxels].
+#: Side of the blocks of sky within which residuals are taken to be correlated [spaxels]. Derived.
 BLOCK = 3
 
 

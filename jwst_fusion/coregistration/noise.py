@@ -7,10 +7,10 @@ from scipy.ndimage import median_filter
 
 __all__ = ["channel_noise"]
 
-#: Channels over which the ratio of true to stated noise is taken as constant.
+#: Channels over which the ratio of true to stated noise is taken as constant. Judged.
 WINDOW = 101
 
-#: Standard deviation over median absolute deviation, for a Gaussian.
+#: Standard deviation over median absolute deviation, for a Gaussian. Derived.
 GAUSSIAN_MAD = 1.4826
 
 

@@ -11,52 +11,52 @@ from threadpoolctl import threadpool_limits
 
 __all__ = ["find_outliers"]
 
-#: Deviation, in units of the local scatter, from which a voxel may be an outlier.
+#: Deviation, in units of the local scatter, from which a voxel may be an outlier. Judged.
 THRESHOLD = 8.0
 
-#: Deviation from which a voxel that touches an outlier is one too.
+#: Deviation from which a voxel that touches an outlier is one too. Judged.
 NEIGHBOUR_THRESHOLD = 5.5
 
-#: Error of the low-rank model, as a share of its own contrast along wavelength around the voxel.
+#: Error of the low-rank model, as a share of its own contrast along wavelength around the voxel. Judged.
 MODEL_ERROR = 0.04
 
-#: Number of components of the low-rank model, and the spaxels and channels that each of them needs.
+#: Number of components of the low-rank model, and the spaxels and channels that each of them needs. Judged.
 N_COMPONENTS = 12
 NEEDED = 8
 
 #: Share of the components in successive models: outliers have to be out before small components come in,
-#: or they make one.
+#: or they make one. Judged.
 RANKS = (1 / 3, 1)
 
-#: Random mixtures of spectra beyond the components, by which these are found.
+#: Random mixtures of spectra beyond the components, by which these are found. Judged.
 SPARE = 4
 
 #: Rank, among the 26 neighbours, of the one that has to support a real peak, and the least share of the
 #: peak that it then shows: 0.11 for a point source in an unresolved line, wherever these fall between the
 #: voxels (FWHM of 0.13" for spaxels of 0.1", of 1.5 channels). SUPPORT_OF_NOISE is put down to noise:
-#: less spares more lone lines, more finds more outliers.
+#: less spares more lone lines, more finds more outliers. Derived.
 NEIGHBOUR_RANK = 6
 SUPPORT = 0.10
 SUPPORT_OF_NOISE = 0.7
 
 #: Channels on either side from whose median an outlier departs too, by at least this share of its residual:
-#: a model that puts a line where there is none makes no outlier.
+#: a model that puts a line where there is none makes no outlier. Judged.
 REACH = 3
 MIN_DEPARTURE = 0.3
 
-#: Times that suspects are sought before there is a model, each time without those already known.
+#: Times that suspects are sought before there is a model, each time without those already known. Judged.
 PEELS = 3
 
-#: Channels over which continuum and scatter of a spaxel are taken as constant.
+#: Channels over which continuum and scatter of a spaxel are taken as constant. Judged.
 BLOCK = 48
 
-#: Value over the median absolute value of the cube that no source reaches.
+#: Value over the median absolute value of the cube that no source reaches. Judged.
 HUGE = 1e6
 
-#: Share of such values from which a whole spaxel is off the slices.
+#: Share of such values from which a whole spaxel is off the slices. Judged.
 MAX_HUGE = 0.8
 
-#: Standard deviation over median absolute deviation, for a Gaussian.
+#: Standard deviation over median absolute deviation, for a Gaussian. Derived.
 GAUSSIAN_MAD = 1.4826
 
 #: Steps (channel, row, column) to a voxel's neighbours; the voxel itself is in the middle.
@@ -64,7 +64,7 @@ STEPS = tuple(product((-1, 0, 1), repeat=3))
 
 OWN = len(STEPS) // 2
 
-#: Voxels whose neighbours are looked at together.
+#: Voxels whose neighbours are looked at together. Judged.
 CHUNK = 20_000
 
 

@@ -26,18 +26,19 @@ log = logging.getLogger(__name__)
 
 #: Error of an offset from the unknown asymmetry of both PSFs [arcsec]: wavefront errors of 70 to 100 nm
 #: rms shift what is fitted against the PSF's core by 1.9 to 2.7 mas rms (simulated random wavefronts).
+#: Measured.
 ASYMMETRY = 0.0022
 
-#: The part of it that differs between the bands [arcsec].
+#: The part of it that differs between the bands [arcsec]. Measured.
 CHROMATIC_ASYMMETRY = 0.0007
 
-#: Probability below which a common offset of all bands is given up.
+#: Probability below which a common offset of all bands is given up. Judged.
 SIGNIFICANT = 1e-3
 
-#: Blur beyond the optical model that is adopted, in standard errors.
+#: Blur beyond the optical model that is adopted, in standard errors. Judged.
 BLUR_SIGNIFICANCE = 3.0
 
-#: Least error of the blur's variance [arcsec^2]: what the PSF model's shape leaves open.
+#: Least error of the blur's variance [arcsec^2]: what the PSF model's shape leaves open. Judged.
 BLUR_FLOOR = 3e-5
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CUBE_RANGES", "MIN_COVERED", "filter_sets", "fusion_range"]
 
-#: Least share of a bandpass within the data of the cube for the band to be used.
+#: Least share of a bandpass within the data of the cube for the band to be used. Judged.
 MIN_COVERED = 0.8
 
 #: Wavelengths [um] that the IFU records with a grating and blocking filter, without the gap between the two

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cutout", "reduce_image", "resample_image"]
 
-#: Pixels around the field that take part in the interpolation.
+#: Pixels around the field that take part in the interpolation. Derived.
 BORDER = 12
 
 

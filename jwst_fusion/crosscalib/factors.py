@@ -25,19 +25,19 @@ __all__ = ["CrossCalibrationSettings", "cross_calibrate", "flux_scale", "given_f
 
 log = logging.getLogger(__name__)
 
-#: Factors between the instruments that their calibrations allow.
+#: Factors between the instruments that their calibrations allow. Judged.
 FACTORS = 0.5, 2.0
 
-#: Largest relative error of a factor.
+#: Largest relative error of a factor. Judged.
 MAX_ERROR = 0.1
 
-#: Least share of a bandpass within the cube's data, isolated lost channels counted as seen.
+#: Least share of a bandpass within the cube's data, isolated lost channels counted as seen. Judged.
 MIN_COVERED = 0.95
 
-#: Distance of pivot wavelengths over which a trend of the factors is told from their scatter [um].
+#: Distance of pivot wavelengths over which a trend of the factors is told from their scatter [um]. Judged.
 TREND_REACH = 0.1
 
-#: What the zero points of the bands differ by among themselves.
+#: What the zero points of the bands differ by among themselves. Judged.
 ZERO_POINTS = 0.01
 
 

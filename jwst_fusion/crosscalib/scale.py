@@ -21,29 +21,30 @@ __all__ = ["BandScale", "fit_scales", "missed_light", "ratio_of_means"]
 
 log = logging.getLogger(__name__)
 
-#: Fewest spaxels that a fit is made on.
+#: Fewest spaxels that a fit is made on. Judged.
 MIN_SPAXELS = 12
 
-#: Pedestal, in standard errors, from which it is taken for real.
+#: Pedestal, in standard errors, from which it is taken for real. Judged.
 SIGNIFICANT = 3.0
 
-#: Channels on either side of a lost one that tell what it may have held: a line covers two or three.
+#: Channels on either side of a lost one that tell what it may have held: a line covers two or three. Derived.
 BESIDE = 2
 
-#: Chi-squared of the PSF's three departures from its model from which they are adopted: 99.9 %.
+#: Chi-squared of the PSF's three departures from its model from which they are adopted: 99.9 %. Derived.
 SIGNIFICANT_SHAPE = 16.3
 
-#: Relative error of a scale from what interpolation and bandpass leave of the flux.
+#: Relative error of a scale from what interpolation and bandpass leave of the flux. Judged.
 RESAMPLING = 5e-4
 
 #: Standard deviations of what the IFU's PSF may depart from its model before anything is measured: its
-#: two variances [arcsec^2], and its wavefront's variance [rad^2 at 1 um].
+#: two variances [arcsec^2], and its wavefront's variance [rad^2 at 1 um]. Judged.
 PRIOR = np.array([1e-3, 1e-3, 0.5])
 
-#: How much of it may differ from band to band.
+#: How much of it may differ from band to band. Judged.
 BETWEEN_BANDS = np.array([3e-5, 3e-5, 0.02])
 
 #: Error of what a halo of the IFU's PSF takes from the core, over what it takes: its shape is not known.
+#: Judged.
 HALO_SHAPE = 0.2
 
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CubeTerm", "ImageTerm", "compress_cube", "image_term"]
 
-#: Singular values below this share of the largest are dropped, of the OTFs and of the channels.
+#: Singular values below this share of the largest are dropped, of the OTFs and of the channels. Judged.
 COMPRESSION_TOLERANCE = 3e-4
 
-#: Channels that are squared together.
+#: Channels that are squared together. Judged.
 CHUNK = 256
 
 

@@ -43,10 +43,10 @@ __all__ = ["FusionResult", "FusionSettings", "at_beam", "build_problem", "fuse"]
 
 log = logging.getLogger(__name__)
 
-#: Channels at which the width of the point spread function is measured.
+#: Channels at which the width of the point spread function is measured. Judged.
 RESOLUTION_SAMPLES = 16
 
-#: Bounds of the stated error of a voxel over its channel's, within which it counts.
+#: Bounds of the stated error of a voxel over its channel's, within which it counts. Judged.
 VOXEL_RANGE = (0.2, 10.0)
 
 

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["Prior", "gradient_power", "local_mixture", "reweighted"]
 
 #: Standard deviation of the Gaussian over which products of the cube's gradients are averaged [spaxels]:
-#: the resolution of the IFU, below which the cube cannot show which spectra change together.
+#: the resolution of the IFU, below which the cube cannot show which spectra change together. Derived.
 MIXTURE_SMOOTHING = 1.0
 
-#: Least variance of a direction among the components' gradients over the mean of all directions.
+#: Least variance of a direction among the components' gradients over the mean of all directions. Judged.
 LEAST_SHARE = 0.01
 
-#: Share of the smoothing over known cells from which the mixture of a cell is known.
+#: Share of the smoothing over known cells from which the mixture of a cell is known. Judged.
 MIN_SHARE = 0.02
 
 

@@ -27,25 +27,25 @@ __all__ = [
     "within",
 ]
 
-#: Least share of a measured mean squared gradient that is taken for signal.
+#: Least share of a measured mean squared gradient that is taken for signal. Judged.
 MIN_SIGNAL_SHARE = 0.1
 
-#: Largest sharpening; that of a point source is about 40.
+#: Largest sharpening; that of a point source is about 40. Measured.
 MAX_SHARPENING = 100.0
 
-#: Mean squared gradient of a scene without any, in units of the noise.
+#: Mean squared gradient of a scene without any, in units of the noise. Derived.
 MIN_GRADIENT = 1e-9
 
-#: Standard deviation of the Gaussian over which squared gradients of an image are averaged [cells].
+#: Standard deviation of the Gaussian over which squared gradients of an image are averaged [cells]. Judged.
 GRADIENT_SMOOTHING = 1.0
 
-#: Quantile of an image's squared gradients that may be put down to its noise.
+#: Quantile of an image's squared gradients that may be put down to its noise. Judged.
 NOISE_QUANTILE = 0.02
 
-#: Share of the smoothing over known steps that a cell needs.
+#: Share of the smoothing over known steps that a cell needs. Judged.
 MIN_SHARE = 0.2
 
-#: Bounds of the squared gradient over its mean.
+#: Bounds of the squared gradient over its mean. Judged.
 STEEPNESS_RANGE = (0.05, 1e4)
 
 

@@ -16,7 +16,7 @@ CHOICES = {
     "weighting": ("channel", "voxel", "uniform"),
 }
 
-#: Most draws for the errors: their scatter is 2 % then.
+#: Most draws for the errors: their scatter is 2 % then. Derived.
 MOST_SAMPLES = 1000
 
 

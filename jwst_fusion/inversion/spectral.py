@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
 __all__ = ["denoise_spectra", "starlet", "starlet_noise"]
 
-#: Scales of the wavelet transform, in channels a power of two each.
+#: Scales of the wavelet transform, in channels a power of two each. Judged.
 SCALES = 6
 
-#: Fewest channels that the widest scale needs, times its width.
+#: Fewest channels that the widest scale needs, times its width. Derived.
 NEEDED = 8
 
-#: Significance, in standard deviations, from which a wavelet coefficient of any probe is kept.
+#: Significance, in standard deviations, from which a wavelet coefficient of any probe is kept. Judged.
 SIGNIFICANT = 5.0
 
-#: Channels over which the noise is smoothed, so that its jitter is no structure of the spectra.
+#: Channels over which the noise is smoothed, so that its jitter is no structure of the spectra. Judged.
 NOISE_WINDOW = 101
 
-#: Stride of the channels on which the correlation of the noise between spaxels is measured.
+#: Stride of the channels on which the correlation of the noise between spaxels is measured. Judged.
 CORRELATION_STEP = 4
 
 

@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 __all__ = ["Subspace", "find_subspace"]
 
-#: Share of a spaxel's usable channels that must be known for it to count.
+#: Share of a spaxel's usable channels that must be known for it to count. Judged.
 MIN_KNOWN_FRACTION = 0.7
 
-#: Residual, in units of the noise, beyond which a voxel counts as unknown.
+#: Residual, in units of the noise, beyond which a voxel counts as unknown. Judged.
 OUTLIER_SIGMA = 7.0
 
-#: Updates of the unknown voxels and of the axes by which they are predicted.
+#: Updates of the unknown voxels and of the axes by which they are predicted. Judged.
 IMPUTATIONS = 5
 
 #: Share of its power in one channel from which an axis is that channel's, and the effective number of spaxels
-#: that have to carry it: a point source fills about four.
+#: that have to carry it: a point source fills about four. Derived.
 SINGLE_CHANNEL = 0.5
 SUPPORTING_SPAXELS = 2.5
 
-#: Axes beyond the components that show the noise, and the factor by which a component stands out.
+#: Axes beyond the components that show the noise, and the factor by which a component stands out. Judged.
 NOISE_AXES = 4
 EDGE_MARGIN = 1.25
 
 #: Share of the power of all spaxels beyond which one counts less in the analysis; and that share times
-#: the number of spaxels, at least.
+#: the number of spaxels, at least. Judged.
 MAX_LEVERAGE = 0.02
 MIN_LEVERAGE = 3.0
 

@@ -20,20 +20,21 @@ __all__ = ["residual_variances", "solve_and_weigh"]
 
 log = logging.getLogger(__name__)
 
-#: Least share of the data that counts as degrees of freedom of the residuals.
+#: Least share of the data that counts as degrees of freedom of the residuals. Judged.
 MIN_FREEDOM = 0.05
 
-#: Median of the chi-squared distribution with one degree of freedom.
+#: Median of the chi-squared distribution with one degree of freedom. Derived.
 CHI2_MEDIAN = 0.4549364
 
 #: Least variance of an instrument's residuals in units of the stated one. Noise that drizzle shares between
 #: neighbours is small in each pixel, and what the residuals do not show of it has gone into the scene.
+#: Judged.
 LEAST_VARIANCE = 1.0
 
-#: Updates of the weights that turn squared gradients into lengths.
+#: Updates of the weights that turn squared gradients into lengths. Judged.
 LENGTH_UPDATES = 2
 
-#: Tolerance of the solutions that only serve to find the weights, over that of the last.
+#: Tolerance of the solutions that only serve to find the weights, over that of the last. Judged.
 LOOSER = 10.0
 
 

@@ -24,29 +24,29 @@ if TYPE_CHECKING:
 
 __all__ = ["Posterior", "blurred", "posterior"]
 
-#: Tolerance of a draw.
+#: Tolerance of a draw. Judged.
 SAMPLE_RTOL = 0.03
 
-#: Standard deviation of the Gaussian over which the draws are averaged [cells].
+#: Standard deviation of the Gaussian over which the draws are averaged [cells]. Judged.
 SMOOTHING = 1.5
 
 #: Variance that noise has in what the solution makes of it, over what the residuals show of each pixel: the
-#: drizzle of images and cubes shares noise between neighbours, and the solution sums over them.
+#: drizzle of images and cubes shares noise between neighbours, and the solution sums over them. Measured.
 SHARED_NOISE = 1.5
 
-#: Bounds of the local growth of the residuals that the errors follow.
+#: Bounds of the local growth of the residuals that the errors follow. Judged.
 GROWTH_RANGE = (0.25, 100.0)
 
-#: Cells over which residuals are averaged, as the standard deviation of a Gaussian.
+#: Cells over which residuals are averaged, as the standard deviation of a Gaussian. Judged.
 RESIDUAL_SMOOTHING = 2.0
 
 
 #: Terms of the series of what the prior takes: it converges where the data see the scene, and would not end
-#: where they do not.
+#: where they do not. Judged.
 SERIES_TERMS = 3
 
 #: Weight of the last of them, which stands for those that follow. Without it ERR covered 0.57 of the true
-#: values on the average of ten scenes.
+#: values on the average of ten scenes. Measured.
 LAST_TERM = 3.0
 
 
