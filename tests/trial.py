@@ -300,7 +300,6 @@ def wide_psfs(files):
         replace(entry, psf=replace(entry.psf, pixel_scale=2 * entry.psf.pixel_scale))
         for entry in read_library(path)
     ]
-    path.unlink()
     write_library(path, entries)
     return {"override_fusion_psf": str(path)}
 

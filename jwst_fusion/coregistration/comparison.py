@@ -101,14 +101,11 @@ def compare_images(
         The departures, with errors that allow for residuals that neighbouring spaxels share.
     """
     d = decimation_factor
-    templates = _templates(sharp, d)
-    known = np.isfinite(blunt) & np.isfinite(templates).all(axis=0)
-    image, values = templates[0][known], blunt[known]
+    known, rows, columns, design = _system(sharp, blunt[np.newaxis], d)
+    image, values = design[:, 0], blunt[known]
     if known.sum() < 7 * FEWEST or np.ptp(image) == 0 or np.ptp(values) == 0:
         return Comparison()
     correlation = float(np.corrcoef(image, values)[0, 1])
-    rows, columns = (d * at.astype(float) for at in np.nonzero(known))
-    design = _design(templates[:, known], rows - rows.mean(), columns - columns.mean())
     norms = np.linalg.norm(design, axis=0)
     if not (norms > 0).all() or np.linalg.matrix_rank(design / norms, tol=1e-8) < design.shape[1]:
         return Comparison(correlation=correlation)
@@ -187,16 +184,10 @@ def mismatch(
         that it fits best, to which the noise is added: at most about one, unless another band fits better;
         NaN if there is none, or nothing to compare.
     """
-    d = decimation_factor
-    templates = _templates(sharp, d)
     planes = np.stack([own, *others])
-    known = np.isfinite(planes).all(axis=0) & np.isfinite(templates).all(axis=0)
-    if known.sum() < 7 * FEWEST or len(planes) == 1:
-        return float("nan")
-    rows, columns = (d * at.astype(float) for at in np.nonzero(known))
-    design = _design(templates[:, known], rows - rows.mean(), columns - columns.mean())
+    known, _, _, design = _system(sharp, planes, decimation_factor)
     norms = np.linalg.norm(design, axis=0)
-    if not (norms > 0).all():
+    if known.sum() < 7 * FEWEST or len(planes) == 1 or not (norms > 0).all():
         return float("nan")
     residuals = []
     for plane in planes:
@@ -293,6 +284,15 @@ def _templates(sharp, d):
     middle = [slice((d - 1) // 2, None, d), slice(d // 2, None, d)]
     planes = np.stack([sharp, along_x, along_y, laplacian])
     return np.mean([planes[:, rows, columns] for rows in middle for columns in middle], axis=0)
+
+
+def _system(sharp, planes, d):
+    """Spaxels known to an image and to planes of the cube, their rows and columns [cells], and the design."""
+    templates = _templates(sharp, d)
+    known = np.isfinite(planes).all(axis=0) & np.isfinite(templates).all(axis=0)
+    rows, columns = (d * at.astype(float) for at in np.nonzero(known))
+    centre = (rows.mean(), columns.mean()) if rows.size else (0.0, 0.0)
+    return known, rows, columns, _design(templates[:, known], rows - centre[0], columns - centre[1])
 
 
 def _design(templates, y, x):

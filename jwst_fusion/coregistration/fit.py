@@ -19,7 +19,7 @@ ROBUST_SCALE = 2.0
 #: [rad^2]. Judged.
 MAX_EXCESS = (0.005, 0.005, 0.5)
 
-#: Least share of a block's residual that the fit is taken to have left. Derived.
+#: Least share of a block's residual that the fit is taken to have left. Judged.
 MIN_LEFT = 0.01
 
 #: Side of the blocks of sky within which residuals are taken to be correlated [spaxels]. Derived.

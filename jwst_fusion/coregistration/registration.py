@@ -38,7 +38,7 @@ MAX_MAGNIFICATION = 0.03
 #: good random scenes with 78 images none had more than (16 mas)^2. Measured.
 CORRECTED_BLUR = 4e-4
 
-#: Times that images are corrected: departures are measured to first order. Derived.
+#: Times that images are corrected: departures are measured to first order. Judged.
 CORRECTIONS = 3
 
 

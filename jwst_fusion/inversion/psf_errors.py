@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["cube_weight_loss", "ifu_error", "model_errors"]
 
 #: Error of a modelled image over the structure that the image has on the scale of the PSF, which is not known
-#: better: what is left of it when a Gaussian of this width [arcsec] is taken away. Measured.
+#: better: what is left of it when a Gaussian of this width [arcsec] is taken away. Judged.
 PSF_ERROR = 0.025
 PSF_SCALE = 0.1
 

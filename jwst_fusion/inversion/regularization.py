@@ -33,7 +33,7 @@ MIN_SIGNAL_SHARE = 0.1
 #: Largest sharpening; that of a point source is about 40. Measured.
 MAX_SHARPENING = 100.0
 
-#: Mean squared gradient of a scene without any, in units of the noise. Derived.
+#: Mean squared gradient of a scene without any, in units of the noise. Judged.
 MIN_GRADIENT = 1e-9
 
 #: Standard deviation of the Gaussian over which squared gradients of an image are averaged [cells]. Judged.

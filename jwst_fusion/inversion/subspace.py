@@ -28,7 +28,7 @@ OUTLIER_SIGMA = 7.0
 IMPUTATIONS = 5
 
 #: Share of its power in one channel from which an axis is that channel's, and the effective number of spaxels
-#: that have to carry it: a point source fills about four. Derived.
+#: that have to carry it: a point source fills about four. Judged.
 SINGLE_CHANNEL = 0.5
 SUPPORTING_SPAXELS = 2.5
 

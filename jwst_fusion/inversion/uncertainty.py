@@ -31,7 +31,7 @@ SAMPLE_RTOL = 0.03
 SMOOTHING = 1.5
 
 #: Variance that noise has in what the solution makes of it, over what the residuals show of each pixel: the
-#: drizzle of images and cubes shares noise between neighbours, and the solution sums over them. Measured.
+#: drizzle of images and cubes shares noise between neighbours, and the solution sums over them. Judged.
 SHARED_NOISE = 1.5
 
 #: Bounds of the local growth of the residuals that the errors follow. Judged.

@@ -232,7 +232,7 @@ def _mismatches(observation, fused, matched, coefficients):
     # The cube's projection on the components: what they leave out is mostly noise.
     seen = np.tensordot(mixing, coefficients, axes=1) + (bandpasses @ fused.mean_spectrum)[:, None, None]
     seen = np.where(cube.footprint[field], seen, np.nan)
-    precision = np.nan_to_num(1.0 / cube.noise**2, posinf=0.0)
+    precision = np.nan_to_num(np.where(cube.noise > 0, cube.noise, np.nan) ** -2.0)
     covariance = np.linalg.pinv(fused.basis.T @ (fused.basis * precision[:, np.newaxis]))
     noise = np.sqrt(np.maximum(np.einsum("bk,kl,bl->b", mixing, covariance, mixing), 0.0))
     return np.array(

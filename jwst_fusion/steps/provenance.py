@@ -55,7 +55,8 @@ def record_parameters(model, step):
     }
     recorded = dict(model.meta.fusion.instance.get("parameters", {}))
     usual = type(step)().get_pars()
-    by_hand = [part for part in (model.meta.fusion.set_by_hand or "").split(", ") if part]
+    before = model.meta.fusion.set_by_hand
+    by_hand = [before] if before else []
     by_hand += [
         f"{step.class_alias}.{name}={value}"
         for name, value in step.get_pars().items()
