@@ -19,7 +19,7 @@ from .resampling import reduce_image, resample_image
 if TYPE_CHECKING:
     from jwst_fusion.observation import BandImage, CubeData, ImageProduct
 
-__all__ = ["Offset", "find_target", "measure_offset", "spaxel_centres", "spaxel_template"]
+__all__ = ["MIN_SPAXELS", "Offset", "find_target", "measure_offset", "spaxel_centres", "spaxel_template"]
 
 #: Share of the overlap at no offset that a trial offset has to keep. Judged.
 MIN_OVERLAP = 0.6

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import map_coordinates, spline_filter
 from scipy.optimize import least_squares
+from scipy.special import ndtri
 
 from jwst_fusion.optics.matching import fill_nearest
 
-__all__ = ["BLOCK", "BandFit", "covariances", "fit_band", "root_weight", "typical"]
+__all__ = ["BLOCK", "GAUSSIAN_MAD", "BandFit", "covariances", "fit_band", "root_weight", "typical"]
+
+#: Standard deviation over median absolute deviation, for a Gaussian. Derived.
+GAUSSIAN_MAD = 1 / float(ndtri(0.75))
 
 #: Residual, in units of the typical one, from which a spaxel counts less and less. Judged.
 ROBUST_SCALE = 2.0
@@ -152,7 +156,7 @@ def typical(residual: np.ndarray) -> float:
     float
         Their standard deviation by the median; never zero.
     """
-    return 1.4826 * np.median(np.abs(residual)) or np.abs(residual).max() or 1.0
+    return GAUSSIAN_MAD * np.median(np.abs(residual)) or np.abs(residual).max() or 1.0
 
 
 def root_weight(residual: np.ndarray) -> np.ndarray:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import median_filter
 
+from .fit import GAUSSIAN_MAD
+
 __all__ = ["channel_noise"]
 
 #: Channels over which the ratio of true to stated noise is taken as constant. Judged.
 WINDOW = 101
-
-#: Standard deviation over median absolute deviation, for a Gaussian. Derived.
-GAUSSIAN_MAD = 1.4826
 
 
 def channel_noise(data: np.ndarray, error: np.ndarray, footprint: np.ndarray) -> tuple[np.ndarray, float]:

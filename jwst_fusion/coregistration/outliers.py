@@ -9,6 +9,8 @@ import numpy as np
 from scipy.ndimage import median_filter
 from threadpoolctl import threadpool_limits
 
+from .fit import GAUSSIAN_MAD
+
 __all__ = ["find_outliers"]
 
 #: Deviation, in units of the local scatter, from which a voxel may be an outlier. Judged.
@@ -55,9 +57,6 @@ HUGE = 1e6
 
 #: Share of such values from which a whole spaxel is off the slices. Judged.
 MAX_HUGE = 0.8
-
-#: Standard deviation over median absolute deviation, for a Gaussian. Derived.
-GAUSSIAN_MAD = 1.4826
 
 #: Steps (channel, row, column) to a voxel's neighbours; the voxel itself is in the middle.
 STEPS = tuple(product((-1, 0, 1), repeat=3))

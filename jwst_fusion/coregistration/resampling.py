@@ -10,6 +10,7 @@ from scipy.ndimage import map_coordinates
 
 from jwst_fusion.optics.matching import fill_nearest
 
+from .fit import GAUSSIAN_MAD
 from .grid import grid_wcs
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def cutout(image: ImageProduct, window: tuple[slice, slice]) -> tuple[np.ndarray
         difference = np.abs(np.diff(data, axis=1))
         difference = difference[np.isfinite(difference)]
         if difference.size:
-            noise = 1.4826 * np.median(difference) / np.sqrt(2.0)
+            noise = GAUSSIAN_MAD * np.median(difference) / np.sqrt(2.0)
             error = np.where(np.isfinite(data), noise, np.nan)
     return data, error
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jwst_fusion.coregistration.alignment import spaxel_centres, spaxel_template
+from jwst_fusion.coregistration.alignment import MIN_SPAXELS, spaxel_centres, spaxel_template
 from jwst_fusion.coregistration.fit import fit_band
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics import throughput
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["BandScale", "fit_scales", "missed_light", "ratio_of_means"]
 
 log = logging.getLogger(__name__)
-
-#: Fewest spaxels that a fit is made on. Judged.
-MIN_SPAXELS = 12
 
 #: Pedestal, in standard errors, from which it is taken for real. Judged.
 SIGNIFICANT = 3.0

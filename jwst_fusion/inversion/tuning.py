@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import rfft2
+from scipy.special import ndtri
 
 from .prior import reweighted
 from .solver import solve
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 MIN_FREEDOM = 0.05
 
 #: Median of the chi-squared distribution with one degree of freedom. Derived.
-CHI2_MEDIAN = 0.4549364
+CHI2_MEDIAN = float(ndtri(0.75)) ** 2
 
 #: Least variance of an instrument's residuals in units of the stated one. Noise that drizzle shares between
 #: neighbours is small in each pixel, and what the residuals do not show of it has gone into the scene.
