@@ -108,6 +108,7 @@ def _entries(measured, images):
     origin = f"measured on stars, {measured.key}"
     entries = []
     for image in images:
+        optics = measured.nircam(image.filter, NIRCamOptics())
         otf = partial(
             nircam_otf,
             position_angle_v3=0.0,
@@ -115,7 +116,7 @@ def _entries(measured, images):
             image_pixel=image.image_pixel,
             pixfrac=image.pixfrac,
             channel=measured.channel,
-            parameters=measured.nircam(image.filter, NIRCamOptics()),
+            parameters=optics,
         )
         cell = image.image_pixel / OVERSAMPLING
         side = 2 * round(FIELD / cell / 2) + 1
@@ -123,7 +124,14 @@ def _entries(measured, images):
         psfs = np.stack([psf_image(otf, length, (side, side), cell) for length in wavelength])
         psf = SampledPsf(wavelength, psfs.astype(np.float32), cell, includes="all")
         entries.append(
-            LibraryEntry("NIRCAM", psf, channel=measured.channel, filter=image.filter, origin=origin)
+            LibraryEntry(
+                "NIRCAM",
+                psf,
+                channel=measured.channel,
+                filter=image.filter,
+                origin=origin,
+                error=optics.psf_error,
+            )
         )
     low, high = (f([w for image in images for w in _limits(image)]) for f in (min, max))
     wavelength, psfs = measured.psf.samples(low, high)

@@ -66,6 +66,8 @@ class LibraryEntry:
         Detector; may be empty.
     origin : str
         What made them.
+    error : float or None
+        Error of the PSFs over their structure on the scale of 0.1", if it was measured.
     """
 
     instrument: str
@@ -75,6 +77,7 @@ class LibraryEntry:
     grating: str = ""
     detector: str = ""
     origin: str = ""
+    error: float | None = None
 
 
 def file_key(path: str | PathLike) -> str:
@@ -116,6 +119,7 @@ def write_library(path: str | PathLike, entries: Sequence[LibraryEntry]) -> None
             | {"frame": psf.frame, "angle": float(psf.angle), "includes": psf.includes}
             | {"pixel_scale": float(psf.pixel_scale), "wavelength": np.array(psf.wavelength)}
             | {"psf": np.array(psf.images, dtype=np.float32)}
+            | ({} if entry.error is None else {"error": float(entry.error)})
         )
     with atomic_file(path, mark=_MARK) as file:
         asdf.AsdfFile({_MARK: FORMAT, "entries": rows}).write_to(file)
@@ -239,8 +243,18 @@ def _read_asdf(path, name):
                 includes=row["includes"],
                 name=name,
             )
-            entries.append(LibraryEntry(psf=psf, **{text: str(row[text]) for text in _TEXTS}))
+            texts = {text: str(row[text]) for text in _TEXTS}
+            entries.append(LibraryEntry(psf=psf, error=_error(row, name), **texts))
     return tuple(entries)
+
+
+def _error(row, name):
+    """Error of the PSFs of an entry; None if it was not measured."""
+    if "error" not in row:
+        return None
+    if not 0 < float(row["error"]) < 1:
+        raise InputError(f"{name}: error of a PSF is {row['error']}, 0 to 1 possible; make the library again")
+    return float(row["error"])
 
 
 def _read_fits(hdus, name):

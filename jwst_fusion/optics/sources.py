@@ -99,7 +99,7 @@ class PsfSource:
         )
         if entry is None:
             return self.rest.nircam(filter=filter, module=module, detector=detector, date=date)
-        return replace(self.nircam_optics, psf=entry.psf)
+        return replace(self.nircam_optics, psf=entry.psf, psf_error=entry.error)
 
     def nirspec(self, *, grating: str, filter: str, detector: str = "", date: str = "") -> IFUOptics:
         """

@@ -123,6 +123,9 @@ def test_files_that_are_no_libraries(tmp_path):
     asdf.AsdfFile({"jwst_fusion_psf_library": 99}).write_to(tmp_path / "new.asdf")
     with pytest.raises(InputError, match="format 99"):
         read_library(tmp_path / "new.asdf")
+    write_library(tmp_path / "wrong.asdf", [entry(error=-1.0)])
+    with pytest.raises(InputError, match="error of a PSF is -1.0"):
+        read_library(tmp_path / "wrong.asdf")
     (tmp_path / "x.fits").write_text("nothing")
     with pytest.raises(InputError, match=r"x\.fits: cannot be read as PSFs"):
         read_library(tmp_path / "x.fits")

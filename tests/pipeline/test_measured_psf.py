@@ -65,6 +65,10 @@ def test_the_library_has_each_band_and_the_ifu(folder):
     assert [(e.instrument, e.filter, e.psf.includes) for e in entries] == [
         ("NIRCAM", "F187N", "all"), ("NIRCAM", "F212N", "all"), ("NIRSPEC", "", "telescope"),
     ]  # fmt: skip
+    source = choose_source("auto", folder / "lib.asdf")
+    assert source.nircam(filter="F187N").psf_error == entries[0].error
+    assert 0.001 < entries[0].error < 0.05
+    assert entries[2].error is None
 
 
 def test_the_cube_is_read_as_one_of_stpsf(folder, truth):
