@@ -13,6 +13,7 @@ from jwst_fusion.optics.frequencies import symmetrise_nyquist
 from jwst_fusion.optics.psf import encircled_energy, fwhm
 from jwst_fusion.optics.transfer import band_transfers
 
+from .metrics import largest_patch
 from .validation import seen_by_ifu
 from .wiggles import wiggle_amplitude
 
@@ -26,6 +27,9 @@ MAX_VOXELS = 2_000_000
 
 #: Value of a voxel without data among the kept steps.
 UNKNOWN = np.iinfo(np.int16).min
+
+#: Average of residuals over their error from which on a spaxel belongs to a patch that does not fit.
+PATCH_RESIDUAL = 3.0
 
 #: Cells of the images on which the optical model's PSFs are measured, and radii of encircled energy [arcsec].
 PSF_CELLS = 192
@@ -58,6 +62,9 @@ class Diagnosis:
     misfit : ndarray, shape (n_band,)
         Root mean square of image less prediction, over the image's stated error and the one that its PSF
         makes.
+    patch : ndarray, shape (n_band,)
+        Area of the largest connected patch of such residuals that, averaged over a spaxel, are beyond
+        `PATCH_RESIDUAL` [spaxels].
     spectra : ndarray of int16, shape (n_kept, my, mx)
         The cube less its projection on the components, in steps of ``spectra_step``; see `restore_spectra`.
     spectra_step : ndarray, shape (n_kept,)
@@ -96,6 +103,7 @@ class Diagnosis:
     known: np.ndarray | None = None
     mismatch: np.ndarray | None = None
     misfit: np.ndarray | None = None
+    patch: np.ndarray | None = None
     spectra: np.ndarray | None = None
     spectra_step: np.ndarray | None = None
     spectra_coefficients: np.ndarray | None = None
@@ -198,7 +206,7 @@ def _image_diagnosis(observation, fused):
     d = grid.decimation_factor
     cells = tuple(slice(part.start * d, part.stop * d) for part in grid.field)
     inside = np.kron(cube.footprint[grid.field], np.ones((d, d), dtype=bool))
-    images, residuals, matched, comparisons, known, misfit = [], [], [], [], [], []
+    images, residuals, matched, comparisons, known, misfit, patch = [], [], [], [], [], [], []
     for band, predicted, inexact in zip(
         observation.bands, fused.predicted_images, model_errors(observation), strict=True
     ):
@@ -208,7 +216,9 @@ def _image_diagnosis(observation, fused):
         comparisons.append(astuple(compared))
         images.append(image[cells])
         residuals.append(((image - predicted) / error)[cells])
-        departure = ((image - predicted) / np.hypot(error, inexact / band.scale))[cells][inside]
+        departure = ((image - predicted) / np.hypot(error, inexact / band.scale))[cells]
+        patch.append(largest_patch(np.where(inside, departure, np.nan), d, PATCH_RESIDUAL))
+        departure = departure[inside]
         misfit.append(np.sqrt(_mean(np.nan_to_num(departure) ** 2, np.isfinite(departure), 0)))
         matched.append(blurred[cells])
         known.append(np.isfinite(image[cells][inside]).mean())
@@ -221,6 +231,7 @@ def _image_diagnosis(observation, fused):
         "comparisons": np.array(comparisons),
         "known": np.array(known),
         "misfit": np.array(misfit),
+        "patch": np.array(patch),
     }
 
 

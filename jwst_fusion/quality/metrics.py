@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import label, uniform_filter
 from skimage.metrics import structural_similarity
 
-__all__ = ["BandScore", "band_scores", "psnr", "spectral_angle", "ssim"]
+__all__ = ["BandScore", "band_scores", "largest_patch", "psnr", "spectral_angle", "ssim"]
 
 #: Side of the patches of the structural similarity [cells] (paper, Appendix E.1).
 PATCH = 7
@@ -53,6 +54,30 @@ def psnr(reference, image):
     if error == 0:
         return float("inf")
     return float(10 * np.log10(float(reference[known].max()) ** 2 / error))
+
+
+def largest_patch(departure, block, threshold):
+    """
+    Measure the largest connected patch of residuals that do not average out.
+
+    Parameters
+    ----------
+    departure : ndarray, shape (ny, nx)
+        Residuals over their errors; NaN where unknown.
+    block : int
+        Side of the square over which they are averaged [pixels].
+    threshold : float
+        Size of an average over its error from which it belongs to a patch.
+
+    Returns
+    -------
+    float
+        Area, in squares.
+    """
+    known = np.isfinite(departure)
+    average = block * uniform_filter(np.where(known, departure, 0.0), block, mode="constant")
+    patches, _ = label(known & (np.abs(average) > threshold))
+    return float(np.bincount(patches.ravel())[1:].max(initial=0)) / block**2
 
 
 def ssim(reference, image):

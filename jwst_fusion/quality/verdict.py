@@ -6,7 +6,10 @@ import numpy as np
 
 from jwst_fusion.coregistration.comparison import common, figures
 
-__all__ = ["LIMITS", "Limit", "Measures", "Reason", "Verdict", "judge", "measure"]
+from .criteria import LIMITS, STRUCTURE
+from .metrics import largest_patch
+
+__all__ = ["Measures", "Reason", "Verdict", "judge", "measure"]
 
 GREEN, AMBER, RED = "green", "amber", "red"
 _ORDER = (GREEN, AMBER, RED)
@@ -17,123 +20,11 @@ SIGNIFICANT = 2.0
 #: The same where one band is looked at alone, of several.
 ALONE = 3.0
 
-
-@dataclass(frozen=True)
-class Limit:
-    """
-    Limits of a measure; if ``red`` is the smaller of the two, more is better.
-
-    Attributes
-    ----------
-    green, red : float
-        Value up to which the measure is green, and beyond which it is red.
-    words : str
-        What is measured.
-    concerns : str
-        What a value beyond the limits spoils.
-    look : str
-        Section of the report, or file, that shows more.
-    unit : str
-        Unit in which it is told.
-    """
-
-    green: float
-    red: float
-    words: str
-    concerns: str
-    look: str
-    unit: str = ""
-
+#: Residual of the cube over its error from which a spaxel belongs to an area that does not fit.
+CUBE_RESIDUAL = 1.5
 
 #: Units of the report over those of the measures.
 _FACTORS = {"": 1, "%": 100, "mas": 1000}
-
-_STRUCTURE = "structure below a spaxel, at all wavelengths"
-_AGREEMENT = "Agreement with NIRCam"
-_SHAPES = "shapes of continua and ratios of lines that lie far apart"
-
-#: Limits of each measure, causes before their consequences: of reasons of one level the first is told first.
-LIMITS = {
-    "roll": Limit(
-        0.01, 0.04, "displacement at the edge of the field by a roll of NIRCam against NIRSpec",
-        _STRUCTURE, "Registration", "mas",
-    ),
-    "magnification": Limit(
-        0.01, 0.04, "displacement at the edge of the field by unequal pixel scales",
-        _STRUCTURE, "Registration", "mas",
-    ),
-    "shift": Limit(
-        0.015, 0.04, "offset left between NIRCam and NIRSpec", _STRUCTURE, "Registration", "mas"
-    ),
-    "image_blur": Limit(
-        0.015, 0.04, "blur of the images beyond their PSFs, as the cube shows it",
-        _STRUCTURE, "Point spread functions", "mas",
-    ),
-    "blur_spread": Limit(
-        0.02, 0.05, "difference between the blur of one image and the others'", _STRUCTURE,
-        "Registration", "mas",
-    ),
-    "change": Limit(
-        0.1, 0.3, "largest difference of brightness between the instruments over 3 x 3 spaxels",
-        "all that lies there: a variable source, or an artefact of one instrument", "Registration", "%",
-    ),
-    # At most 1.16 in 14 good random scenes, where exchanged and copied bands had 1.4 to 5, unless the scene
-    # looked alike in both; at most 0.95 in 40 good scenes of another simulator.
-    "mismatch": Limit(
-        1.25, 2.0, "misfit of an image in its own band over its misfit in another band of the cube",
-        "all that this image decides: its filter may be wrong", "Registration",
-    ),
-    "compared": Limit(
-        1.0, 0.0, "share of the images that could be compared with the cube", _STRUCTURE, "Registration", "%"
-    ),
-    "correlation": Limit(
-        0.9, 0.6, "correlation of NIRCam's and NIRSpec's images of a band", _STRUCTURE, "Registration"
-    ),
-    "offset_error": Limit(0.01, 0.05, "error of the measured offset", "positions", "Registration", "mas"),
-    "scale_departure": Limit(
-        0.25, 0.5, "departure of a band's flux scale from one", _SHAPES, "Cross-calibration", "%"
-    ),
-    "scale_error": Limit(0.03, 0.1, "error of a band's flux scale", _SHAPES, "Cross-calibration", "%"),
-    "image_residual": Limit(
-        2.0, 4.0, "residuals of a NIRCam image over its noise and the error of its PSF",
-        _STRUCTURE, "Residuals",
-    ),
-    "image_noise": Limit(
-        0.3, 0.1, "residuals of a NIRCam image over its noise, the least of all bands",
-        "the balance of the instruments: its stated errors are too large", "Residuals",
-    ),
-    "cube_residual": Limit(
-        1.5, 3.0, "residuals of the NIRSpec cube over its noise in the median channel",
-        "spectra", "Residuals",
-    ),
-    "cube_channel": Limit(
-        3.5, 7.0, "residuals of the NIRSpec cube over its noise, in the worst channel",
-        "the lines in that channel", "Residuals",
-    ),
-    "cube_spaxel": Limit(
-        2.5, 5.0, "residuals of the cube over its noise and the error of its PSF, in the worst spaxel",
-        "spectra there", "Residuals",
-    ),
-    "cube_chi2": Limit(4.0, 10.0, "reduced chi-squared of the NIRSpec cube", "spectra", "Residuals"),
-    "mean_spectrum": Limit(
-        0.03, 0.1, "typical departure of the mean spectrum from the cube's", "all fluxes", "Residuals", "%"
-    ),
-    "used_ssim": Limit(0.9, 0.7, "structural similarity of a band that was used", _STRUCTURE, _AGREEMENT),
-    "held_out_ssim": Limit(
-        0.85, 0.6, "structural similarity of a band that was held out",
-        "wavelengths that no image sees", _AGREEMENT
-    ),
-    "wiggle": Limit(
-        0.05, 0.15, "wiggles in the cube's single-spaxel spectra",
-        "spectra of single spaxels", "Residuals", "%",
-    ),
-    "unseen": Limit(
-        0.7, 0.9, "share of the wavelengths that no image sees", _STRUCTURE, "Throughputs", "%"
-    ),
-    "prior_driven": Limit(
-        0.7, 0.95, "share of voxels whose detail the regularization decides", _STRUCTURE, "Errors", "%"
-    ),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -156,6 +47,8 @@ class Measures:
         Largest significant relative difference of brightness over a patch.
     mismatch : float
         Largest misfit of an image in its own band over the one in another band of the cube.
+    image_patch : float
+        Largest connected area where an image does not fit [spaxels].
     compared : float
         Share of the images whose position angle, distances and blur could be compared with the cube's.
     correlation : float
@@ -168,6 +61,8 @@ class Measures:
         Largest root mean square of a band's residuals over its noise and the error of its PSF.
     image_noise : float
         Least root of a band's chi-squared, over its stated noise alone.
+    cube_patch : float
+        Largest connected area where the cube does not fit [spaxels].
     cube_residual, cube_channel, cube_spaxel : float
         Root of the mean squared residual over the noise in the median channel, in the worst channel and, over
         the noise and the error of the PSF, in the worst spaxel.
@@ -201,6 +96,7 @@ class Measures:
     blur_spread: float = float("nan")
     change: float = float("nan")
     mismatch: float = float("nan")
+    image_patch: float = float("nan")
     compared: float = float("nan")
     correlation: float = float("nan")
     offset_error: float = float("nan")
@@ -210,6 +106,7 @@ class Measures:
     image_noise: float = float("nan")
     cube_residual: float = float("nan")
     cube_channel: float = float("nan")
+    cube_patch: float = float("nan")
     cube_spaxel: float = float("nan")
     cube_chi2: float = float("nan")
     mean_spectrum: float = float("nan")
@@ -314,7 +211,7 @@ _YES_OR_NO = {
     "registered": (
         "The offset between the instruments was measured.",
         "The offset between the instruments was not measured: their coordinates were believed. This concerns "
-        f"{_STRUCTURE}; see Registration.",
+        f"{STRUCTURE}; see Registration.",
     ),
     "converged": ("The solver converged.", "The solver did not converge: raise max_iterations."),
 }
@@ -382,6 +279,7 @@ def measure(content):
         blur_spread=np.sqrt(_spread(compared, "blur")),
         change=_most([each.change for each in compared]),
         mismatch=_most([] if diagnosis.mismatch is None else diagnosis.mismatch),
+        image_patch=_most([] if diagnosis.patch is None else diagnosis.patch),
         compared=float(np.mean([np.isfinite(each.roll) for each in compared])) if compared else float("nan"),
         correlation=-_most([-each.correlation for each in compared]),
         offset_error=_most([band.offset_err for band in used]),
@@ -391,6 +289,7 @@ def measure(content):
         image_noise=-_most(-np.sqrt([band.chi2 for band in used])),
         cube_residual=_typical([] if diagnosis.residual_rms is None else diagnosis.residual_rms),
         cube_channel=_most([] if diagnosis.residual_rms is None else diagnosis.residual_rms),
+        cube_patch=_cube_patch(diagnosis.cube_misfit),
         cube_spaxel=_most([] if diagnosis.cube_misfit is None else diagnosis.cube_misfit),
         cube_chi2=float(settings.get("chi2_cube", np.nan)),
         mean_spectrum=_typical(np.abs(residual)),
@@ -428,6 +327,11 @@ def _image_blur(settings):
     if None in excess:
         return float("nan")
     return float(np.sqrt(max(-min(excess), 0.0)))
+
+
+def _cube_patch(misfit):
+    """Largest connected area of spaxels whose spectra do not fit; NaN if unknown."""
+    return float("nan") if misfit is None else largest_patch(misfit, 1, CUBE_RESIDUAL)
 
 
 def _unseen(diagnosis):

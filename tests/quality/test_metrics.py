@@ -5,7 +5,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from jwst_fusion.observation import BandImage, CubeData, FusionGrid, Observation
-from jwst_fusion.quality.metrics import band_scores, psnr, spectral_angle, ssim
+from jwst_fusion.quality.metrics import band_scores, largest_patch, psnr, spectral_angle, ssim
 
 
 @pytest.fixture
@@ -117,3 +117,15 @@ def test_band_scores_compare_on_the_cubes_scale_within_the_footprint(pair):
     assert scores[0].ssim == pytest.approx(ssim(reference[8:], predicted[8:]), rel=1e-6)
     assert scores[1].psnr > 200
     assert scores[1].ssim == pytest.approx(1)
+
+
+def test_a_patch_of_residuals_is_found_in_noise_and_its_area_measured():
+    """Two areas of one sign, one of them larger; noise alone makes none."""
+    residual = np.random.default_rng(0).standard_normal((120, 120))
+    assert largest_patch(residual, 3, 4.5) == 0
+    residual[30:60, 40:55] += 3.0
+    residual[80:92, 80:89] -= 3.0
+    assert largest_patch(residual, 3, 4.5) == pytest.approx(30 * 15 / 9, rel=0.1)
+    residual[30:60, 40:55] = np.nan
+    assert largest_patch(residual, 3, 4.5) == pytest.approx(12 * 9 / 9, rel=0.2)
+    assert largest_patch(np.full((9, 9), np.nan), 3, 4.5) == 0

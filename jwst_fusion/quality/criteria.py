@@ -1,0 +1,131 @@
+"""The limits that the figures of a fusion are held against."""
+
+from dataclasses import dataclass
+
+__all__ = ["LIMITS", "STRUCTURE", "Limit"]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """
+    Limits of a measure; if ``red`` is the smaller of the two, more is better.
+
+    Attributes
+    ----------
+    green, red : float
+        Value up to which the measure is green, and beyond which it is red.
+    words : str
+        What is measured.
+    concerns : str
+        What a value beyond the limits spoils.
+    look : str
+        Section of the report, or file, that shows more.
+    unit : str
+        Unit in which it is told.
+    """
+
+    green: float
+    red: float
+    words: str
+    concerns: str
+    look: str
+    unit: str = ""
+
+
+STRUCTURE = "structure below a spaxel, at all wavelengths"
+_AGREEMENT = "Agreement with NIRCam"
+_SHAPES = "shapes of continua and ratios of lines that lie far apart"
+
+#: Limits of each measure, causes before their consequences: of reasons of one level the first is told first.
+LIMITS = {
+    "roll": Limit(
+        0.01, 0.04, "displacement at the edge of the field by a roll of NIRCam against NIRSpec",
+        STRUCTURE, "Registration", "mas",
+    ),
+    "magnification": Limit(
+        0.01, 0.04, "displacement at the edge of the field by unequal pixel scales",
+        STRUCTURE, "Registration", "mas",
+    ),
+    "shift": Limit(
+        0.015, 0.04, "offset left between NIRCam and NIRSpec", STRUCTURE, "Registration", "mas"
+    ),
+    "image_blur": Limit(
+        0.015, 0.04, "blur of the images beyond their PSFs, as the cube shows it",
+        STRUCTURE, "Point spread functions", "mas",
+    ),
+    "blur_spread": Limit(
+        0.02, 0.05, "difference between the blur of one image and the others'", STRUCTURE,
+        "Registration", "mas",
+    ),
+    "change": Limit(
+        0.1, 0.3, "largest difference of brightness between the instruments over 3 x 3 spaxels",
+        "all that lies there: a variable source, or an artefact of one instrument", "Registration", "%",
+    ),
+    # At most 1.16 in 14 good random scenes, where exchanged and copied bands had 1.4 to 5, unless the scene
+    # looked alike in both; at most 0.95 in 40 good scenes of another simulator.
+    "mismatch": Limit(
+        1.25, 2.0, "misfit of an image in its own band over its misfit in another band of the cube",
+        "all that this image decides: its filter may be wrong", "Registration",
+    ),
+    # At most 5 in good scenes, 18 to 107 where one image was wrong in part.
+    "image_patch": Limit(
+        8, 30, "spaxels in the largest area where an image differs from the fused cube by more than three "
+        "times its noise and the error of its PSF", "all that lies there: an artefact of this image",
+        "Residuals",
+    ),
+    "compared": Limit(
+        1.0, 0.0, "share of the images that could be compared with the cube", STRUCTURE, "Registration", "%"
+    ),
+    "correlation": Limit(
+        0.9, 0.6, "correlation of NIRCam's and NIRSpec's images of a band", STRUCTURE, "Registration"
+    ),
+    "offset_error": Limit(0.01, 0.05, "error of the measured offset", "positions", "Registration", "mas"),
+    "scale_departure": Limit(
+        0.25, 0.5, "departure of a band's flux scale from one", _SHAPES, "Cross-calibration", "%"
+    ),
+    "scale_error": Limit(0.03, 0.1, "error of a band's flux scale", _SHAPES, "Cross-calibration", "%"),
+    "image_residual": Limit(
+        2.0, 4.0, "residuals of a NIRCam image over its noise and the error of its PSF",
+        STRUCTURE, "Residuals",
+    ),
+    "image_noise": Limit(
+        0.3, 0.1, "residuals of a NIRCam image over its noise, the least of all bands",
+        "the balance of the instruments: its stated errors are too large", "Residuals",
+    ),
+    "cube_residual": Limit(
+        1.5, 3.0, "residuals of the NIRSpec cube over its noise in the median channel",
+        "spectra", "Residuals",
+    ),
+    "cube_channel": Limit(
+        3.5, 7.0, "residuals of the NIRSpec cube over its noise, in the worst channel",
+        "the lines in that channel", "Residuals",
+    ),
+    "cube_patch": Limit(
+        3, 10, "spaxels in the largest area where the cube's residuals are more than 1.5 times its noise and "
+        "the error of its PSF", "spectra there: a source that has changed, or bad data of one instrument",
+        "Residuals",
+    ),
+    "cube_spaxel": Limit(
+        6.0, 12.0, "residuals of the cube over its noise and the error of its PSF, in the worst spaxel",
+        "spectra there", "Residuals",
+    ),
+    "cube_chi2": Limit(4.0, 10.0, "reduced chi-squared of the NIRSpec cube", "spectra", "Residuals"),
+    "mean_spectrum": Limit(
+        0.03, 0.1, "typical departure of the mean spectrum from the cube's", "all fluxes", "Residuals", "%"
+    ),
+    "used_ssim": Limit(0.9, 0.7, "structural similarity of a band that was used", STRUCTURE, _AGREEMENT),
+    "held_out_ssim": Limit(
+        0.85, 0.6, "structural similarity of a band that was held out",
+        "wavelengths that no image sees", _AGREEMENT
+    ),
+    "wiggle": Limit(
+        0.05, 0.15, "wiggles in the cube's single-spaxel spectra",
+        "spectra of single spaxels", "Residuals", "%",
+    ),
+    "unseen": Limit(
+        0.7, 0.9, "share of the wavelengths that no image sees", STRUCTURE, "Throughputs", "%"
+    ),
+    "prior_driven": Limit(
+        0.7, 0.95, "share of voxels whose detail the regularization decides", STRUCTURE, "Errors", "%"
+    ),
+}  # fmt: skip
