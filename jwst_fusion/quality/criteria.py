@@ -79,6 +79,10 @@ LIMITS = {
     "correlation": Limit(
         0.9, 0.6, "correlation of NIRCam's and NIRSpec's images of a band", STRUCTURE, "Registration"
     ),
+    "outside": Limit(
+        2, 10, "light from outside the cube's field in its worst cell, over the field's mean brightness",
+        "what lies at the edge of the field", _AGREEMENT,
+    ),
     "offset_error": Limit(0.01, 0.05, "error of the measured offset", "positions", "Registration", "mas"),
     "scale_departure": Limit(
         0.25, 0.5, "departure of a band's flux scale from one", _SHAPES, "Cross-calibration", "%"

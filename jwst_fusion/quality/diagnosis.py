@@ -10,6 +10,7 @@ from jwst_fusion.crosscalib.factors import flux_scale
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.inversion.psf_errors import ifu_error, model_errors
 from jwst_fusion.optics.frequencies import symmetrise_nyquist
+from jwst_fusion.optics.matching import match_to_ifu
 from jwst_fusion.optics.psf import encircled_energy, fwhm
 from jwst_fusion.optics.transfer import band_transfers
 
@@ -65,6 +66,8 @@ class Diagnosis:
     patch : ndarray, shape (n_band,)
         Area of the largest connected patch of such residuals that, averaged over a spaxel, are beyond
         `PATCH_RESIDUAL` [spaxels].
+    outside : ndarray, shape (n_band,)
+        Largest light that the IFU's PSF carries into a cell from outside the field, over the mean light.
     spectra : ndarray of int16, shape (n_kept, my, mx)
         The cube less its projection on the components, in steps of ``spectra_step``; see `restore_spectra`.
     spectra_step : ndarray, shape (n_kept,)
@@ -104,6 +107,7 @@ class Diagnosis:
     mismatch: np.ndarray | None = None
     misfit: np.ndarray | None = None
     patch: np.ndarray | None = None
+    outside: np.ndarray | None = None
     spectra: np.ndarray | None = None
     spectra_step: np.ndarray | None = None
     spectra_coefficients: np.ndarray | None = None
@@ -202,36 +206,44 @@ def rescaled(found, factor):
 
 def _image_diagnosis(observation, fused):
     """Images, predictions, residuals and what registration left, on the field."""
-    grid, cube = observation.grid, observation.cube
-    d = grid.decimation_factor
-    cells = tuple(slice(part.start * d, part.stop * d) for part in grid.field)
-    inside = np.kron(cube.footprint[grid.field], np.ones((d, d), dtype=bool))
-    images, residuals, matched, comparisons, known, misfit, patch = [], [], [], [], [], [], []
-    for band, predicted, inexact in zip(
-        observation.bands, fused.predicted_images, model_errors(observation), strict=True
-    ):
-        image = band.data / band.scale
-        error = np.where(band.error > 0, band.error, np.nan) / band.scale
-        compared, blurred = compare_band(band, band.bandpass, cube, grid)
-        comparisons.append(astuple(compared))
-        images.append(image[cells])
-        residuals.append(((image - predicted) / error)[cells])
-        departure = ((image - predicted) / np.hypot(error, inexact / band.scale))[cells]
-        patch.append(largest_patch(np.where(inside, departure, np.nan), d, PATCH_RESIDUAL))
-        departure = departure[inside]
-        misfit.append(np.sqrt(_mean(np.nan_to_num(departure) ** 2, np.isfinite(departure), 0)))
-        matched.append(blurred[cells])
-        known.append(np.isfinite(image[cells][inside]).mean())
-    return {
-        "images": np.array(images, dtype=np.float32),
+    cells = tuple(
+        slice(*(observation.grid.decimation_factor * np.array([part.start, part.stop])))
+        for part in observation.grid.field
+    )
+    bands = [
+        _band_diagnosis(observation, cells, *each)
+        for each in zip(observation.bands, fused.predicted_images, model_errors(observation), strict=True)
+    ]
+    figures = {name: np.array([band[name] for band in bands]) for name in bands[0]}
+    planes = {name: figures[name].astype(np.float32) for name in ("images", "image_residuals", "matched")}
+    return figures | planes | {
         "predicted": fused.predicted_images[(slice(None), *cells)].astype(np.float32),
-        "image_residuals": np.where(inside, residuals, np.nan).astype(np.float32),
-        "matched": np.array(matched, dtype=np.float32),
         "bandpasses": np.array([band.bandpass for band in observation.bands], dtype=np.float32),
-        "comparisons": np.array(comparisons),
-        "known": np.array(known),
-        "misfit": np.array(misfit),
-        "patch": np.array(patch),
+    }  # fmt: skip
+
+
+def _band_diagnosis(observation, cells, band, predicted, inexact):
+    """Compare the fused cube with one image, for `_image_diagnosis`."""
+    grid, cube, d = observation.grid, observation.cube, observation.grid.decimation_factor
+    inside = np.zeros(grid.shape, dtype=bool)
+    inside[cells] = np.kron(cube.footprint[grid.field], np.ones((d, d), dtype=bool))
+    image = band.data / band.scale
+    error = np.where(band.error > 0, band.error, np.nan) / band.scale
+    compared, matched = compare_band(band, band.bandpass, cube, grid)
+    departure = np.where(inside, (image - predicted) / np.hypot(error, inexact / band.scale), np.nan)
+    known, covered = np.isfinite(departure), inside & np.isfinite(image)
+    own = match_to_ifu(np.where(inside, np.nan_to_num(image), 0.0), band, band.bandpass, cube, grid)
+    carried = (matched - own)[inside & np.isfinite(matched)].max(initial=0.0)
+    light = float(np.nan_to_num(_mean(np.where(covered, image, 0.0), covered, None)))
+    return {
+        "images": image[cells],
+        "image_residuals": np.where(inside, (image - predicted) / error, np.nan)[cells],
+        "matched": matched[cells],
+        "comparisons": astuple(compared),
+        "known": covered.sum() / inside.sum(),
+        "misfit": np.sqrt(_mean(np.nan_to_num(departure) ** 2, known, None)),
+        "patch": largest_patch(departure[cells], d, PATCH_RESIDUAL),
+        "outside": carried / abs(light) if light else np.nan,
     }
 
 

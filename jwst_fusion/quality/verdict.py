@@ -53,6 +53,8 @@ class Measures:
         Share of the images whose position angle, distances and blur could be compared with the cube's.
     correlation : float
         Least correlation of both instruments' images of a band.
+    outside : float
+        Largest light that comes from outside the field, over the mean light in it.
     offset_error : float
         Largest error of a measured offset [arcsec].
     scale_departure, scale_error : float
@@ -99,6 +101,7 @@ class Measures:
     image_patch: float = float("nan")
     compared: float = float("nan")
     correlation: float = float("nan")
+    outside: float = float("nan")
     offset_error: float = float("nan")
     scale_departure: float = float("nan")
     scale_error: float = float("nan")
@@ -282,6 +285,7 @@ def measure(content):
         image_patch=_most([] if diagnosis.patch is None else diagnosis.patch),
         compared=float(np.mean([np.isfinite(each.roll) for each in compared])) if compared else float("nan"),
         correlation=-_most([-each.correlation for each in compared]),
+        outside=_most([] if diagnosis.outside is None else diagnosis.outside),
         offset_error=_most([band.offset_err for band in used]),
         scale_departure=_most([abs(band.scale - 1) for band in used]),
         scale_error=_most([band.scale_err for band in used]),

@@ -27,7 +27,7 @@ def made_up_diagnosis(wavelength, basis, coefficients):
         comparisons=np.array([astuple(Comparison(0.001, 0.002, 0.001, 0.99, *[0.001] * 6, 0.0)),
                               astuple(Comparison(0.0, 0.001, 0.001, 0.98, *[0.001] * 6, 0.01))]),
         known=np.array([1.0, 0.9]),
-        misfit=np.array([0.7, 0.5]), patch=np.array([1.0, 2.5]),
+        misfit=np.array([0.7, 0.5]), patch=np.array([1.0, 2.5]), outside=np.array([0.4, 0.5]),
         spectra=spectra, spectra_step=step, spectra_coefficients=own, channels_averaged=averaged,
         cube_rms=np.ones(spaxels.shape[1:]), cube_mean=np.zeros(spaxels.shape[1:]),
         cube_misfit=np.ones(spaxels.shape[1:]),
