@@ -359,6 +359,31 @@ INJECTIONS = {
 }
 
 
+#: Words of which one is in the right reason, by words of the injection.
+REASONS = {
+    "turned": ("roll", "turned"),
+    "pixels": ("pixel scales", "magnif"),
+    "shifted": ("offset",),
+    "blurred": ("blur",),
+    "source": ("source",),
+    "errors of the images": ("errors",),
+    "errors of the cube": ("error",),
+    "flux": ("scale", "mean brightness"),
+    "pedestal": ("scale",),
+    "named": ("second image",),
+    "exchanged": ("filter",),
+    "a copy": ("filter",),
+    "wavelength": ("wavelength",),
+    "voxels": ("artefact", "bad data"),
+    "PSFs": ("PSF",),
+    "mirrored": ("roll", "source", "bad data"),
+    "slice": ("bad data",),
+    "waves": ("bad data", "wiggles"),
+    "smeared": ("residuals of the NIRSpec cube",),
+    "": ("artefact", "left out"),
+}
+
+
 @dataclass(frozen=True)
 class Row:
     """How a spoiled observation ended: how wrong, which verdict, and its first finding or the error."""
@@ -374,6 +399,12 @@ class Row:
     def is_wrong(self):
         """Whether the result differs from that of the good observation by more than its errors allow."""
         return not (self.share <= WRONG_SHARE and self.structure <= WRONG_STRUCTURE)
+
+    @property
+    def is_right(self):
+        """Whether the first finding names the cause."""
+        words = next(words for key, words in REASONS.items() if key in self.injection)
+        return any(word.lower() in self.finding.lower() for word in words)
 
 
 def fused(files, options=None, **fusion):
@@ -433,7 +464,11 @@ def table(rows):
     good = [row for row in rows if row.injection == "good"]
     wrong = [row for row in rows if row.injection != "good" and row.is_wrong]
     caught = sum(row.level != "green" for row in wrong)
-    yield f"wrong by more than its errors allow: {len(wrong)}, of which not green: {caught}"
+    right = sum(row.level != "green" and row.is_right for row in wrong)
+    yield (
+        f"wrong by more than its errors allow: {len(wrong)}, of which not green: {caught}, "
+        f"with the right reason first: {right}"
+    )
     for level in ("green", "amber", "red"):
         yield f"good observations {level}: {sum(row.level == level for row in good)} of {len(good)}"
 

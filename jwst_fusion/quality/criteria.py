@@ -70,7 +70,8 @@ LIMITS = {
     # At most 5 in good scenes, 18 to 107 where one image was wrong in part.
     "image_patch": Limit(
         8, 30, "spaxels in the largest area where an image differs from the fused cube by more than three "
-        "times its noise and the error of its PSF", "all that lies there: an artefact of this image",
+        "times its noise and the error of its PSF",
+        "all that lies there: an artefact of this image, a wrong filter, or errors that are too small",
         "Residuals",
     ),
     "compared": Limit(
@@ -105,7 +106,7 @@ LIMITS = {
         "the lines in that channel", "Residuals",
     ),
     "cube_patch": Limit(
-        3, 10, "spaxels in the largest area where the cube's residuals are more than 1.5 times its noise and "
+        2, 10, "spaxels in the largest area where the cube's residuals are more than 1.5 times its noise and "
         "the error of its PSF", "spectra there: a source that has changed, or bad data of one instrument",
         "Residuals",
     ),
@@ -113,13 +114,16 @@ LIMITS = {
         6.0, 12.0, "residuals of the cube over its noise and the error of its PSF, in the worst spaxel",
         "spectra there", "Residuals",
     ),
-    "cube_chi2": Limit(4.0, 10.0, "reduced chi-squared of the NIRSpec cube", "spectra", "Residuals"),
+    # 7 in good scenes of bright sources, whose fused cubes were right within their errors; 16 to 200 where
+    # images and cube contradicted each other.
+    "cube_chi2": Limit(10.0, 40.0, "reduced chi-squared of the NIRSpec cube", "spectra", "Residuals"),
     "mean_spectrum": Limit(
         0.03, 0.1, "typical departure of the mean spectrum from the cube's", "all fluxes", "Residuals", "%"
     ),
-    "used_ssim": Limit(0.9, 0.7, "structural similarity of a band that was used", STRUCTURE, _AGREEMENT),
+    # Noise alone makes it 0.9 in faint images that were fused well.
+    "used_ssim": Limit(0.8, 0.5, "structural similarity of a band that was used", STRUCTURE, _AGREEMENT),
     "held_out_ssim": Limit(
-        0.85, 0.6, "structural similarity of a band that was held out",
+        0.75, 0.5, "structural similarity of a band that was held out",
         "wavelengths that no image sees", _AGREEMENT
     ),
     "wiggle": Limit(
@@ -130,6 +134,7 @@ LIMITS = {
         0.7, 0.9, "share of the wavelengths that no image sees", STRUCTURE, "Throughputs", "%"
     ),
     "prior_driven": Limit(
-        0.7, 0.95, "share of voxels whose detail the regularization decides", STRUCTURE, "Errors", "%"
+        0.9, 1.0, "share of voxels whose detail the regularization decides",
+        f"{STRUCTURE}: images of little weight, or PSFs that are wider than the images show", "Errors", "%",
     ),
 }  # fmt: skip

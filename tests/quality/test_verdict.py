@@ -121,7 +121,7 @@ def test_share_of_voxels_that_the_prior_decides(content):
     assert measure(replace(content, seen_by_one=0.3)).prior_driven == 0.3
     flagged = replace(content, seen_by_one=0.3, flags=(("PRIOR_DRIVEN", 0.7),))
     assert measure(flagged).prior_driven == 0.7
-    assert judge(replace(measure(flagged), prior_driven=0.96)).level == "red"
+    assert judge(replace(measure(flagged), prior_driven=0.96)).level == "amber"
 
 
 def test_measures_of_a_bare_product(bare):
