@@ -307,9 +307,11 @@ def _cube_on_grid(product, grid):
     outliers = find_outliers(cube.data, cube.noise, cube.footprint)
     cube.data[outliers], cube.error[outliers] = np.nan, np.nan
     log.info(
-        "Grid of %d x %d cells of %.4f arcsec, %d channels from %.4f to %.4f um, %d of them without data; "
-        "noise %.2f times the stated error; %d outliers taken out",
+        "Fused cube: %d x %d cells of %.4f arcsec, %d channels from %.4f to %.4f um, %d of them without data",
         *grid.shape, grid.cell_size, noise.size, *cube.wavelength[[0, -1]], (~np.isfinite(noise)).sum(),
+    )  # fmt: skip
+    log.info(
+        "The cube's noise is %.2f times its stated error; %d outliers are taken out",
         noise_ratio, outliers.sum(),
     )  # fmt: skip
     return cube, outliers, noise_ratio

@@ -134,7 +134,7 @@ def solve_pointing(
             found = find_target(synthetic, image, grid, _centring(image, grid))
             guess = found.east, found.north
         offset = measure_offset(synthetic, image, bandpass, cube, grid, first_guess=guess, capture=capture)
-        log.info(
+        log.debug(
             "%s: offset %+.4f east, %+.4f north, +- %.4f arcsec (correlation %.3f)",
             image.filter, offset.east, offset.north, offset.error, offset.correlation,
         )  # fmt: skip
@@ -186,10 +186,10 @@ def _tie(measured, moving):
     error = float(np.hypot(stretch / np.sqrt(weights.sum()), ASYMMETRY))
     common = Offset(round(float(mean[0]), 7), round(float(mean[1]), 7), error, correlation)
     log.info(
-        "Pointing: %+.4f east, %+.4f north, +- %.4f arcsec, %s",
-        common.east, common.north, common.error,
-        "one for all bands" if tied else "but the bands differ significantly and keep their own",
-    )  # fmt: skip
+        "Offset of NIRCam from NIRSpec: %+.1f mas east, %+.1f mas north, +- %.1f mas%s",
+        *(1e3 * np.array([common.east, common.north, common.error])),
+        "" if tied else "; the bands differ significantly, and each keeps its own",
+    )
     if moving:
         return tuple(
             None if not seen else common if tied else _with_asymmetry(offset)
@@ -224,10 +224,11 @@ def _trend(measured, pivots):
     stretch = max(np.sqrt((weights[:, np.newaxis] * residual**2).sum() / freedom), 1.0)
     error = float(stretch / np.sqrt(power))
     significance = np.abs(slope).max() / error
-    log.info(
-        "Trend of the offset with wavelength: %+.4f east, %+.4f north, +- %.4f arcsec/um (%s)",
-        *slope, error, "significant: a chromatic WCS" if significance > 4 else "not significant",
-    )  # fmt: skip
+    log.log(
+        logging.INFO if significance > 4 else logging.DEBUG,
+        "The offset changes with wavelength: %+.1f mas east, %+.1f mas north, +- %.1f mas per um",
+        *(1e3 * np.array([*slope, error])),
+    )
     return (float(slope[0]), float(slope[1])), error
 
 
@@ -246,8 +247,9 @@ def _blur(measured):
     round_blur = abs(mean[0] - mean[1]) < 2 * np.hypot(*errors)
     adopted = np.full(2, mean.mean()) if round_blur else mean
     significant = np.abs(adopted).max() > BLUR_SIGNIFICANCE * error
-    log.info(
-        "Blur of the IFU beyond the optical model: variance %+.2e, %+.2e +- %.1e arcsec^2 (%s)",
-        *mean, error, "adopted" if significant else "not significant",
+    log.log(
+        logging.INFO if significant else logging.DEBUG,
+        "The IFU's PSF is %s its optical model by %.0f x %.0f mas (standard deviations, added in quadrature)",
+        "broader than" if adopted.mean() > 0 else "narrower than", *(1e3 * np.sqrt(np.abs(adopted))),
     )  # fmt: skip
     return (tuple(round(float(v), 9) for v in adopted) if significant else (0.0, 0.0)), round(error, 9)

@@ -172,15 +172,10 @@ def _problem(band, measured, reached, needed, settings):
     """Tell, and warn of, what is wrong with a band; empty if nothing is."""
     scale = measured[band.filter]
     log.info(
-        "%s: scale %.4f +- %.4f%s, pedestal %.4g +- %.2g MJy/sr, %.1f %% of the bandpass covered",
-        band.filter,
-        scale.scale,
-        scale.error,
-        " (given)" if band.filter in settings.factors else "",
-        scale.pedestal,
-        scale.pedestal_error,
-        100 * band.covered_fraction,
-    )
+        "%s: flux scale %.4f +- %.4f%s%s",
+        band.filter, scale.scale, scale.error, " (given)" if band.filter in settings.factors else "",
+        f", pedestal {scale.pedestal:.3g} +- {scale.pedestal_error:.2g} MJy/sr" if scale.pedestal else "",
+    )  # fmt: skip
     wrong = []
     if not FACTORS[0] <= scale.scale <= FACTORS[1]:
         wrong.append(f"its scale {scale.scale:.3g} is outside {FACTORS[0]:g} to {FACTORS[1]:g}")

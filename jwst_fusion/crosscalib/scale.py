@@ -236,12 +236,12 @@ def _tie(fitted):
         _at_shape(c, common, covariance, inverse) for c, inverse in zip(fitted, inverses, strict=True)
     )
     significant = bool(fitted) and common @ np.linalg.solve(covariance, common) > SIGNIFICANT_SHAPE
-    log.info(
-        "IFU's PSF beyond its model: variance %+.2e, %+.2e arcsec^2, of the wavefront %+.3f +- %.3f rad^2 at "
-        "1 um (%s)",
+    log.log(
+        logging.INFO if significant else logging.DEBUG,
+        "The IFU's PSF departs from its model: variance %+.2e, %+.2e arcsec^2, of the wavefront %+.3f "
+        "+- %.3f rad^2 at 1 um",
         *common,
         np.sqrt(covariance[2, 2]),
-        "adopted" if significant else "not significant",
     )
     return scales, common if significant else np.zeros(3)
 

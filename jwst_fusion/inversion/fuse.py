@@ -168,7 +168,7 @@ def _fused(observation, settings):
         denoise=settings.weighting != "uniform",
     )
     log.info(
-        "Subspace: %d components keep %.2f %% of the signal",
+        "%d spectral components keep %.2f %% of the cube's signal",
         subspace.n_components,
         100 * subspace.info_kept,
     )

@@ -82,12 +82,12 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
         if update < reweightings:
             gamma = settings.gamma or variances[0] / variances[1]
             problem = replace(problem, image_factor=1.0 / variances[0], cube_factor=gamma / variances[0])
-            log.info(
+            log.debug(
                 "Residuals over stated noise: images %.3g, cube %.3g",
                 variances[0] ** 0.5,
                 variances[1] ** 0.5,
             )
-    log.info("%d iterations to a residual of %.1e", solution.iterations, solution.residual)
+    log.debug("%d iterations to a residual of %.1e", solution.iterations, solution.residual)
     if not solution.converged:
         log.warning(
             "No convergence in %d iterations: residual %.1e, asked for %.1e; raise max_iterations",

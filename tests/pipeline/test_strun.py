@@ -9,7 +9,7 @@ from jwst_fusion import FusionStep, datamodels
 from .commands import names, run_once
 from .conftest import NAME, QUICK
 
-OWN_LOGS = ("Starting calwebb_fusion4", "F182M: scale ", "Pointing: ", "Ending calwebb_fusion4")
+OWN_LOGS = ("Starting calwebb_fusion4", "F182M: flux scale ", "Offset of NIRCam", "Ending calwebb_fusion4")
 
 
 @pytest.fixture(scope="session")
