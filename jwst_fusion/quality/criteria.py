@@ -67,9 +67,9 @@ LIMITS = {
         1.25, 2.0, "misfit of an image in its own band over its misfit in another band of the cube",
         "all that this image decides: its filter may be wrong", "Registration",
     ),
-    # At most 5 in good scenes, 18 to 107 where one image was wrong in part.
+    # At most 17 in 40 good scenes, most of which had less than 6.
     "image_patch": Limit(
-        8, 30, "spaxels in the largest area where an image differs from the fused cube by more than three "
+        20, 50, "spaxels in the largest area where an image differs from the fused cube by more than three "
         "times its noise and the error of its PSF",
         "all that lies there: an artefact of this image, a wrong filter, or errors that are too small",
         "Residuals",
@@ -88,9 +88,15 @@ LIMITS = {
     "scale_departure": Limit(
         0.25, 0.5, "departure of a band's flux scale from one", _SHAPES, "Cross-calibration", "%"
     ),
+    # Flux scales of the two instruments differ by up to 15 %.
+    "scale_ratio": Limit(
+        0.3, 1.0, "ratio of the flux scales of two bands, less one",
+        f"{_SHAPES}; a filter may be wrong", "Cross-calibration",
+    ),
     "scale_error": Limit(0.03, 0.1, "error of a band's flux scale", _SHAPES, "Cross-calibration", "%"),
+    # At most 0.95 in 40 good scenes.
     "image_residual": Limit(
-        2.0, 4.0, "residuals of a NIRCam image over its noise and the error of its PSF",
+        1.25, 4.0, "residuals of a NIRCam image over its noise and the error of its PSF",
         STRUCTURE, "Residuals",
     ),
     "image_noise": Limit(

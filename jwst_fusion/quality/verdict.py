@@ -57,8 +57,8 @@ class Measures:
         Largest light that comes from outside the field, over the mean light in it.
     offset_error : float
         Largest error of a measured offset [arcsec].
-    scale_departure, scale_error : float
-        Largest difference of a flux scale from one, largest error of one.
+    scale_departure, scale_ratio, scale_error : float
+        Largest difference of a flux scale from one, largest ratio of two less one, largest error of one.
     image_residual : float
         Largest root mean square of a band's residuals over its noise and the error of its PSF.
     image_noise : float
@@ -104,6 +104,7 @@ class Measures:
     outside: float = float("nan")
     offset_error: float = float("nan")
     scale_departure: float = float("nan")
+    scale_ratio: float = float("nan")
     scale_error: float = float("nan")
     image_residual: float = float("nan")
     image_noise: float = float("nan")
@@ -288,6 +289,7 @@ def measure(content):
         outside=_most([] if diagnosis.outside is None else diagnosis.outside),
         offset_error=_most([band.offset_err for band in used]),
         scale_departure=_most([abs(band.scale - 1) for band in used]),
+        scale_ratio=_most([band.scale for band in used]) / -_most([-band.scale for band in used]) - 1,
         scale_error=_most([band.scale_err for band in used]),
         image_residual=_most([] if diagnosis.misfit is None else diagnosis.misfit),
         image_noise=-_most(-np.sqrt([band.chi2 for band in used])),

@@ -11,7 +11,7 @@ from jwst_fusion.quality.verdict import Measures, judge, measure
 GOOD = Measures(
     roll=0.0, magnification=0.001, shift=0.002, image_blur=0.0, blur_spread=0.01, change=0.02,
     mismatch=0.5, image_patch=2.0, compared=1.0, correlation=0.99,
-    outside=0.5, offset_error=0.003, scale_departure=0.1, scale_error=0.01,
+    outside=0.5, offset_error=0.003, scale_departure=0.1, scale_ratio=0.1, scale_error=0.01,
     image_residual=1.0, image_noise=0.7, cube_residual=1.0, cube_channel=1.2, cube_patch=1.0,
     cube_spaxel=1.4, cube_chi2=1.1, mean_spectrum=0.002, used_ssim=0.98, held_out_ssim=0.95,
     wiggle=0.01, unseen=0.2, prior_driven=0.05, registered=True, converged=True,
