@@ -1,6 +1,9 @@
 """Products of the steps from, and back to, the observation that the numerics know."""
 
+import warnings
+
 import numpy as np
+from stdatamodels.exceptions import ValidationWarning
 
 from jwst_fusion import datamodels
 from jwst_fusion.coregistration.grid import cube_footprint, local_frame
@@ -20,7 +23,7 @@ def coregistered_model(coregistration, cube_model):
     ----------
     coregistration : Coregistration
         Cube and images on one grid.
-    cube_model : IFUCubeModel
+    cube_model : IFUCubeModel or LazyModel
         Source of the metadata.
 
     Returns
@@ -31,7 +34,9 @@ def coregistered_model(coregistration, cube_model):
     observation, pointing = coregistration.observation, coregistration.pointing
     grid, cube = observation.grid, observation.cube
     model = datamodels.CoregisteredModel(data=cube.data.astype(np.float32), err=cube.error.astype(np.float32))
-    model.update(cube_model)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=ValidationWarning)  # a product has what its schema allows
+        model.update(getattr(cube_model, "metadata", cube_model))
     unknown = ~np.isfinite(cube.data)
     model.dq = np.where(unknown, DO_NOT_USE, 0).astype(np.uint32)
     model.dq[:, ~cube.footprint] |= NON_SCIENCE

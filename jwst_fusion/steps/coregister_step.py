@@ -72,12 +72,12 @@ class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
         """
         settings = self._settings()
         found = self._examine(input_data, settings)
-        with adapters.open_inputs(input_data, self.make_input_path) as inputs:
+        with found.inputs as inputs:
             owner = self.parent or self
             if owner.output_file is None:
                 owner.output_file = f"{inputs.product}.fits"  # output_ext replaces the ending
             self.check_outputs()
-            result = self._coregister(inputs, settings)
+            result = self._coregister(found, settings)
         result.meta.fusion.preflight = found.rows()
         return result
 
@@ -108,10 +108,10 @@ class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
         # null in a parameter file is not checked by stpipe: it stands for the default
         return CoregistrationSettings(**{name: v for name, v in given.items() if v is not None})
 
-    def _coregister(self, inputs, settings):
+    def _coregister(self, found, settings):
         """Co-register what has been opened."""
-        cube = adapters.cube_product(inputs.cube)
-        images = [adapters.image_product(image) for image in inputs.images]
+        inputs, images = found.inputs, found.images
+        cube = adapters.read_cube(found.cube, inputs.cube)
         log.info("Read %s and %d images: %s", cube.name, len(images), ", ".join(i.filter for i in images))
         images = adapters.attach_throughputs(images, self.throughputs_of(inputs.cube))
         cube, images, source = self.attach_optics(cube, images, inputs.cube)

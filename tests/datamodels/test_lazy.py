@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from jwst_fusion.datamodels.lazy import LazyImage
+from jwst_fusion.datamodels.lazy import LazyModel
 
 WINDOW = np.s_[20:31, 5:47]
 
@@ -25,7 +25,7 @@ def written(tmp_path, request):
 
 def test_a_window_is_that_of_the_image(written):
     path, data = written
-    image = LazyImage(path)
+    image = LazyModel(path)
     assert (image.data.shape, image.data.ndim) == (data.shape, 2)
     np.testing.assert_array_equal(image.data[WINDOW], data[WINDOW])
     np.testing.assert_array_equal(np.asarray(image.wht), data)
@@ -34,7 +34,7 @@ def test_a_window_is_that_of_the_image(written):
 
 
 def test_what_is_not_in_the_file_is_not_there(written):
-    image = LazyImage(written[0])
+    image = LazyModel(written[0])
     assert image.err is None
     assert image.hasattr("wht")
     assert not image.hasattr("err")
