@@ -1,6 +1,8 @@
 """Products of the steps from, and back to, the observation that the numerics know."""
 
+import logging
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from stdatamodels.exceptions import ValidationWarning
@@ -13,6 +15,8 @@ from jwst_fusion.observation import BandImage, CubeData, FusionGrid, Observation
 from .products import celestial_wcs, native
 
 __all__ = ["coregistered_model", "cross_calibrated_model", "observation"]
+
+log = logging.getLogger(__name__)
 
 
 def coregistered_model(coregistration, cube_model):
@@ -147,7 +151,7 @@ def _set_filters(model, bands):
     )
 
 
-def observation(model):
+def observation(model, optics):
     """
     Take the observation out of the product of a step.
 
@@ -155,11 +159,19 @@ def observation(model):
     ----------
     model : CoregisteredModel or CrossCalibratedModel
         The product.
+    optics : Optics
+        What it was seen through.
 
     Returns
     -------
     Observation
-        Cube and images; with bandpasses from a cross-calibrated product.
+        Cube and images with their optics; with bandpasses from a cross-calibrated product. Blurs that were
+        measured against other PSFs are not kept.
+
+    Raises
+    ------
+    FusionError
+        There are no PSFs for one of them.
     """
     fusion = model.meta.fusion
     d = int(fusion.decimation_factor)
@@ -186,12 +198,11 @@ def observation(model):
         footprint=cube_footprint(data),
         position_angle_v3=float(fusion.pa_v3_cube),
         position_angle_aperture=float(fusion.pa_aperture_cube),
-        excess_blur=(float(fusion.ifu_excess_x), float(fusion.ifu_excess_y)),
-        excess_wavefront=float(fusion.ifu_excess_wavefront or 0.0),
+        optics=optics.of_cube(model),
     )
     bandpasses = model.bandpasses if isinstance(model, datamodels.CrossCalibratedModel) else None
     bands = [
-        _band(row, image, error, bandpass)
+        _band(row, image, error, bandpass, optics)
         for row, image, error, bandpass in zip(
             np.asarray(model.filters),
             model.images,
@@ -200,6 +211,19 @@ def observation(model):
             strict=True,
         )
     ]
+    if fusion.psf_key in (None, optics.source.key):
+        cube = replace(
+            cube,
+            excess_blur=(float(fusion.ifu_excess_x), float(fusion.ifu_excess_y)),
+            excess_wavefront=float(fusion.ifu_excess_wavefront or 0.0),
+        )
+    else:
+        log.warning(
+            "The images were aligned with the PSFs %s, and here they are %s: blurs as measured then are not "
+            "used. Give all steps the same PSFs",
+            fusion.psf_key, optics.source.key,
+        )  # fmt: skip
+        bands = [replace(band, excess_blur=0.0) for band in bands]
     return Observation(
         grid=grid,
         cube=cube,
@@ -209,7 +233,7 @@ def observation(model):
     )
 
 
-def _band(row, image, error, bandpass):
+def _band(row, image, error, bandpass, optics):
     """Take one band out of its row of the table and its arrays."""
     numbers = {
         "pivot_wavelength": "pivot",
@@ -223,11 +247,10 @@ def _band(row, image, error, bandpass):
             )
         },
     }  # fmt: skip
+    words = {name: _text(row[name]) for name in ("filter", "module", "detector", "date")}
     return BandImage(
-        filter=_text(row["filter"]),
-        module=_text(row["module"]),
-        detector=_text(row["detector"]),
-        date=_text(row["date"]),
+        **words,
+        **optics.of_image(**words),
         data=np.array(image, dtype=np.float64),
         error=np.array(error, dtype=np.float64),
         held_out=bool(row["held_out"]),

@@ -125,8 +125,7 @@ def _cross_calibrate(observation, settings):
             band.filter, band.module, observation.cube.wavelength, usable=usable, curve=band.throughput
         )
         bands.append(replace(band, bandpass=bandpass, covered_fraction=covered))
-    observation = replace(observation, bands=tuple(bands))
-    measured, shape = _measure(observation, settings)
+    measured, shape = _measure(observation, bands, settings)
     bridged, wavelength = _bridge(usable), observation.cube.wavelength
     reached = [throughput.bandpass(b.filter, b.module, wavelength, usable=bridged)[1] for b in bands]
     needed = min(MIN_COVERED, max([*reached, ranges.MIN_COVERED]))  # the best covered band may have less
@@ -151,14 +150,14 @@ def _cross_calibrate(observation, settings):
     return hold_out(observation, settings.held_out)
 
 
-def _measure(observation, settings):
+def _measure(observation, bands, settings):
     """Scale of each band by filter: given, fitted, or the ratio of means; and the IFU's excess blur."""
     given = settings.factors
-    rest = tuple(band for band in observation.bands if band.filter not in given)
+    rest = [band for band in bands if band.filter not in given]
     if settings.method == "ratio":
         scales, shape = [ratio_of_means(observation, band) for band in rest], np.zeros(3)
     else:
-        scales, shape = fit_scales(replace(observation, bands=rest), pedestal=settings.pedestal)
+        scales, shape = fit_scales(observation, rest, pedestal=settings.pedestal)
     return {**given, **{band.filter: scale for band, scale in zip(rest, scales, strict=True)}}, shape
 
 
@@ -245,8 +244,10 @@ def hold_out(observation: Observation, names: Sequence[str]) -> Observation:
     """
     wanted = {name.strip().upper() for name in names}
     _check_names(wanted, observation, "held_out_filters")
+    if not wanted:
+        return observation
     bands = tuple(
-        replace(band, held_out=band.held_out or band.filter in wanted) for band in observation.bands
+        replace(band, held_out=True) if band.filter in wanted else band for band in observation.bands
     )
     if all(band.held_out for band in bands):
         raise ParameterError(

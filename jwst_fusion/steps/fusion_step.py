@@ -44,6 +44,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
 
     class_alias = "fusion"
     output_suffix = "fused"
+    reference_file_types = ["fusion_psf"]  # noqa: RUF012
 
     spec = """
         n_components = integer(min=1, default=None)  # Dimension of the spectral subspace; None: from the noise level
@@ -89,7 +90,8 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         # null in a parameter file is not checked by stpipe: it stands for the default
         settings = FusionSettings(**{name: value for name, value in given.items() if value is not None})
         model = self.open_product(input_data, datamodels.CrossCalibratedModel, "cross_calib")
-        observation, source = self.seen_through(adapters.observation(model), model)
+        optics = self.resolve_optics(model)
+        observation = adapters.observation(model, optics)
         if not settings.leave_each_out:
             observation = hold_out(observation, held_out)
         adapters.refuse_too_large(observation, self.most_components, self.memory_allowed)
@@ -98,7 +100,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         diagnosis = self._diagnose(observation, fused)  # before the cube, which is most of the memory
         fused = at_beam(fused, observation.grid.cell_size)
         result = adapters.fused_model(observation, fused, validation, model, self.search_attr("output_dir"))
-        self.record_source(result, source)
+        self.record_optics(result, optics)
         if diagnosis is not None:
             adapters.store_diagnosis(result, diagnosis)
         log.info("%s", validation.table())
