@@ -159,11 +159,10 @@ class CubeData:
         Spaxels that the IFU saw.
     position_angle_v3, position_angle_aperture : float
         Position angles of the telescope's V3 axis and of the IFU's y axis [deg E of N].
-    excess_blur : tuple of float
-        Variance of the IFU's blur along the aperture's x and y axis beyond that of the optical model
-        [arcsec^2], as measured against the images; zero where it is not significant.
-    excess_wavefront : float
-        Variance of the IFU's wavefront, as at 1 um, beyond that of the optical model [rad^2], likewise.
+    excess : tuple of float
+        What the IFU's PSF has over the optical model, as measured against the images: variance of its blur
+        along the aperture's x and y axis [arcsec^2], and of its wavefront as at 1 um [rad^2]; zero where it
+        is not significant.
     optics : object or None
         What it was seen through: `jwst_fusion.optics.analytic.IFUOptics`, or None for its defaults.
     """
@@ -175,8 +174,7 @@ class CubeData:
     footprint: np.ndarray
     position_angle_v3: float
     position_angle_aperture: float
-    excess_blur: tuple = (0.0, 0.0)
-    excess_wavefront: float = 0.0
+    excess: tuple = (0.0, 0.0, 0.0)
     optics: Any = None
 
 

@@ -18,6 +18,9 @@ __all__ = ["coregistered_model", "cross_calibrated_model", "observation"]
 
 log = logging.getLogger(__name__)
 
+#: Entries of ``meta.fusion`` that hold `CubeData.excess`.
+EXCESS = ("ifu_excess_x", "ifu_excess_y", "ifu_excess_wavefront")
+
 
 def coregistered_model(coregistration, cube_model):
     """
@@ -117,9 +120,7 @@ def cross_calibrated_model(observation, coregistered, method):
     model.set_fusion(
         scale_method=method,
         flux_reference=observation.reference,
-        ifu_excess_x=observation.cube.excess_blur[0],
-        ifu_excess_y=observation.cube.excess_blur[1],
-        ifu_excess_wavefront=observation.cube.excess_wavefront,
+        **dict(zip(EXCESS, observation.cube.excess, strict=True)),
     )
     _set_filters(model, observation.bands)
     return model
@@ -212,11 +213,7 @@ def observation(model, optics):
         )
     ]
     if fusion.psf_key in (None, optics.source.key):
-        cube = replace(
-            cube,
-            excess_blur=(float(fusion.ifu_excess_x), float(fusion.ifu_excess_y)),
-            excess_wavefront=float(fusion.ifu_excess_wavefront or 0.0),
-        )
+        cube = replace(cube, excess=tuple(float(getattr(fusion, name) or 0.0) for name in EXCESS))
     else:
         log.warning(
             "The images were aligned with the PSFs %s, and here they are %s: blurs as measured then are not "

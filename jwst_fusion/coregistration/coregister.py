@@ -218,7 +218,7 @@ def _coregister(product, images, settings):
         capture=settings.capture,
         moving=product.moving,
     )
-    cube = replace(cube, excess_blur=pointing.excess)
+    cube = replace(cube, excess=pointing.excess)
     kept = _covering(on_grid, images, cube, grid, settings.min_overlap)
     observation = Observation(grid=grid, cube=cube, bands=tuple(kept), alignment=pointing.method)
     return Coregistration(observation, product.wcs, noise_ratio, outliers, pointing)

@@ -58,8 +58,8 @@ class Pointing:
     method : str
         How the offsets were found: refined, cross_correlation, wcs or none.
     excess : tuple of float
-        Variance of the IFU's blur beyond the optical model's, along the aperture's x and y axis
-        [arcsec^2]; zero where it is not significant.
+        What the IFU's PSF has over the optical model, as in `CubeData`; that of the wavefront is not
+        measured here and zero.
     excess_error : float
         Standard error of either [arcsec^2]; NaN where nothing was measured.
     trend : tuple of float
@@ -70,7 +70,7 @@ class Pointing:
 
     offsets: tuple
     method: str
-    excess: tuple = (0.0, 0.0)
+    excess: tuple = (0.0, 0.0, 0.0)
     excess_error: float = float("nan")
     trend: tuple = (float("nan"), float("nan"))
     trend_error: float = float("nan")
@@ -232,10 +232,10 @@ def _trend(measured, pivots):
 
 
 def _blur(measured):
-    """Variance of the IFU's blur beyond the model's (x, y), zero unless significant, and its error."""
+    """Blur of the IFU beyond the model's, as in `CubeData`, zero unless significant; error of a variance."""
     known = [offset for offset in measured if np.isfinite(offset.excess_error).all()]
     if not known:
-        return (0.0, 0.0), float("nan")
+        return (0.0, 0.0, 0.0), float("nan")
     values = np.array([offset.excess for offset in known])
     weights = 1 / (np.array([offset.excess_error for offset in known]) ** 2 + BLUR_FLOOR**2)
     mean = (weights * values).sum(axis=0) / weights.sum(axis=0)
@@ -250,4 +250,6 @@ def _blur(measured):
         "Blur of the IFU beyond the optical model: variance %+.2e, %+.2e +- %.1e arcsec^2 (%s)",
         *mean, error, "adopted" if significant else "not significant",
     )  # fmt: skip
-    return (tuple(round(float(v), 9) for v in adopted) if significant else (0.0, 0.0)), round(error, 9)
+    if not significant:
+        adopted = np.zeros(2)
+    return (*(round(float(v), 9) for v in adopted), 0.0), round(error, 9)

@@ -97,7 +97,7 @@ def register(
         ]
         if attempt == CORRECTIONS or pointing.method in ("wcs", "none"):
             break
-        seen = replace(cube, excess_blur=pointing.excess)
+        seen = replace(cube, excess=pointing.excess)
         compared = [compare_band(band, bands[band.filter][0], seen, grid)[0] for band in on_grid]
         cause, blurred = _distortion(compared, cube, grid), _blurred(on_grid, compared)
         if cause is not None:

@@ -140,18 +140,16 @@ def _cross_calibrate(observation, settings):
             f"{', '.join(found)}: no band can be used; check that the brightest in the images is what the "
             "cube shows, or set band_policy to keep"
         )
-    cube = observation.cube
+    excess = np.add(observation.cube.excess, shape)
     cube = replace(
-        cube,
-        excess_blur=tuple(round(float(v), 9) for v in np.add(cube.excess_blur, shape[:2])),
-        excess_wavefront=round(float(shape[2]), 6),
+        observation.cube, excess=tuple(round(float(v), n) for v, n in zip(excess, (9, 9, 6), strict=True))
     )
     observation = replace(observation, cube=cube, bands=tuple(kept), reference=settings.reference)
     return hold_out(observation, settings.held_out)
 
 
 def _measure(observation, bands, settings):
-    """Scale of each band by filter: given, fitted, or the ratio of means; and the IFU's excess blur."""
+    """Scale of each band by filter: given, fitted, or the ratio of means; and the IFU's excess."""
     given = settings.factors
     rest = [band for band in bands if band.filter not in given]
     if settings.method == "ratio":

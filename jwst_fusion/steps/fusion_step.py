@@ -6,7 +6,7 @@ from jwst_fusion import adapters, datamodels
 from jwst_fusion.crosscalib.factors import hold_out
 from jwst_fusion.inversion.fuse import FusionSettings, at_beam, fuse
 from jwst_fusion.quality.diagnosis import diagnose
-from jwst_fusion.quality.validation import validate
+from jwst_fusion.quality.validation import seen_by_ifu, validate
 
 from .base import BaseStep
 from .optics import OpticsMixin
@@ -96,8 +96,10 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
             observation = hold_out(observation, held_out)
         adapters.refuse_too_large(observation, self.most_components, self.memory_allowed)
         fused = fuse(observation, settings)
-        validation = validate(observation, fused)
-        diagnosis = self._diagnose(observation, fused)  # before the cube, which is most of the memory
+        seen = seen_by_ifu(observation, fused)
+        validation = validate(observation, fused, seen)
+        diagnosis = _diagnosis(observation, fused, seen)
+        del seen  # the cube is most of the memory
         fused = at_beam(fused, observation.grid.cell_size)
         result = adapters.fused_model(observation, fused, validation, model, self.search_attr("output_dir"))
         self.record_optics(result, optics)
@@ -107,10 +109,11 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         result.meta.cal_step.fusion = "COMPLETE"
         return result
 
-    def _diagnose(self, observation, fused):
-        """Find what a report needs; None if that fails: the product can be made without."""
-        try:
-            return diagnose(observation, fused)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the fused cube is worth more
-            tell_failure("What the report shows of the residuals", error)
-            return None
+
+def _diagnosis(observation, fused, seen):
+    """Find what a report needs; None if that fails: the product can be made without."""
+    try:
+        return diagnose(observation, fused, seen)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the fused cube is worth more
+        tell_failure("What the report shows of the residuals", error)
+        return None
