@@ -1,6 +1,8 @@
 """What was observed, as frozen dataclasses that the pure functions pass on."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -246,6 +248,28 @@ class BandImage:
     optics: Any = None
     throughput: Any = None
     excess_blur: float = 0.0
+
+    @classmethod
+    def of(cls, image: ImageProduct, **values: Any) -> BandImage:
+        """
+        Make the image on the cells of a product, of which it has all that is not given.
+
+        Parameters
+        ----------
+        image : ImageProduct
+            The product.
+        **values : object
+            Attributes.
+
+        Returns
+        -------
+        BandImage
+            The image.
+        """
+        shared = {attribute.name for attribute in fields(cls)} & {
+            attribute.name for attribute in fields(image)
+        }
+        return cls(**{name: getattr(image, name) for name in shared} | values)
 
     @property
     def psf_error(self) -> float | None:

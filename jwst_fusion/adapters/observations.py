@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 from stdatamodels.exceptions import ValidationWarning
@@ -14,9 +14,13 @@ from jwst_fusion.observation import BandImage, CubeData, FusionGrid, Observation
 
 from .products import celestial_wcs, native
 
-__all__ = ["coregistered_model", "cross_calibrated_model", "observation"]
+__all__ = ["band_columns", "coregistered_model", "cross_calibrated_model", "observation"]
 
 log = logging.getLogger(__name__)
+
+#: Attributes of `BandImage`, and the columns of the table of the bands that have another name.
+BAND = {attribute.name for attribute in fields(BandImage)}
+COLUMNS = {"pivot": "pivot_wavelength", "pa_v3": "position_angle_v3", "covered": "covered_fraction"}
 
 #: Entries of ``meta.fusion`` that hold `CubeData.excess`.
 EXCESS = ("ifu_excess_x", "ifu_excess_y", "ifu_excess_wavefront")
@@ -75,7 +79,7 @@ def coregistered_model(coregistration, cube_model):
         offset_trend_north=pointing.trend[1],
         offset_trend_err=pointing.trend_error,
     )
-    _set_filters(model, observation.bands)
+    model.set_table("filters", **band_columns(model, observation.bands))
     return model
 
 
@@ -122,34 +126,28 @@ def cross_calibrated_model(observation, coregistered, method):
         flux_reference=observation.reference,
         **dict(zip(EXCESS, observation.cube.excess, strict=True)),
     )
-    _set_filters(model, observation.bands)
+    model.set_table("filters", **band_columns(model, observation.bands))
     return model
 
 
-def _set_filters(model, bands):
-    """Write the table of the bands."""
-    model.set_table(
-        "filters",
-        filter=[band.filter for band in bands],
-        module=[band.module for band in bands],
-        detector=[band.detector for band in bands],
-        date=[band.date for band in bands],
-        pivot=[band.pivot_wavelength for band in bands],
-        pa_v3=[band.position_angle_v3 for band in bands],
-        detector_pixel=[band.detector_pixel for band in bands],
-        image_pixel=[band.image_pixel for band in bands],
-        pixfrac=[band.pixfrac for band in bands],
-        excess_blur=[band.excess_blur for band in bands],
-        offset_east=[band.offset_east for band in bands],
-        offset_north=[band.offset_north for band in bands],
-        offset_err=[band.offset_err for band in bands],
-        scale=[band.scale for band in bands],
-        scale_err=[band.scale_err for band in bands],
-        pedestal=[band.pedestal for band in bands],
-        pedestal_err=[band.pedestal_err for band in bands],
-        covered=[band.covered_fraction for band in bands],
-        held_out=[band.held_out for band in bands],
-    )
+def band_columns(model, bands):
+    """
+    Find the columns that a model's table of the bands takes from the bands.
+
+    Parameters
+    ----------
+    model : FusionModel
+        The model, whose schema names the columns.
+    bands : sequence of BandImage
+        The bands.
+
+    Returns
+    -------
+    dict of list
+        Values by the name of the column; those are not in it that no band has.
+    """
+    names = {column: COLUMNS.get(column, column) for column in model.get_dtype("filters").names}
+    return {column: [getattr(band, name) for band in bands] for column, name in names.items() if name in BAND}
 
 
 def observation(model, optics):
@@ -232,30 +230,19 @@ def observation(model, optics):
 
 def _band(row, image, error, bandpass, optics):
     """Take one band out of its row of the table and its arrays."""
-    numbers = {
-        "pivot_wavelength": "pivot",
-        "position_angle_v3": "pa_v3",
-        "covered_fraction": "covered",
-        **{
-            name: name
-            for name in (
-                "detector_pixel", "image_pixel", "pixfrac", "excess_blur", "offset_east", "offset_north",
-                "offset_err", "scale", "scale_err", "pedestal", "pedestal_err",
-            )
-        },
-    }  # fmt: skip
-    words = {name: _text(row[name]) for name in ("filter", "module", "detector", "date")}
+    values = {COLUMNS.get(column, column): _plain(row[column]) for column in row.dtype.names}
+    seen = optics.of_image(**{name: values[name] for name in ("filter", "module", "detector", "date")})
     return BandImage(
-        **words,
-        **optics.of_image(**words),
         data=np.array(image, dtype=np.float64),
         error=np.array(error, dtype=np.float64),
-        held_out=bool(row["held_out"]),
         bandpass=None if bandpass is None else np.array(bandpass, dtype=np.float64),
-        **{attribute: float(row[column]) for attribute, column in numbers.items()},
+        **{name: value for name, value in values.items() if name in BAND},
+        **seen,
     )
 
 
-def _text(value):
-    """Decode a table's text."""
-    return value.decode("ascii").strip() if isinstance(value, bytes) else str(value).strip()
+def _plain(value):
+    """Make text, number or truth of an entry of a table."""
+    if isinstance(value, bytes | str):
+        return (value.decode("ascii") if isinstance(value, bytes) else str(value)).strip()
+    return bool(value) if np.issubdtype(type(value), np.integer) else float(value)
