@@ -58,8 +58,6 @@ class CrossCalibrationSettings:
         Whose flux scale the fused cube carries.
     factors : dict of BandScale
         Scales to use in place of those measured, by filter.
-    held_out : tuple of str
-        Filters that are kept from the fusion and predicted by it.
     """
 
     method: str = "fit"
@@ -67,7 +65,6 @@ class CrossCalibrationSettings:
     band_policy: str = "drop"
     reference: str = "nirspec"
     factors: dict = field(default_factory=dict)
-    held_out: tuple = ()
 
     def __post_init__(self):
         """Refuse values that cannot be used."""
@@ -108,7 +105,7 @@ def cross_calibrate(
     InputError
         A band has no common spaxel with the cube, cannot be compared with it, or no band is left.
     ParameterError
-        A factor, or a filter to hold out, is given for a band that is not there.
+        A factor is given for a band that is not there.
     """
     settings = settings or CrossCalibrationSettings()
     with threadpool_limits(limits=1, user_api="blas"):
@@ -144,8 +141,7 @@ def _cross_calibrate(observation, settings):
     cube = replace(
         observation.cube, excess=tuple(round(float(v), n) for v, n in zip(excess, (9, 9, 6), strict=True))
     )
-    observation = replace(observation, cube=cube, bands=tuple(kept), reference=settings.reference)
-    return hold_out(observation, settings.held_out)
+    return replace(observation, cube=cube, bands=tuple(kept), reference=settings.reference)
 
 
 def _measure(observation, bands, settings):

@@ -29,7 +29,6 @@ class CrossCalibStep(OpticsMixin, BaseStep):
         band_policy = option('drop', 'keep', 'fail', default='drop')  # What becomes of a band whose factor or coverage cannot be right
         factors = force_list(default=None)  # FILTER:SCALE each, or a table with the columns filter and scale; None: measured
         reference = option('nirspec', 'nircam', default='nirspec')  # Whose flux scale the fused cube carries
-        held_out_filters = force_list(default=None)  # Filters kept from the fusion and predicted by it
     """  # noqa: E501
 
     def process(self, input_data):
@@ -51,7 +50,6 @@ class CrossCalibStep(OpticsMixin, BaseStep):
         # null in a parameter file is not checked by stpipe: it stands for the default
         settings = CrossCalibrationSettings(
             factors=adapters.read_factors(self.factors, self.make_input_path),
-            held_out=tuple(self.held_out_filters or ()),
             **{name: value for name, value in given.items() if value is not None},
         )
         optics = self.resolve_optics(model)
