@@ -20,7 +20,8 @@ class CubeProduct:
     name : str
         File name, for messages.
     data, error : ndarray, shape (n_wave, my, mx)
-        Surface brightness and its error [MJy/sr]; NaN where bad.
+        Surface brightness and its error [MJy/sr]; NaN where bad. Before the cube is read they may be on disk,
+        bad values as in the file, and the error None if it is not stated.
     wavelength : ndarray, shape (n_wave,)
         Wavelengths [um], ascending.
     wcs : astropy.wcs.WCS

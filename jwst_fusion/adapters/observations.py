@@ -173,6 +173,13 @@ def observation(model, optics):
         There are no PSFs for one of them.
     """
     fusion = model.meta.fusion
+    same = fusion.psf_key in (None, optics.source.key)
+    if not same:
+        log.warning(
+            "The images were aligned with the PSFs %s, and here they are %s: blurs as measured then are not "
+            "used. Give all steps the same PSFs",
+            fusion.psf_key, optics.source.key,
+        )  # fmt: skip
     d = int(fusion.decimation_factor)
     data = native(model.data)
     ny, nx = model.images.shape[1:]
@@ -197,6 +204,7 @@ def observation(model, optics):
         footprint=cube_footprint(data),
         position_angle_v3=float(fusion.pa_v3_cube),
         position_angle_aperture=float(fusion.pa_aperture_cube),
+        excess=tuple(float(getattr(fusion, name) or 0.0) for name in EXCESS) if same else (0.0, 0.0, 0.0),
         optics=optics.of_cube(model),
     )
     bandpasses = model.bandpasses if isinstance(model, datamodels.CrossCalibratedModel) else None
@@ -210,14 +218,7 @@ def observation(model, optics):
             strict=True,
         )
     ]
-    if fusion.psf_key in (None, optics.source.key):
-        cube = replace(cube, excess=tuple(float(getattr(fusion, name) or 0.0) for name in EXCESS))
-    else:
-        log.warning(
-            "The images were aligned with the PSFs %s, and here they are %s: blurs as measured then are not "
-            "used. Give all steps the same PSFs",
-            fusion.psf_key, optics.source.key,
-        )  # fmt: skip
+    if not same:
         bands = [replace(band, excess_blur=0.0) for band in bands]
     return Observation(
         grid=grid,

@@ -51,7 +51,19 @@ def open(init, **kwargs):  # noqa: A001
     """
     if isinstance(init, Path):
         init = str(init)
-    model_class = MODELS.get(_fusion_model_type(init))
+    name, file_type = None, filetype.check(init) if isinstance(init, str) else None
+    if file_type == "fits":
+        with _broken_files_refused(), fits.open(init, memmap=False) as hdulist:
+            len(hdulist)  # reads the headers to the end of the file
+            name = hdulist[0].header.get("FUSMODL")
+            if name in MODELS:
+                return MODELS[name](hdulist, **kwargs)
+    elif file_type == "asdf":
+        meta = asdf.util.load_yaml(init).get("meta", {})
+        name = meta.get("fusion", {}).get("model_type") if isinstance(meta, dict) else None
+    elif isinstance(init, JwstDataModel):
+        name = init.meta.instance.get("fusion", {}).get("model_type")
+    model_class = MODELS.get(name)
     if model_class is None or isinstance(init, model_class):
         return jwst_models.open(init, **kwargs)
     return model_class(init, **kwargs)
@@ -108,20 +120,3 @@ def _broken_files_refused():
         for message in ("truncated: actual file length", "the file is corrupted"):
             warnings.filterwarnings("error", message=f"(?s).*{message}")
         yield
-
-
-def _fusion_model_type(init):
-    """Read the name of the class of jwst_fusion from a file or a model; None if there is none."""
-    if isinstance(init, JwstDataModel):
-        return init.meta.instance.get("fusion", {}).get("model_type")
-    if not isinstance(init, str):
-        return None
-    file_type = filetype.check(init)
-    if file_type == "fits":
-        with _broken_files_refused(), fits.open(init, memmap=False) as hdulist:
-            len(hdulist)  # reads the headers to the end of the file
-            return hdulist[0].header.get("FUSMODL")
-    if file_type == "asdf":
-        meta = asdf.util.load_yaml(init).get("meta", {})
-        return meta.get("fusion", {}).get("model_type") if isinstance(meta, dict) else None
-    return None

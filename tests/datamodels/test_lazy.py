@@ -1,8 +1,9 @@
-"""Images of which only windows are read."""
+"""Files of which only headers and windows are read."""
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from stdatamodels.jwst.datamodels import IFUCubeModel
 
 from jwst_fusion.datamodels.lazy import LazyModel
 
@@ -39,3 +40,21 @@ def test_what_is_not_in_the_file_is_not_there(written):
     assert image.hasattr("wht")
     assert not image.hasattr("err")
     image.close()
+
+
+def test_a_cube_brings_its_flags_and_its_logs(tmp_path):
+    cube = IFUCubeModel(
+        data=np.ones((3, 4, 5), dtype=np.float32), dq=np.full((3, 4, 5), 2**31 + 513, dtype=np.uint32)
+    )
+    cube.meta.instrument.grating = "G235H"
+    cube.cal_logs = {"calwebb_spec3": ["one line", "another"]}
+    cube.save(tmp_path / "x_s3d.fits")
+    model = LazyModel(str(tmp_path / "x_s3d.fits"))
+    assert (np.asarray(model.dq) == 2**31 + 513).all()
+    assert np.asarray(model.dq).dtype == np.uint32
+    assert (model.data.ndim, model.meta.instrument.grating) == (3, "G235H")
+    copied = IFUCubeModel()
+    copied.update(model.metadata)
+    assert copied.cal_logs.instance == {"calwebb_spec3": ["one line", "another"]}
+    assert copied.meta.instrument.grating == "G235H"
+    model.close()
