@@ -1,6 +1,8 @@
 """What was observed, as frozen dataclasses that the pure functions pass on."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,8 @@ class CubeProduct:
     name : str
         File name, for messages.
     data, error : ndarray, shape (n_wave, my, mx)
-        Surface brightness and its error [MJy/sr]; NaN where bad.
+        Surface brightness and its error [MJy/sr]; NaN where bad. Before the cube is read they may be on disk,
+        bad values as in the file, and the error None if it is not stated.
     wavelength : ndarray, shape (n_wave,)
         Wavelengths [um], ascending.
     wcs : astropy.wcs.WCS
@@ -159,11 +162,10 @@ class CubeData:
         Spaxels that the IFU saw.
     position_angle_v3, position_angle_aperture : float
         Position angles of the telescope's V3 axis and of the IFU's y axis [deg E of N].
-    excess_blur : tuple of float
-        Variance of the IFU's blur along the aperture's x and y axis beyond that of the optical model
-        [arcsec^2], as measured against the images; zero where it is not significant.
-    excess_wavefront : float
-        Variance of the IFU's wavefront, as at 1 um, beyond that of the optical model [rad^2], likewise.
+    excess : tuple of float
+        What the IFU's PSF has over the optical model, as measured against the images: variance of its blur
+        along the aperture's x and y axis [arcsec^2], and of its wavefront as at 1 um [rad^2]; zero where it
+        is not significant.
     optics : object or None
         What it was seen through: `jwst_fusion.optics.analytic.IFUOptics`, or None for its defaults.
     """
@@ -175,8 +177,7 @@ class CubeData:
     footprint: np.ndarray
     position_angle_v3: float
     position_angle_aperture: float
-    excess_blur: tuple = (0.0, 0.0)
-    excess_wavefront: float = 0.0
+    excess: tuple = (0.0, 0.0, 0.0)
     optics: Any = None
 
 
@@ -248,6 +249,28 @@ class BandImage:
     optics: Any = None
     throughput: Any = None
     excess_blur: float = 0.0
+
+    @classmethod
+    def of(cls, image: ImageProduct, **values: Any) -> BandImage:
+        """
+        Make the image on the cells of a product, of which it has all that is not given.
+
+        Parameters
+        ----------
+        image : ImageProduct
+            The product.
+        **values : object
+            Attributes.
+
+        Returns
+        -------
+        BandImage
+            The image.
+        """
+        shared = {attribute.name for attribute in fields(cls)} & {
+            attribute.name for attribute in fields(image)
+        }
+        return cls(**{name: getattr(image, name) for name in shared} | values)
 
     @property
     def psf_error(self) -> float | None:

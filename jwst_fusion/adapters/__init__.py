@@ -8,18 +8,17 @@ from .information import describe
 from .inputs import Inputs, open_images, open_inputs
 from .observations import coregistered_model, cross_calibrated_model, observation
 from .offsets import write_offsets
-from .optics import attach_optics, attach_throughputs, measured_psfs, store_measured_psfs
+from .optics import Optics, measured_psfs, store_measured_psfs
 from .preflight import Finding, Preflight, examine
-from .products import cube_product, image_product
+from .products import cube_product, image_product, read_cube
 from .provenance import input_records
 from .report import report_content, store_diagnosis
 
 __all__ = [
     "Finding",
     "Inputs",
+    "Optics",
     "Preflight",
-    "attach_optics",
-    "attach_throughputs",
     "check_association",
     "coregistered_model",
     "cross_calibrated_model",
@@ -34,6 +33,7 @@ __all__ = [
     "observation",
     "open_images",
     "open_inputs",
+    "read_cube",
     "read_factors",
     "read_member",
     "refuse_too_large",

@@ -17,6 +17,8 @@ from jwst_fusion.datamodels.flags import (
 )
 from jwst_fusion.scratch import zeros_on_demand
 
+from .observations import band_columns
+
 __all__ = ["cube_errors", "fused_model", "fused_quality", "seen_by_a_band"]
 
 #: Share of the variance from which the regularization drives a value.
@@ -289,21 +291,13 @@ def _set_coordinates(model, grid, box, inside, cells):
 
 def _set_tables(model, observation, result, validation):
     """Tables of the bands and of the wavelengths."""
-    bands, scores = observation.bands, validation.scores
+    scores = validation.scores
     model.set_table(
         "filters",
-        filter=[band.filter for band in bands],
-        pivot=[band.pivot_wavelength for band in bands],
-        scale=[band.scale for band in bands],
-        scale_err=[band.scale_err for band in bands],
-        offset_east=[band.offset_east for band in bands],
-        offset_north=[band.offset_north for band in bands],
-        offset_err=[band.offset_err for band in bands],
+        **band_columns(model, observation.bands),
         psnr=[score.psnr for score in scores],
         ssim=[score.ssim for score in scores],
         chi2=[score.chi2 for score in scores],
-        held_out=[band.held_out for band in bands],
-        excess_blur=[band.excess_blur for band in bands],
     )
     if validation.unseen:
         model.add_columns(

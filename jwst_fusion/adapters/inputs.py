@@ -16,15 +16,7 @@ from jwst_fusion.ownership import is_plain_name
 
 from .products import stated_keywords
 
-__all__ = [
-    "Inputs",
-    "list_members",
-    "open_file",
-    "open_images",
-    "open_inputs",
-    "refuse_missing",
-    "sort_members",
-]
+__all__ = ["Inputs", "open_images", "open_inputs"]
 
 ADVICE = "give one NIRSpec IFU cube (*_s3d.fits) and one NIRCam image (*_i2d.fits) for each filter"
 
@@ -32,21 +24,19 @@ ADVICE = "give one NIRSpec IFU cube (*_s3d.fits) and one NIRCam image (*_i2d.fit
 @dataclass(frozen=True, eq=False)
 class Inputs:
     """
-    The models of one fusion; a context that closes the files that it opened.
+    The models of one fusion; a context that closes the files that were opened.
 
     Attributes
     ----------
-    cube : DataModel
+    cube : DataModel or LazyModel
         The NIRSpec IFU cube.
-    images : tuple of DataModel
+    images : tuple of DataModel or LazyModel
         The NIRCam images.
     product : str
         Name of the product: the association's, or for plain files or models the cube's file name
         without its suffix.
     association : str or None
         File name of the association.
-    opened : tuple of DataModel
-        Models of files that were opened, to be closed.
     files : dict
         Path of each opened model's file, by the model's identity (``id``).
     """
@@ -55,7 +45,6 @@ class Inputs:
     images: tuple
     product: str
     association: str | None = None
-    opened: tuple = ()
     files: dict = field(default_factory=dict)
 
     def __enter__(self):
@@ -64,13 +53,14 @@ class Inputs:
 
     def __exit__(self, *_):
         """Close the files."""
-        for model in self.opened:
-            model.close()
+        for model in (self.cube, *self.images):
+            if id(model) in self.files:
+                model.close()
 
 
-def open_inputs(source, make_path=str):
+def open_inputs(source, make_path=str, on_error=None):
     """
-    Open the members of a fusion and tell cube and images apart.
+    Open the members of a fusion, reading their headers only, and tell cube and images apart.
 
     Members are told apart by their model and EXP_TYPE, not by the association's exptype.
 
@@ -80,32 +70,42 @@ def open_inputs(source, make_path=str):
         Association file, an association as a dict, or files or models.
     make_path : callable, optional
         Gives the path of an association from its name.
+    on_error : callable, optional
+        Called with the error of each member that cannot be opened; by default the first is raised.
 
     Returns
     -------
-    Inputs
-        The opened models.
+    Inputs or None
+        The opened models; None if a member could not be opened.
 
     Raises
     ------
     InputError
         A file is missing or cannot be read, or the members are not one cube and at least one image.
     """
-    product, association, members = list_members(source, make_path)
-    for member in members:
-        refuse_missing(member, association)
-    models, opened, files = [], [], {}
+    product, association, members = _list_members(source, make_path)
+    models, files, failed = [], {}, False
     with ExitStack() as stack:
         for member in members:
-            model = member if isinstance(member, JwstDataModel) else open_file(member)
+            try:
+                _refuse_missing(member, association)
+                model = member if isinstance(member, JwstDataModel) else _open_file(member)
+            except InputError as error:
+                if on_error is None:
+                    raise
+                on_error(error)
+                failed = True
+                continue
             models.append(model)
             if model is not member:
-                opened.append(stack.enter_context(closing(model)))
+                stack.enter_context(closing(model))
                 files[id(model)] = Path(member)
-        cube, images = sort_members(models, association or "the input")
+        if failed:  # what else would be found, such as that there is no cube, may come of that
+            return None
+        cube, images = _sort_members(models, association or "the input")
         stack.pop_all()
     product = product or Path(cube.meta.filename or "fusion").stem.removesuffix("_s3d")
-    return Inputs(cube, tuple(images), product, association, tuple(opened), files)
+    return Inputs(cube, tuple(images), product, association, files)
 
 
 @contextmanager
@@ -131,8 +131,8 @@ def open_images(paths):
     with ExitStack() as stack:
         models = []
         for path in paths:
-            refuse_missing(path, None)
-            models.append(stack.enter_context(closing(open_file(path))))
+            _refuse_missing(path, None)
+            models.append(stack.enter_context(closing(_open_file(path))))
             if _kind(models[-1]) != "image":
                 raise InputError(
                     f"{Path(path).name}: {_description(models[-1])} is no NIRCam image; give *_i2d.fits files"
@@ -140,31 +140,8 @@ def open_images(paths):
         yield models
 
 
-def list_members(source, make_path=str):
-    """
-    List the members of a fusion, which need not be there.
-
-    Parameters
-    ----------
-    source : str, path-like, dict or sequence
-        As in `open_inputs`.
-    make_path : callable, optional
-        Gives the path of an association from its name.
-
-    Returns
-    -------
-    product : str or None
-        Name of the product, if an association gives it.
-    association : str or None
-        File name of the association.
-    members : list
-        Paths or models.
-
-    Raises
-    ------
-    InputError
-        The association cannot be used.
-    """
+def _list_members(source, make_path=str):
+    """Name of the product and of the association, if there are such, and paths or models of the members."""
     if isinstance(source, str | Path):
         path = Path(make_path(str(source)))
         if path.suffix.lower() != ".json":
@@ -181,29 +158,8 @@ def list_members(source, make_path=str):
     return None, None, list(source)
 
 
-def sort_members(models, where):
-    """
-    Separate the one cube from the images.
-
-    Parameters
-    ----------
-    models : sequence of DataModel
-        The members.
-    where : str
-        Where they come from, for messages.
-
-    Returns
-    -------
-    cube : DataModel
-        The cube.
-    images : list of DataModel
-        The images.
-
-    Raises
-    ------
-    InputError
-        They are not one cube and at least one image.
-    """
+def _sort_members(models, where):
+    """Separate the one cube from the images; an InputError if that is not what the members are."""
     cubes = [model for model in models if _kind(model) == "cube"]
     images = [model for model in models if _kind(model) == "image"]
     for model in models:
@@ -257,22 +213,8 @@ def _members(content, folder, name):
     return product, [folder / member["expname"] for member in members]
 
 
-def refuse_missing(member, association):
-    """
-    Complain about a member that is not there.
-
-    Parameters
-    ----------
-    member : str, path-like or DataModel
-        Path, or a model, which is there.
-    association : str or None
-        File name of the association that lists it.
-
-    Raises
-    ------
-    InputError
-        It is not there.
-    """
+def _refuse_missing(member, association):
+    """Complain, by an InputError, about the path of a member that is not there."""
     if isinstance(member, JwstDataModel) or Path(member).is_file():
         return
     path = Path(member)
@@ -283,33 +225,14 @@ def refuse_missing(member, association):
     )
 
 
-def open_file(path, opener=datamodels.open_member):
-    """
-    Open a member's file as a model.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    opener : callable, optional
-        What opens it.
-
-    Returns
-    -------
-    DataModel
-        The model.
-
-    Raises
-    ------
-    InputError
-        It cannot be read.
-    """
+def _open_file(path):
+    """Open a member's file as a model; an InputError if it cannot be read."""
     path = Path(path)
     try:
         with warnings.catch_warnings(), np.errstate(over="ignore"):
             for category in (NoTypeWarning, ValidationWarning):  # judged where the values are used
                 warnings.filterwarnings("ignore", category=category)
-            return opener(str(path))
+            return datamodels.open_member(str(path))
     except Exception as error:  # noqa: BLE001 - astropy, asdf and stdatamodels raise all kinds for a broken file
         reason = one_line(error)
         raise InputError(

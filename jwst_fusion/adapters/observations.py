@@ -1,6 +1,11 @@
 """Products of the steps from, and back to, the observation that the numerics know."""
 
+import logging
+import warnings
+from dataclasses import fields, replace
+
 import numpy as np
+from stdatamodels.exceptions import ValidationWarning
 
 from jwst_fusion import datamodels
 from jwst_fusion.coregistration.grid import cube_footprint, local_frame
@@ -9,7 +14,16 @@ from jwst_fusion.observation import BandImage, CubeData, FusionGrid, Observation
 
 from .products import celestial_wcs, native
 
-__all__ = ["coregistered_model", "cross_calibrated_model", "observation"]
+__all__ = ["band_columns", "coregistered_model", "cross_calibrated_model", "observation"]
+
+log = logging.getLogger(__name__)
+
+#: Attributes of `BandImage`, and the columns of the table of the bands that have another name.
+BAND = {attribute.name for attribute in fields(BandImage)}
+COLUMNS = {"pivot": "pivot_wavelength", "pa_v3": "position_angle_v3", "covered": "covered_fraction"}
+
+#: Entries of ``meta.fusion`` that hold `CubeData.excess`.
+EXCESS = ("ifu_excess_x", "ifu_excess_y", "ifu_excess_wavefront")
 
 
 def coregistered_model(coregistration, cube_model):
@@ -20,7 +34,7 @@ def coregistered_model(coregistration, cube_model):
     ----------
     coregistration : Coregistration
         Cube and images on one grid.
-    cube_model : IFUCubeModel
+    cube_model : IFUCubeModel or LazyModel
         Source of the metadata.
 
     Returns
@@ -31,7 +45,9 @@ def coregistered_model(coregistration, cube_model):
     observation, pointing = coregistration.observation, coregistration.pointing
     grid, cube = observation.grid, observation.cube
     model = datamodels.CoregisteredModel(data=cube.data.astype(np.float32), err=cube.error.astype(np.float32))
-    model.update(cube_model)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=ValidationWarning)  # a product has what its schema allows
+        model.update(getattr(cube_model, "metadata", cube_model))
     unknown = ~np.isfinite(cube.data)
     model.dq = np.where(unknown, DO_NOT_USE, 0).astype(np.uint32)
     model.dq[:, ~cube.footprint] |= NON_SCIENCE
@@ -63,7 +79,7 @@ def coregistered_model(coregistration, cube_model):
         offset_trend_north=pointing.trend[1],
         offset_trend_err=pointing.trend_error,
     )
-    _set_filters(model, observation.bands)
+    model.set_table("filters", **band_columns(model, observation.bands))
     return model
 
 
@@ -108,41 +124,33 @@ def cross_calibrated_model(observation, coregistered, method):
     model.set_fusion(
         scale_method=method,
         flux_reference=observation.reference,
-        ifu_excess_x=observation.cube.excess_blur[0],
-        ifu_excess_y=observation.cube.excess_blur[1],
-        ifu_excess_wavefront=observation.cube.excess_wavefront,
+        **dict(zip(EXCESS, observation.cube.excess, strict=True)),
     )
-    _set_filters(model, observation.bands)
+    model.set_table("filters", **band_columns(model, observation.bands))
     return model
 
 
-def _set_filters(model, bands):
-    """Write the table of the bands."""
-    model.set_table(
-        "filters",
-        filter=[band.filter for band in bands],
-        module=[band.module for band in bands],
-        detector=[band.detector for band in bands],
-        date=[band.date for band in bands],
-        pivot=[band.pivot_wavelength for band in bands],
-        pa_v3=[band.position_angle_v3 for band in bands],
-        detector_pixel=[band.detector_pixel for band in bands],
-        image_pixel=[band.image_pixel for band in bands],
-        pixfrac=[band.pixfrac for band in bands],
-        excess_blur=[band.excess_blur for band in bands],
-        offset_east=[band.offset_east for band in bands],
-        offset_north=[band.offset_north for band in bands],
-        offset_err=[band.offset_err for band in bands],
-        scale=[band.scale for band in bands],
-        scale_err=[band.scale_err for band in bands],
-        pedestal=[band.pedestal for band in bands],
-        pedestal_err=[band.pedestal_err for band in bands],
-        covered=[band.covered_fraction for band in bands],
-        held_out=[band.held_out for band in bands],
-    )
+def band_columns(model, bands):
+    """
+    Find the columns that a model's table of the bands takes from the bands.
+
+    Parameters
+    ----------
+    model : FusionModel
+        The model, whose schema names the columns.
+    bands : sequence of BandImage
+        The bands.
+
+    Returns
+    -------
+    dict of list
+        Values by the name of the column; those are not in it that no band has.
+    """
+    names = {column: COLUMNS.get(column, column) for column in model.get_dtype("filters").names}
+    return {column: [getattr(band, name) for band in bands] for column, name in names.items() if name in BAND}
 
 
-def observation(model):
+def observation(model, optics):
     """
     Take the observation out of the product of a step.
 
@@ -150,13 +158,28 @@ def observation(model):
     ----------
     model : CoregisteredModel or CrossCalibratedModel
         The product.
+    optics : Optics
+        What it was seen through.
 
     Returns
     -------
     Observation
-        Cube and images; with bandpasses from a cross-calibrated product.
+        Cube and images with their optics; with bandpasses from a cross-calibrated product. Blurs that were
+        measured against other PSFs are not kept.
+
+    Raises
+    ------
+    FusionError
+        There are no PSFs for one of them.
     """
     fusion = model.meta.fusion
+    same = fusion.psf_key in (None, optics.source.key)
+    if not same:
+        log.warning(
+            "The images were aligned with the PSFs %s, and here they are %s: blurs as measured then are not "
+            "used. Give all steps the same PSFs",
+            fusion.psf_key, optics.source.key,
+        )  # fmt: skip
     d = int(fusion.decimation_factor)
     data = native(model.data)
     ny, nx = model.images.shape[1:]
@@ -181,12 +204,12 @@ def observation(model):
         footprint=cube_footprint(data),
         position_angle_v3=float(fusion.pa_v3_cube),
         position_angle_aperture=float(fusion.pa_aperture_cube),
-        excess_blur=(float(fusion.ifu_excess_x), float(fusion.ifu_excess_y)),
-        excess_wavefront=float(fusion.ifu_excess_wavefront or 0.0),
+        excess=tuple(float(getattr(fusion, name) or 0.0) for name in EXCESS) if same else (0.0, 0.0, 0.0),
+        optics=optics.of_cube(model),
     )
     bandpasses = model.bandpasses if isinstance(model, datamodels.CrossCalibratedModel) else None
     bands = [
-        _band(row, image, error, bandpass)
+        _band(row, image, error, bandpass, optics)
         for row, image, error, bandpass in zip(
             np.asarray(model.filters),
             model.images,
@@ -195,6 +218,8 @@ def observation(model):
             strict=True,
         )
     ]
+    if not same:
+        bands = [replace(band, excess_blur=0.0) for band in bands]
     return Observation(
         grid=grid,
         cube=cube,
@@ -204,33 +229,21 @@ def observation(model):
     )
 
 
-def _band(row, image, error, bandpass):
+def _band(row, image, error, bandpass, optics):
     """Take one band out of its row of the table and its arrays."""
-    numbers = {
-        "pivot_wavelength": "pivot",
-        "position_angle_v3": "pa_v3",
-        "covered_fraction": "covered",
-        **{
-            name: name
-            for name in (
-                "detector_pixel", "image_pixel", "pixfrac", "excess_blur", "offset_east", "offset_north",
-                "offset_err", "scale", "scale_err", "pedestal", "pedestal_err",
-            )
-        },
-    }  # fmt: skip
+    values = {COLUMNS.get(column, column): _plain(row[column]) for column in row.dtype.names}
+    seen = optics.of_image(**{name: values[name] for name in ("filter", "module", "detector", "date")})
     return BandImage(
-        filter=_text(row["filter"]),
-        module=_text(row["module"]),
-        detector=_text(row["detector"]),
-        date=_text(row["date"]),
         data=np.array(image, dtype=np.float64),
         error=np.array(error, dtype=np.float64),
-        held_out=bool(row["held_out"]),
         bandpass=None if bandpass is None else np.array(bandpass, dtype=np.float64),
-        **{attribute: float(row[column]) for attribute, column in numbers.items()},
+        **{name: value for name, value in values.items() if name in BAND},
+        **seen,
     )
 
 
-def _text(value):
-    """Decode a table's text."""
-    return value.decode("ascii").strip() if isinstance(value, bytes) else str(value).strip()
+def _plain(value):
+    """Make text, number or truth of an entry of a table."""
+    if isinstance(value, bytes | str):
+        return (value.decode("ascii") if isinstance(value, bytes) else str(value)).strip()
+    return bool(value) if np.issubdtype(type(value), np.integer) else float(value)

@@ -59,7 +59,7 @@ def write_offsets(path, cube_model, bands):
 def _exposures(cube_model):
     """File names of the exposures that a cube was built from."""
     table = cube_model.hdrtab if cube_model.hasattr("hdrtab") else None
-    if table is None and "HDRTAB" in cube_model.instance.get("extra_fits", {}):
+    if table is None and "HDRTAB" in getattr(cube_model, "instance", {}).get("extra_fits", {}):
         table = cube_model.extra_fits.HDRTAB.data
     names = [] if table is None or "FILENAME" not in table.dtype.names else np.asarray(table["FILENAME"])
     names = [name.decode("ascii").strip() if isinstance(name, bytes) else str(name).strip() for name in names]

@@ -1,13 +1,14 @@
 """What each product was seen through: PSFs of a source, and throughputs of a user's file."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
 from jwst_fusion.optics.retrieval.measure import MeasuredPsf
+from jwst_fusion.optics.sources import PsfSource
 from jwst_fusion.optics.telescope import Wavefront
 
-__all__ = ["attach_optics", "attach_throughputs", "measured_psfs", "store_measured_psfs"]
+__all__ = ["Optics", "measured_psfs", "store_measured_psfs"]
 
 
 def store_measured_psfs(model, measured):
@@ -51,71 +52,96 @@ def measured_psfs(model):
     return found
 
 
-def attach_optics(cube, images, model, source):
+@dataclass(frozen=True, eq=False)
+class Optics:
     """
-    Attach the optics to a cube and images.
+    What the products of one fusion were seen through, resolved once and carried from step to step.
 
-    Parameters
+    Attributes
     ----------
-    cube : CubeProduct or CubeData
-        The cube.
-    images : sequence of ImageProduct or BandImage
-        The images.
-    model : DataModel
-        Model that states the cube's grating, filter, detector and date.
     source : jwst_fusion.optics.sources.PsfSource
-        Source of the PSFs.
-
-    Returns
-    -------
-    cube : CubeProduct or CubeData
-        The cube with its optics.
-    images : list of ImageProduct or BandImage
-        The images with theirs.
-
-    Raises
-    ------
-    FusionError
-        The source has no PSFs for one of them.
-    """
-    stated = model.meta.instrument
-    optics = source.nirspec(
-        grating=stated.grating or "",
-        filter=stated.filter or "",
-        detector=stated.detector or "",
-        date=model.meta.observation.date or "",
-    )
-    seen = [
-        replace(
-            image,
-            optics=source.nircam(
-                filter=image.filter, module=image.module, detector=image.detector, date=image.date
-            ),
-        )
-        for image in images
-    ]
-    return replace(cube, optics=optics), seen
-
-
-def attach_throughputs(images, throughputs):
-    """
-    Attach the throughputs of a user's file to the images.
-
-    Parameters
-    ----------
-    images : sequence of ImageProduct or BandImage
-        The images.
+        Source of the PSFs; its key tells them from others.
     throughputs : dict of dict of Throughput
-        What `jwst_fusion.optics.throughput.read_throughputs` gives.
-
-    Returns
-    -------
-    list of ImageProduct or BandImage
-        The images; those of other bands as they are.
+        Those of a user's file, by band and module.
     """
-    return [
-        replace(image, throughput=throughputs[image.filter][image.module.strip().upper()])
-        if image.filter in throughputs
-        else image
-        for image in images
-    ]
+
+    source: PsfSource
+    throughputs: dict = field(default_factory=dict)
+
+    def of_cube(self, model):
+        """
+        Find the optics of a cube.
+
+        Parameters
+        ----------
+        model : DataModel or LazyModel
+            Model that states the cube's grating, filter, detector and date.
+
+        Returns
+        -------
+        IFUOptics
+            The optics.
+
+        Raises
+        ------
+        FusionError
+            The source has no PSFs for it.
+        """
+        stated = model.meta.instrument
+        return self.source.nirspec(
+            grating=stated.grating or "",
+            filter=stated.filter or "",
+            detector=stated.detector or "",
+            date=model.meta.observation.date or "",
+        )
+
+    def of_image(self, *, filter, module, detector, date):
+        """
+        Find the optics of an image.
+
+        Parameters
+        ----------
+        filter, module, detector, date : str
+            As in `ImageProduct` and `BandImage`.
+
+        Returns
+        -------
+        dict
+            Attributes of these, ``optics`` and ``throughput``.
+
+        Raises
+        ------
+        FusionError
+            The source has no PSFs for it.
+        """
+        curves = self.throughputs.get(filter)
+        return {
+            "optics": self.source.nircam(filter=filter, module=module, detector=detector, date=date),
+            "throughput": None if curves is None else curves[module.strip().upper()],
+        }
+
+    def attach(self, cube, images, model):
+        """
+        Give whole products the optics that they were seen through.
+
+        Parameters
+        ----------
+        cube : CubeProduct
+            The cube.
+        images : sequence of ImageProduct
+            The images.
+        model : DataModel or LazyModel
+            Model of the cube.
+
+        Returns
+        -------
+        cube : CubeProduct
+            The cube with its optics.
+        images : list of ImageProduct
+            The images with theirs.
+        """
+        seen = [
+            replace(i, **self.of_image(filter=i.filter, module=i.module, detector=i.detector, date=i.date))
+            for i in images
+        ]
+        return replace(cube, optics=self.of_cube(model)), seen

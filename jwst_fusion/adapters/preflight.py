@@ -5,22 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from stdatamodels.jwst.datamodels import JwstDataModel
 
-from jwst_fusion import datamodels
-from jwst_fusion.coregistration.choice import choose_images
-from jwst_fusion.coregistration.coregister import choose_decimation, cut_wavelengths
-from jwst_fusion.coregistration.field import field_window, parse_centre
-from jwst_fusion.coregistration.grid import local_frame, make_grid
+from jwst_fusion.coregistration.coregister import choose_data, choose_grid
+from jwst_fusion.coregistration.grid import local_frame
 from jwst_fusion.coregistration.ranges import MIN_COVERED
 from jwst_fusion.exceptions import FusionError, InputError, LimitError, NoOverlapError, one_line
 from jwst_fusion.limits import check_memory, format_size, free_disk
-from jwst_fusion.observation import CubeProduct, ImageProduct
 from jwst_fusion.optics import throughput
 
 from .estimates import coregistration_memory, fusion_memory, product_on_disk, product_size
-from .inputs import list_members, open_file, refuse_missing, sort_members
-from .products import celestial_wcs, check_unit, cube_wavelengths, image_filter, image_pixfrac
+from .inputs import open_inputs
+from .products import cube_product, image_product
 
 __all__ = ["Finding", "Preflight", "examine"]
 
@@ -70,10 +65,11 @@ class Finding:
         Finding
             The line.
         """
-        message = one_line(error)
-        head, separator, rest = message.partition(": ")
-        if separator and head == file:
-            message = rest
+        named, separator, message = one_line(error).partition(": ")
+        if separator:
+            file = named
+        else:
+            message = named
         what, _, cure = message.rpartition("; ")
         return cls(file, what or cure, "error", cure if what else "", error)
 
@@ -81,18 +77,27 @@ class Finding:
 @dataclass(frozen=True)
 class Preflight:
     """
-    Findings of the pre-flight.
+    Findings of the pre-flight, and what it has opened.
 
     Attributes
     ----------
     findings : tuple of Finding
         Lines of the table.
+    inputs : Inputs or None
+        The opened models; None if there is an error in one of them.
+    cube : CubeProduct or None
+        The cube, its arrays not read.
+    images : tuple of ImageProduct
+        The images, their arrays not read.
     memory, disk : float or None
         Estimate of the memory that is needed and of the size of the fused cube [bytes]; None where the
         inputs do not tell.
     """
 
     findings: tuple
+    inputs: object = None
+    cube: object = None
+    images: tuple = ()
     memory: float | None = None
     disk: float | None = None
 
@@ -164,102 +169,66 @@ def examine(source, settings, *, make_path=str, output_dir=".", max_memory=None,
     Preflight
         What was found.
     """
+    findings = []
+
+    def add(error):
+        findings.append(Finding.of(error, "the input"))
+
+    inputs = None
     try:
-        _, association, members = list_members(source, make_path)
+        inputs = open_inputs(source, make_path, add)
     except FusionError as error:
-        return Preflight((Finding.of(error, Path(str(source)).name if _is_path(source) else "the input"),))
-    where = association or "the input"
-    models, findings = [], []
-    for member in members:
-        try:
-            refuse_missing(member, association)
-            is_model = isinstance(member, JwstDataModel)
-            models.append(member if is_model else open_file(member, datamodels.open_headers))
-        except FusionError as error:
-            findings.append(Finding.of(error, association or str(member)))
-    if findings:  # what else would be found, such as that there is no cube, may come of that
+        add(error)
+    if inputs is None:
         return Preflight(tuple(findings))
-    try:
-        cube_model, image_models = sort_members(models, where)
-    except FusionError as error:
-        name = str(error).partition(": ")[0]
-        return Preflight((Finding.of(error, name),))
-    cube, found = _look(_cube, cube_model)
-    findings += found
-    images = []
-    for model in image_models:
-        image, found = _look(_image, model)
-        findings += found
-        images += [] if image is None else [image]
-    if cube is None or len(images) < len(image_models):
+    cube = _look(cube_product, inputs.cube, _tell_cube, findings)
+    images = tuple(_look(image_product, model, _tell_image, findings) for model in inputs.images)
+    if cube is None or None in images:
         return Preflight(tuple(findings))
-    return _together(cube, images, settings, where, findings, output_dir, max_memory, max_components)
-
-
-def _is_path(source):
-    """Check whether an input is the path of one file."""
-    return isinstance(source, str | Path)
-
-
-def _look(kind, model):
-    """Apply `_cube` or `_image` to a model: what it gives, None if it fails; and the findings."""
+    memory, disk = coregistration_memory(cube.data.shape), None
     try:
-        return kind(model)
+        grid, n_wave, n_bands = _together(cube, images, settings, inputs.association or "the input", findings)
+        if max_components is not None:
+            disk = product_size(grid, n_wave) * (2 if product_on_disk(grid, n_wave) else 1)
+            memory = max(memory, fusion_memory(grid, n_wave, n_bands, max_components))
+            findings.append(_room_on_disk(disk, output_dir))
+        findings.append(_room_in_memory(memory, max_memory, cube.name))
     except FusionError as error:
-        return None, [Finding.of(error, model.meta.filename)]
+        add(error)
+    return Preflight(tuple(findings), inputs, cube, images, memory, disk)
 
 
-def _cube(model):
-    """Take from a cube's headers what a `CubeProduct` has, its data of one spaxel; and say what it is."""
-    name = model.meta.filename
-    check_unit(model, name)
-    wavelength = cube_wavelengths(model, name)
-    wcs = celestial_wcs(model, name)
-    instrument, (n_wave, my, mx) = model.meta.instrument, model.data.shape
-    step = _pixel_size(wcs, (my, mx))
+def _look(take, model, tell, findings):
+    """Take a product out of a model and tell what it is; None if that fails, which is told too."""
+    try:
+        product = take(model)
+    except FusionError as error:
+        findings.append(Finding.of(error, model.meta.filename))
+        return None
+    findings += tell(product, model.meta)
+    return product
+
+
+def _tell_cube(cube, meta):
+    """Say what a cube is."""
+    n_wave, my, mx = cube.data.shape
     what = (
-        f"NIRSpec IFU cube {instrument.grating}/{instrument.filter}, {mx} x {my} spaxels of {step:.3f} "
-        f"arcsec, {n_wave} planes from {wavelength[0]:.3f} to {wavelength[-1]:.3f} um"
+        f"NIRSpec IFU cube {meta.instrument.grating}/{meta.instrument.filter}, {mx} x {my} spaxels of "
+        f"{_pixel_size(cube.wcs, (my, mx)):.3f} arcsec, {n_wave} planes from {cube.wavelength[0]:.3f} to "
+        f"{cube.wavelength[-1]:.3f} um"
     )
-    pointing = model.meta.pointing.pa_v3, model.meta.aperture.position_angle
-    cube = CubeProduct(
-        name=name,
-        data=np.ones((n_wave, 1, 1), dtype=np.float32),
-        error=np.ones((n_wave, 1, 1), dtype=np.float32),
-        wavelength=wavelength,
-        wcs=wcs,
-        position_angle_v3=0.0,
-        position_angle_aperture=0.0,
-        moving=str(model.meta.target.type).upper() == "MOVING",
-    )
-    unknown = () if pointing != (None, None) else (_without_angle(name, "neither PA_V3 nor PA_APER"),)
-    return (cube, model.data.shape), [Finding(name, what), *unknown]
+    stated = (meta.pointing.pa_v3, meta.aperture.position_angle) != (None, None)
+    unknown = () if stated else (_without_angle(cube.name, "neither PA_V3 nor PA_APER"),)
+    return Finding(cube.name, what), *unknown
 
 
-def _image(model):
-    """Take from an image's headers what an `ImageProduct` has, its data of no size; and say what it is."""
-    name = model.meta.filename
-    check_unit(model, name)
-    wcs = celestial_wcs(model, name)
-    image_pixfrac(model, name)
-    band, module = image_filter(model, name)
-    pixel = _pixel_size(wcs, model.data.shape)
-    image = ImageProduct(
-        name=name,
-        data=np.broadcast_to(np.float32(0), model.data.shape),
-        error=None,
-        wcs=wcs,
-        filter=band,
-        module=module,
-        position_angle_v3=0.0,
-        detector_pixel=pixel,
-        image_pixel=pixel,
-    )
+def _tell_image(image, meta):
+    """Say what an image is."""
     what = "NIRCam image {}, module {}, {} x {} pixels of {:.4f} arcsec".format(
-        band, module, *model.data.shape[::-1], pixel
+        image.filter, image.module, *image.data.shape[::-1], image.image_pixel
     )
-    unknown = () if model.meta.pointing.pa_v3 is not None else (_without_angle(name, "no PA_V3"),)
-    return image, [Finding(name, what), *unknown]
+    unknown = () if meta.pointing.pa_v3 is not None else (_without_angle(image.name, "no PA_V3"),)
+    return Finding(image.name, what), *unknown
 
 
 def _without_angle(name, what):
@@ -273,58 +242,30 @@ def _pixel_size(wcs, shape):
     return float(np.sqrt(abs(np.linalg.det(jacobian))))
 
 
-def _together(looked, images, settings, where, findings, output_dir, max_memory, max_components):
-    """Look at cube and images together: wavelengths, field, memory and disk."""
-    cube, cube_shape = looked
-    memory = coregistration_memory(cube_shape)
-    disk = None
-    try:
-        choice = choose_images(
-            cube,
-            images,
-            wavelength_range=settings.wavelength_range,
-            mix_channels=settings.decimation_factor is not None,
-        )
-        findings += [
-            Finding(image.name, reason, "warning", "the image will be left out")
-            for image, reason in choice.left_out
-        ]
-        images = choice.kept
-        d = choose_decimation(images, settings)
-        cut = cut_wavelengths(cube, images, settings)
-        findings += _coverage(images, cut, where)
-        window = field_window(
-            np.ones(cube_shape[1:], dtype=bool),
-            cube.wcs,
-            centre=None if settings.center is None else parse_centre(settings.center),
-            centre_spaxel=settings.center_spaxel,
-            height=settings.height,
-            width=settings.width,
-        )
-        findings += _overlap(images, cube, window, settings)
-        if max_components is not None:
-            grid = make_grid(window, cube.wcs, d, settings.margin)
-            n_wave = cut.wavelength.size
-            disk = product_size(grid, n_wave) * (2 if product_on_disk(grid, n_wave) else 1)
-            memory = max(memory, fusion_memory(grid, n_wave, len(images), max_components))
-            findings.append(_room_on_disk(disk, output_dir))
-        findings.append(_room_in_memory(memory, max_memory, cube.name))
-    except FusionError as error:
-        findings.append(Finding.of(error, str(error).partition(": ")[0] if ": " in str(error) else where))
-    return Preflight(tuple(findings), memory, disk)
+def _together(cube, images, settings, where, findings):
+    """Look at cube and images together: the grid, and the numbers of wavelengths and of images on it."""
+    choice, channels = choose_data(cube, images, settings, np.ones(cube.wavelength.size, dtype=bool))
+    findings += [
+        Finding(image.name, reason, "warning", "the image will be left out")
+        for image, reason in choice.left_out
+    ]
+    findings += _coverage(choice.kept, cube.wavelength[channels], where)
+    window, grid = choose_grid(np.ones(cube.data.shape[1:], dtype=bool), cube.wcs, choice.kept, settings)
+    findings += _overlap(choice.kept, cube, window, settings)
+    return grid, channels.sum(), len(choice.kept)
 
 
-def _coverage(images, cube, where):
+def _coverage(images, wavelength, where):
     """Say how much of each bandpass the cube's wavelengths cover."""
     findings, seen, usable = [], set(), 0
-    low, high = cube.wavelength[[0, -1]]
+    low, high = wavelength[[0, -1]]
     for image in images:
         if image.filter in seen:
             raise InputError(
                 f"{image.name}: a second image in {image.filter}; keep one image for each filter"
             )
         seen.add(image.filter)
-        covered = throughput.bandpass(image.filter, image.module, cube.wavelength)[1]
+        covered = throughput.bandpass(image.filter, image.module, wavelength)[1]
         good = covered >= MIN_COVERED
         usable += good
         what = f"{100 * covered:.0f} % of {image.filter} within {low:.3f} to {high:.3f} um"

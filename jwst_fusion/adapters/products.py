@@ -2,6 +2,7 @@
 
 import logging
 import re
+from dataclasses import replace
 
 import numpy as np
 from astropy import units as u
@@ -16,13 +17,10 @@ from jwst_fusion.optics import throughput
 
 __all__ = [
     "celestial_wcs",
-    "check_unit",
     "cube_product",
-    "cube_wavelengths",
-    "image_filter",
-    "image_pixfrac",
     "image_product",
     "native",
+    "read_cube",
     "stated_keywords",
 ]
 
@@ -62,35 +60,22 @@ def cube_product(model):
 
     Parameters
     ----------
-    model : IFUCubeModel
+    model : IFUCubeModel or LazyModel
         A cube of NIRSpec.
 
     Returns
     -------
     CubeProduct
-        Arrays of native byte order, NaN where the quality flags forbid use.
+        Its arrays as they are, which may be on disk: see `read_cube`.
 
     Raises
     ------
     InputError
-        Wrong unit, no usable coordinates, or no voxel with data.
+        Wrong unit, or no usable coordinates.
     """
     name = model.meta.filename
-    check_unit(model, name)
-    with datamodels.unbroken(name), np.errstate(over="ignore"):  # infinite is bad too
-        data = native(model.data)
-        error = _if_alike(model, "err", data.shape)
-        error = np.full(data.shape, np.nan, dtype=np.float32) if error is None else native(error)
-        bad = ~np.isfinite(data)
-        if model.hasattr("dq") and model.dq.shape == data.shape:
-            bad |= (np.asarray(model.dq) & DO_NOT_USE) != 0
-    if bad.all():
-        raise InputError(
-            f"{name}: all of its voxels are NaN or flagged DO_NOT_USE; fetch the file again, or rebuild "
-            "the cube with cube_build"
-        )
-    data[bad], error[bad] = np.nan, np.nan
-    wavelength = cube_wavelengths(model, name)
+    _check_unit(model, name)
+    wavelength = _cube_wavelengths(model, name)
     _tell_jump(wavelength, name)
     wcs = celestial_wcs(model, name)
     pa_v3, pa_aperture = model.meta.pointing.pa_v3, model.meta.aperture.position_angle
@@ -101,8 +86,8 @@ def cube_product(model):
         log.warning("%s: neither PA_V3 nor PA_APER: a position angle of 0 is assumed for the PSF", name)
     return CubeProduct(
         name=name,
-        data=data,
-        error=error,
+        data=model.data,
+        error=_if_alike(model, "err", model.data.shape),
         wavelength=wavelength,
         wcs=wcs,
         position_angle_v3=float(pa_v3),
@@ -111,13 +96,50 @@ def cube_product(model):
     )
 
 
+def read_cube(product, model):
+    """
+    Read the arrays of a cube.
+
+    Parameters
+    ----------
+    product : CubeProduct
+        The cube.
+    model : IFUCubeModel or LazyModel
+        The model that it is of.
+
+    Returns
+    -------
+    CubeProduct
+        The same, its arrays in memory and NaN where the quality flags forbid use.
+
+    Raises
+    ------
+    InputError
+        No voxel has data, or the file ends too early.
+    """
+    with datamodels.unbroken(product.name), np.errstate(over="ignore"):  # infinite is bad too
+        data = native(product.data)
+        error = np.full(data.shape, np.nan, np.float32) if product.error is None else native(product.error)
+        bad = ~np.isfinite(data)
+        quality = _if_alike(model, "dq", data.shape)
+        if quality is not None:
+            bad |= (np.asarray(quality) & DO_NOT_USE) != 0
+    if bad.all():
+        raise InputError(
+            f"{product.name}: all of its voxels are NaN or flagged DO_NOT_USE; fetch the file again, or "
+            "rebuild the cube with cube_build"
+        )
+    data[bad], error[bad] = np.nan, np.nan
+    return replace(product, data=data, error=error)
+
+
 def image_product(model):
     """
     Take what the fusion needs from an i2d model.
 
     Parameters
     ----------
-    model : ImageModel
+    model : ImageModel or LazyModel
         A resampled image of NIRCam.
 
     Returns
@@ -131,13 +153,13 @@ def image_product(model):
         Wrong unit, unknown filter, or no usable coordinates.
     """
     name = model.meta.filename
-    check_unit(model, name)
+    _check_unit(model, name)
     data = model.data
     error, weight = (_if_alike(model, attribute, data.shape) for attribute in ("err", "wht"))
     wcs = celestial_wcs(model, name)
     middle = (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2
     _, jacobian = local_frame(wcs, *middle)
-    band, module = image_filter(model, name)
+    band, module = _image_filter(model, name)
     pa_v3 = model.meta.pointing.pa_v3
     if pa_v3 is None:
         pa_v3 = float(np.degrees(np.arctan2(jacobian[0, 1], jacobian[1, 1])))
@@ -152,14 +174,14 @@ def image_product(model):
         position_angle_v3=float(pa_v3),
         detector_pixel=DETECTOR_PIXEL[throughput.channel(band)],
         image_pixel=float(np.sqrt(abs(np.linalg.det(jacobian)))),
-        pixfrac=image_pixfrac(model, name),
+        pixfrac=_image_pixfrac(model, name),
         weight=weight,
         detector=str(model.meta.instrument.detector or ""),
         date=str(model.meta.observation.date or ""),
     )
 
 
-def image_pixfrac(model, name):
+def _image_pixfrac(model, name):
     """PIXFRAC of an image, one if it is not stated; an InputError for an image that was not resampled."""
     if model.meta.cal_step.resample != "COMPLETE" and not model.hasattr("wht"):
         raise InputError(
@@ -176,7 +198,7 @@ def image_pixfrac(model, name):
     return float(stated)
 
 
-def image_filter(model, name):
+def _image_filter(model, name):
     """Effective band of an image, by FILTER and PUPIL, and its module; an InputError names the file."""
     stated = model.meta.instrument
     module = stated.module or "MULTIPLE"
@@ -188,7 +210,7 @@ def image_filter(model, name):
     return band, module
 
 
-def check_unit(model, name):
+def _check_unit(model, name):
     """Refuse a model, by an InputError, whose data are not surface brightness in MJy/sr."""
     unit = model.meta.bunit_data
     try:
@@ -282,7 +304,7 @@ def _check_pixel(jacobian):
         raise ValueError(f"pixels of {sides[0]:.3g} x {sides[1]:.3g} arcsec in the middle")
 
 
-def cube_wavelengths(model, name):
+def _cube_wavelengths(model, name):
     """Wavelengths [um] of a cube's planes; an InputError for those that cannot be used."""
     wavelength, n_planes = _wavelengths(model, name), model.data.shape[0]
     if n_planes < MIN_PLANES:

@@ -1,7 +1,8 @@
 """Where a product comes from: its inputs with their checksums and versions."""
 
 import hashlib
-from pathlib import Path
+
+from jwst_fusion.datamodels import unbroken
 
 __all__ = ["input_records"]
 
@@ -29,7 +30,7 @@ def _record(model, path):
     """Describe one input; what is not known is left out."""
     meta = model.meta
     record = {
-        "file": Path(path).name if path else meta.filename,
+        "file": path.name if path else meta.filename,
         "sha256": _checksum(path) if path else "in memory",
         "instrument": meta.instrument.name,
         "filter": meta.instrument.filter,
@@ -43,5 +44,5 @@ def _record(model, path):
 
 def _checksum(path):
     """SHA-256 of a file, in hexadecimal digits."""
-    with Path(path).open("rb") as file:
+    with unbroken(path.name), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

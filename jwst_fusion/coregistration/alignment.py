@@ -129,7 +129,7 @@ def measure_offset(
     excess = np.zeros(2)
     if np.abs(fit.excess).max() > LINEAR_EXCESS:
         excess = fit.excess
-        blunter = replace(cube, excess_blur=tuple(np.add(cube.excess_blur, excess)))
+        blunter = replace(cube, excess=tuple(np.add(cube.excess, (*excess, 0.0))))
         template = spaxel_template(seen, image, bandpass, blunter, grid)
         fit = fit_band(synthetic[use], rows[use], columns[use], template, fit.shift, d)
     correlation = _agreement(fit, synthetic[use], rows[use], columns[use], template[0])

@@ -14,7 +14,7 @@ from .ranges import MIN_COVERED, fusion_range
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jwst_fusion.observation import CubeProduct, ImageProduct
+    from jwst_fusion.observation import ImageProduct
 
 __all__ = ["Choice", "choose_images"]
 
@@ -40,8 +40,9 @@ class Choice:
 
 
 def choose_images(
-    product: CubeProduct,
+    wavelength: np.ndarray,
     images: Sequence[ImageProduct],
+    alive: np.ndarray,
     *,
     wavelength_range: tuple[float, float] | None = None,
     mix_channels: bool = False,
@@ -54,10 +55,12 @@ def choose_images(
 
     Parameters
     ----------
-    product : CubeProduct
-        The cube.
+    wavelength : ndarray, shape (n_wave,)
+        Wavelengths of the cube [um], ascending.
     images : sequence of ImageProduct
         The images.
+    alive : ndarray of bool, shape (n_wave,)
+        Channels of the cube with data.
     wavelength_range : tuple of float, optional
         Limits [um] in place of the bands' own; then all bands within them go together.
     mix_channels : bool, optional
@@ -68,16 +71,15 @@ def choose_images(
     Choice
         The images; all of them if no band lies in the cube.
     """
-    alive = np.isfinite(product.data).any(axis=(1, 2))
     if wavelength_range is not None:
-        alive &= (product.wavelength >= wavelength_range[0]) & (product.wavelength <= wavelength_range[1])
+        alive = alive & (wavelength >= wavelength_range[0]) & (wavelength <= wavelength_range[1])
     if alive.sum() < MIN_CHANNELS:
         return Choice(tuple(images))
     covered, left_out = [], []
-    low, high = product.wavelength[alive][[0, -1]]
+    low, high = wavelength[alive][[0, -1]]
     for image in images:
         share = throughput.bandpass(
-            image.filter, image.module, product.wavelength, usable=alive, curve=image.throughput
+            image.filter, image.module, wavelength, usable=alive, curve=image.throughput
         )[1]
         if share >= MIN_COVERED:
             covered.append(image)

@@ -24,14 +24,18 @@ from .registration import register
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jwst_fusion.observation import CubeProduct, ImageProduct
+    from astropy.wcs import WCS
+
+    from jwst_fusion.observation import CubeProduct, FusionGrid, ImageProduct
+
+    from .choice import Choice
 
 __all__ = [
     "Coregistration",
     "CoregistrationSettings",
-    "choose_decimation",
+    "choose_data",
+    "choose_grid",
     "coregister",
-    "cut_wavelengths",
 ]
 
 log = logging.getLogger(__name__)
@@ -180,35 +184,28 @@ def coregister(
 
 def _coregister(product, images, settings):
     """Co-register on one thread: the same input gives the same bits, and small problems run faster."""
-    choice = choose_images(
-        product,
-        images,
-        wavelength_range=settings.wavelength_range,
-        mix_channels=settings.decimation_factor is not None,
-    )
+    alive = np.isfinite(product.data).any(axis=(1, 2))
+    choice, channels = choose_data(product, images, settings, alive)
     for image, reason in choice.left_out:
         log.warning("%s left out: %s", image.name, reason)
     images = choice.kept
-    product = cut_wavelengths(product, images, settings)
+    product = replace(
+        product,
+        data=product.data[channels],
+        error=product.error[channels],
+        wavelength=product.wavelength[channels],
+    )
     angle = field_angle(settings.position_angle, product)
     if angle is not None:
         product = rotate_cube(product, angle)
     footprint = cube_footprint(product.data)
-    window = field_window(
-        footprint,
-        product.wcs,
-        centre=None if settings.center is None else parse_centre(settings.center),
-        centre_spaxel=settings.center_spaxel,
-        height=settings.height,
-        width=settings.width,
-    )
+    window, grid = choose_grid(footprint, product.wcs, images, settings)
     count = footprint[window].sum()
     if count < MIN_SPAXELS:
         raise InputError(
             f"{product.name}: {count} spaxel with data in the field, at least {MIN_SPAXELS} needed; raise "
             "height and width, or rebuild the cube with cube_build"
         )
-    grid = make_grid(window, product.wcs, choose_decimation(images, settings), settings.margin)
     cube, outliers, noise_ratio = _cube_on_grid(product, grid)
     bands = _usable_bands(images, cube)
     images = sorted((i for i in images if i.filter in bands), key=lambda image: bands[image.filter][2])
@@ -221,73 +218,103 @@ def _coregister(product, images, settings):
         capture=settings.capture,
         moving=product.moving,
     )
-    cube = replace(cube, excess_blur=pointing.excess)
+    cube = replace(cube, excess=pointing.excess)
     kept = _covering(on_grid, images, cube, grid, settings.min_overlap)
     observation = Observation(grid=grid, cube=cube, bands=tuple(kept), alignment=pointing.method)
     return Coregistration(observation, product.wcs, noise_ratio, outliers, pointing)
 
 
-def cut_wavelengths(
-    product: CubeProduct, images: Sequence[ImageProduct], settings: CoregistrationSettings
-) -> CubeProduct:
+def choose_data(
+    product: CubeProduct, images: Sequence[ImageProduct], settings: CoregistrationSettings, alive: np.ndarray
+) -> tuple[Choice, np.ndarray]:
     """
-    Cut the cube to the wavelengths of the fusion.
+    Choose the images and the wavelengths of the fusion.
 
     Parameters
     ----------
     product : CubeProduct
-        The cube.
+        The cube; its data are not used.
     images : sequence of ImageProduct
-        The images.
+        The images; their data are not used.
     settings : CoregistrationSettings
         Settings.
+    alive : ndarray of bool, shape (n_wave,)
+        Channels with data.
 
     Returns
     -------
-    CubeProduct
-        The cube, cut.
+    choice : Choice
+        The images.
+    channels : ndarray of bool, shape (n_wave,)
+        The channels.
 
     Raises
     ------
     InputError
-        The cube has no data there.
+        The cube has no data where the images look.
     """
-    limits = settings.wavelength_range or fusion_range([image.filter for image in images])
+    choice = choose_images(
+        product.wavelength,
+        images,
+        alive,
+        wavelength_range=settings.wavelength_range,
+        mix_channels=settings.decimation_factor is not None,
+    )
+    limits = settings.wavelength_range or fusion_range([image.filter for image in choice.kept])
     low, high = limits[0] - WAVELENGTH_SLACK, limits[1] + WAVELENGTH_SLACK
-    inside = (product.wavelength >= low) & (product.wavelength <= high)
-    if inside.sum() < 3 or not np.isfinite(product.data[inside]).any():
+    channels = (product.wavelength >= low) & (product.wavelength <= high)
+    if channels.sum() < 3 or not alive[channels].any():
         low, high = product.wavelength[[0, -1]]
         raise InputError(
             f"{product.name}: no data between {limits[0]:.3f} and {limits[1]:.3f} um, where the filters "
-            f"{', '.join(image.filter for image in images)} look: the cube has {low:.3f} to {high:.3f} um; "
-            "use filters that the cube covers, or set wavelength_range"
+            f"{', '.join(image.filter for image in choice.kept)} look: the cube has {low:.3f} to {high:.3f} "
+            "um; use filters that the cube covers, or set wavelength_range"
         )
-    return replace(
-        product,
-        data=product.data[inside],
-        error=product.error[inside],
-        wavelength=product.wavelength[inside],
-    )
+    return choice, channels
 
 
-def choose_decimation(images: Sequence[ImageProduct], settings: CoregistrationSettings) -> int:
+def choose_grid(
+    footprint: np.ndarray, wcs: WCS, images: Sequence[ImageProduct], settings: CoregistrationSettings
+) -> tuple[tuple[slice, slice], FusionGrid]:
     """
-    Choose the cells per spaxel for the channel of the images.
+    Choose the field, and lay the fusion grid over it.
 
     Parameters
     ----------
+    footprint : ndarray of bool, shape (my, mx)
+        Spaxels that the IFU saw.
+    wcs : astropy.wcs.WCS
+        Celestial WCS of the spaxels.
     images : sequence of ImageProduct
-        The images.
+        The images, whose channel decides on the size of the cells.
     settings : CoregistrationSettings
         Settings.
 
     Returns
     -------
-    int
-        Cells per spaxel along an axis, d.
+    window : tuple of slice
+        Rows and columns of the spaxels that are fused.
+    grid : FusionGrid
+        The cells.
+
+    Raises
+    ------
+    NoOverlapError
+        No spaxel of the footprint lies in the field.
+    ParameterError
+        The centre is not a position.
     """
+    window = field_window(
+        footprint,
+        wcs,
+        centre=None if settings.center is None else parse_centre(settings.center),
+        centre_spaxel=settings.center_spaxel,
+        height=settings.height,
+        width=settings.width,
+    )
     channels = {throughput.channel(image.filter) for image in images}
-    return settings.decimation_factor or (3 if channels == {"short"} else 2)
+    d = settings.decimation_factor or (3 if channels == {"short"} else 2)
+    return window, make_grid(window, wcs, d, settings.margin)
 
 
 def _cube_on_grid(product, grid):

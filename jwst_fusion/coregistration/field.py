@@ -147,7 +147,7 @@ def field_window(
     centre_spaxel: tuple[float, float] | None = None,
     height: float | None = None,
     width: float | None = None,
-) -> tuple[slice, ...]:
+) -> tuple[slice, slice]:
     """
     Choose the spaxels that are fused.
 
@@ -196,7 +196,5 @@ def field_window(
             f"{middle[0]:.1f}, y = {middle[1]:.1f}: the cube's data cover x {columns[0]} to {columns[-1]}, y "
             f"{rows[0]} to {rows[-1]}; correct center, height or width"
         )
-    return tuple(
-        slice(int(at[0]), int(at[-1]) + 1)
-        for at in (np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0)))
-    )
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -58,8 +58,8 @@ class Pointing:
     method : str
         How the offsets were found: refined, cross_correlation, wcs or none.
     excess : tuple of float
-        Variance of the IFU's blur beyond the optical model's, along the aperture's x and y axis
-        [arcsec^2]; zero where it is not significant.
+        What the IFU's PSF has over the optical model, as in `CubeData`; that of the wavefront is not
+        measured here and zero.
     excess_error : float
         Standard error of either [arcsec^2]; NaN where nothing was measured.
     trend : tuple of float
@@ -70,7 +70,7 @@ class Pointing:
 
     offsets: tuple
     method: str
-    excess: tuple = (0.0, 0.0)
+    excess: tuple = (0.0, 0.0, 0.0)
     excess_error: float = float("nan")
     trend: tuple = (float("nan"), float("nan"))
     trend_error: float = float("nan")
@@ -233,10 +233,10 @@ def _trend(measured, pivots):
 
 
 def _blur(measured):
-    """Variance of the IFU's blur beyond the model's (x, y), zero unless significant, and its error."""
+    """Blur of the IFU beyond the model's, as in `CubeData`, zero unless significant; error of a variance."""
     known = [offset for offset in measured if np.isfinite(offset.excess_error).all()]
     if not known:
-        return (0.0, 0.0), float("nan")
+        return (0.0, 0.0, 0.0), float("nan")
     values = np.array([offset.excess for offset in known])
     weights = 1 / (np.array([offset.excess_error for offset in known]) ** 2 + BLUR_FLOOR**2)
     mean = (weights * values).sum(axis=0) / weights.sum(axis=0)
@@ -252,4 +252,6 @@ def _blur(measured):
         "The IFU's PSF is %s its optical model by %.0f x %.0f mas (standard deviations, added in quadrature)",
         "broader than" if adopted.mean() > 0 else "narrower than", *(1e3 * np.sqrt(np.abs(adopted))),
     )  # fmt: skip
-    return (tuple(round(float(v), 9) for v in adopted) if significant else (0.0, 0.0)), round(error, 9)
+    if not significant:
+        adopted = np.zeros(2)
+    return (*(round(float(v), 9) for v in adopted), 0.0), round(error, 9)

@@ -97,7 +97,7 @@ def register(
         ]
         if attempt == CORRECTIONS or pointing.method in ("wcs", "none"):
             break
-        seen = replace(cube, excess_blur=pointing.excess)
+        seen = replace(cube, excess=pointing.excess)
         compared = [compare_band(band, bands[band.filter][0], seen, grid)[0] for band in on_grid]
         cause, blurred = _distortion(compared, cube, grid), _blurred(on_grid, compared)
         if cause is not None:
@@ -163,23 +163,13 @@ def _band(image, band, grid, offset):
     """Interpolate one image onto the grid."""
     _, covered, pivot = band
     data, errors = resample_image(image, grid, (offset.east, offset.north))
-    return BandImage(
-        filter=image.filter,
-        module=image.module,
+    return BandImage.of(
+        image,
         data=data,
         error=errors,
         pivot_wavelength=pivot,
-        position_angle_v3=image.position_angle_v3,
-        detector_pixel=image.detector_pixel,
-        image_pixel=image.image_pixel,
-        pixfrac=image.pixfrac,
-        excess_blur=image.excess_blur,
         offset_east=offset.east,
         offset_north=offset.north,
         offset_err=offset.error,
         covered_fraction=covered,
-        detector=image.detector,
-        date=image.date,
-        optics=image.optics,
-        throughput=image.throughput,
     )

@@ -58,8 +58,6 @@ class CrossCalibrationSettings:
         Whose flux scale the fused cube carries.
     factors : dict of BandScale
         Scales to use in place of those measured, by filter.
-    held_out : tuple of str
-        Filters that are kept from the fusion and predicted by it.
     """
 
     method: str = "fit"
@@ -67,7 +65,6 @@ class CrossCalibrationSettings:
     band_policy: str = "drop"
     reference: str = "nirspec"
     factors: dict = field(default_factory=dict)
-    held_out: tuple = ()
 
     def __post_init__(self):
         """Refuse values that cannot be used."""
@@ -108,7 +105,7 @@ def cross_calibrate(
     InputError
         A band has no common spaxel with the cube, cannot be compared with it, or no band is left.
     ParameterError
-        A factor, or a filter to hold out, is given for a band that is not there.
+        A factor is given for a band that is not there.
     """
     settings = settings or CrossCalibrationSettings()
     with threadpool_limits(limits=1, user_api="blas"):
@@ -125,8 +122,7 @@ def _cross_calibrate(observation, settings):
             band.filter, band.module, observation.cube.wavelength, usable=usable, curve=band.throughput
         )
         bands.append(replace(band, bandpass=bandpass, covered_fraction=covered))
-    observation = replace(observation, bands=tuple(bands))
-    measured, shape = _measure(observation, settings)
+    measured, shape = _measure(observation, bands, settings)
     bridged, wavelength = _bridge(usable), observation.cube.wavelength
     reached = [throughput.bandpass(b.filter, b.module, wavelength, usable=bridged)[1] for b in bands]
     needed = min(MIN_COVERED, max([*reached, ranges.MIN_COVERED]))  # the best covered band may have less
@@ -141,24 +137,21 @@ def _cross_calibrate(observation, settings):
             f"{', '.join(found)}: no band can be used; check that the brightest in the images is what the "
             "cube shows, or set band_policy to keep"
         )
-    cube = observation.cube
+    excess = np.add(observation.cube.excess, shape)
     cube = replace(
-        cube,
-        excess_blur=tuple(round(float(v), 9) for v in np.add(cube.excess_blur, shape[:2])),
-        excess_wavefront=round(float(shape[2]), 6),
+        observation.cube, excess=tuple(round(float(v), n) for v, n in zip(excess, (9, 9, 6), strict=True))
     )
-    observation = replace(observation, cube=cube, bands=tuple(kept), reference=settings.reference)
-    return hold_out(observation, settings.held_out)
+    return replace(observation, cube=cube, bands=tuple(kept), reference=settings.reference)
 
 
-def _measure(observation, settings):
-    """Scale of each band by filter: given, fitted, or the ratio of means; and the IFU's excess blur."""
+def _measure(observation, bands, settings):
+    """Scale of each band by filter: given, fitted, or the ratio of means; and the IFU's excess."""
     given = settings.factors
-    rest = tuple(band for band in observation.bands if band.filter not in given)
+    rest = [band for band in bands if band.filter not in given]
     if settings.method == "ratio":
         scales, shape = [ratio_of_means(observation, band) for band in rest], np.zeros(3)
     else:
-        scales, shape = fit_scales(replace(observation, bands=rest), pedestal=settings.pedestal)
+        scales, shape = fit_scales(observation, rest, pedestal=settings.pedestal)
     return {**given, **{band.filter: scale for band, scale in zip(rest, scales, strict=True)}}, shape
 
 
@@ -240,8 +233,10 @@ def hold_out(observation: Observation, names: Sequence[str]) -> Observation:
     """
     wanted = {name.strip().upper() for name in names}
     _check_names(wanted, observation, "held_out_filters")
+    if not wanted:
+        return observation
     bands = tuple(
-        replace(band, held_out=band.held_out or band.filter in wanted) for band in observation.bands
+        replace(band, held_out=True) if band.filter in wanted else band for band in observation.bands
     )
     if all(band.held_out for band in bands):
         raise ParameterError(

@@ -15,6 +15,8 @@ from jwst_fusion.optics import throughput
 from jwst_fusion.optics.photometry import synthetic_photometry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jwst_fusion.observation import BandImage, CubeData, Observation
 
 __all__ = ["BandScale", "fit_scales", "missed_light", "ratio_of_means"]
@@ -90,7 +92,7 @@ class _Comparison:
 
 
 def fit_scales(
-    observation: Observation, *, pedestal: str = "auto"
+    observation: Observation, bands: Sequence[BandImage], *, pedestal: str = "auto"
 ) -> tuple[tuple[BandScale, ...], np.ndarray]:
     """
     Fit scale and pedestal of all bands, with one PSF of the IFU for all.
@@ -103,7 +105,9 @@ def fit_scales(
     Parameters
     ----------
     observation : Observation
-        Cube and images on one grid; the bands have bandpass and covered fraction.
+        The cube on its grid.
+    bands : sequence of BandImage
+        The images, with bandpass and covered fraction.
     pedestal : {'auto', 'fit', 'none'}
         Whether an image may have a constant on top of the cube: where it is significant, always, never.
 
@@ -120,7 +124,7 @@ def fit_scales(
     InputError
         A band has no common spaxel with the cube, or cannot be compared with it.
     """
-    compared = [_compare(observation, band) for band in observation.bands]
+    compared = [_compare(observation, band) for band in bands]
     fitted = [
         c for c in compared if c.values.size >= MIN_SPAXELS and np.ptp(c.template[0][c.rows, c.columns])
     ]
@@ -131,7 +135,7 @@ def fit_scales(
         fitted = [c if keep else _fit(c, False) for c, keep in zip(fitted, real, strict=True)]
         scales, shape = _tie(fitted)
     known = {c.band.filter: scale for c, scale in zip(fitted, scales, strict=True)}
-    scales = tuple(known.get(band.filter) or ratio_of_means(observation, band) for band in observation.bands)
+    scales = tuple(known.get(band.filter) or ratio_of_means(observation, band) for band in bands)
     return scales, shape
 
 

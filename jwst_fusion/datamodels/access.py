@@ -16,11 +16,10 @@ from stdatamodels.jwst import datamodels as jwst_models
 from stdatamodels.jwst.datamodels import JwstDataModel
 
 from jwst_fusion.datamodels.fused import FusedCubeModel
-from jwst_fusion.datamodels.headers import HeaderModel
 from jwst_fusion.datamodels.intermediate import CoregisteredModel, CrossCalibratedModel
-from jwst_fusion.datamodels.lazy import LazyImage
+from jwst_fusion.datamodels.lazy import LazyModel
 
-__all__ = ["open", "open_headers", "open_member"]
+__all__ = ["open", "open_member"]
 
 #: How compressed files begin, and what reads them to the end, where their checksum is.
 COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
@@ -52,7 +51,19 @@ def open(init, **kwargs):  # noqa: A001
     """
     if isinstance(init, Path):
         init = str(init)
-    model_class = MODELS.get(_fusion_model_type(init))
+    name, file_type = None, filetype.check(init) if isinstance(init, str) else None
+    if file_type == "fits":
+        with _broken_files_refused(), fits.open(init, memmap=False) as hdulist:
+            len(hdulist)  # reads the headers to the end of the file
+            name = hdulist[0].header.get("FUSMODL")
+            if name in MODELS:
+                return MODELS[name](hdulist, **kwargs)
+    elif file_type == "asdf":
+        meta = asdf.util.load_yaml(init).get("meta", {})
+        name = meta.get("fusion", {}).get("model_type") if isinstance(meta, dict) else None
+    elif isinstance(init, JwstDataModel):
+        name = init.meta.instance.get("fusion", {}).get("model_type")
+    model_class = MODELS.get(name)
     if model_class is None or isinstance(init, model_class):
         return jwst_models.open(init, **kwargs)
     return model_class(init, **kwargs)
@@ -60,7 +71,7 @@ def open(init, **kwargs):  # noqa: A001
 
 def open_member(path):
     """
-    Open a file of the official pipeline, a NIRCam image without reading it, a cube also without its errors.
+    Open a file of the official pipeline, of which nothing but its headers and tables is read.
 
     Parameters
     ----------
@@ -69,48 +80,8 @@ def open_member(path):
 
     Returns
     -------
-    model : DataModel or LazyImage
-        The image left on disk if it is NIRCam's in FITS; else what `open` gives.
-
-    Raises
-    ------
-    Warning, OSError, EOFError
-        If a FITS file ends too early (astropy's warning as an error), or a compressed one is broken.
-    """
-    if filetype.check(path) == "fits":
-        _check_stream(path)
-        with _broken_files_refused(), fits.open(path) as hdulist:
-            lazy = hdulist[0].header.get("INSTRUME") == "NIRCAM" and "SCI" in hdulist
-            lazy = lazy and hdulist["SCI"].header["NAXIS"] == 2
-            if lazy:
-                return LazyImage(path)
-            if "ASDF" in hdulist and any(name not in hdulist for name in _planes(hdulist)):
-                bare = fits.HDUList([hdu.copy() for hdu in hdulist if hdu.name != "ASDF"])
-                model = jwst_models.IFUCubeModel(bare)
-                model.meta.filename = Path(path).name
-                return model
-    return open(path)
-
-
-def _planes(hdulist):
-    """Names of the planes that a cube's ASDF extension refers to: without one it cannot be read."""
-    is_cube = hdulist[0].header.get("DATAMODL") == "IFUCubeModel"
-    return ("ERR", "DQ", "WMAP") if is_cube else ()
-
-
-def open_headers(path):
-    """
-    Read the headers of a file of the official pipeline.
-
-    Parameters
-    ----------
-    path : str
-        File.
-
-    Returns
-    -------
-    model : HeaderModel or DataModel
-        What the headers tell; a file that is not FITS is opened as a model.
+    model : LazyModel or DataModel
+        The arrays are left on disk; a file that is not FITS is opened as a model.
 
     Raises
     ------
@@ -120,9 +91,8 @@ def open_headers(path):
     if filetype.check(path) != "fits":
         return open(path)
     _check_stream(path)
-    with _broken_files_refused(), fits.open(path, memmap=False) as hdulist:
-        len(hdulist)  # reads the headers to the end of the file
-        return HeaderModel(hdulist, Path(path).name)
+    with _broken_files_refused():
+        return LazyModel(path)
 
 
 def _check_stream(path):
@@ -150,20 +120,3 @@ def _broken_files_refused():
         for message in ("truncated: actual file length", "the file is corrupted"):
             warnings.filterwarnings("error", message=f"(?s).*{message}")
         yield
-
-
-def _fusion_model_type(init):
-    """Read the name of the class of jwst_fusion from a file or a model; None if there is none."""
-    if isinstance(init, JwstDataModel):
-        return init.meta.instance.get("fusion", {}).get("model_type")
-    if not isinstance(init, str):
-        return None
-    file_type = filetype.check(init)
-    if file_type == "fits":
-        with _broken_files_refused(), fits.open(init, memmap=False) as hdulist:
-            len(hdulist)  # reads the headers to the end of the file
-            return hdulist[0].header.get("FUSMODL")
-    if file_type == "asdf":
-        meta = asdf.util.load_yaml(init).get("meta", {})
-        return meta.get("fusion", {}).get("model_type") if isinstance(meta, dict) else None
-    return None

@@ -1,15 +1,19 @@
-"""A large image of which only a window is read."""
+"""A file of the official pipeline, known by its headers, of whose arrays only windows are read."""
 
 from contextlib import contextmanager
+from io import BytesIO
 
 import numpy as np
+from asdf.util import load_yaml
 from astropy.io import fits
-from stdatamodels.jwst.datamodels import ImageModel
+from stdatamodels.jwst.datamodels import IFUCubeModel, ImageModel
 
-from jwst_fusion.datamodels.headers import is_structural
 from jwst_fusion.exceptions import InputError, one_line
 
-__all__ = ["LazyImage", "Plane", "unbroken"]
+__all__ = ["LazyModel", "Plane", "unbroken"]
+
+#: Arrays that are used of a file.
+PLANES = ("SCI", "ERR", "DQ", "WHT")
 
 
 @contextmanager
@@ -43,7 +47,7 @@ def unbroken(file):
 
 class Plane:
     """
-    An image of a FITS file of which each window is read when it is asked for, and not kept.
+    An image or a cube of a FITS file of which each window is read when it is asked for, and not kept.
 
     Parameters
     ----------
@@ -55,7 +59,7 @@ class Plane:
     Attributes
     ----------
     shape : tuple of int
-        Shape of the image.
+        Shape of the array.
     dtype : numpy.dtype
         Type of what a window gives: single precision, as the pipeline writes, for all that is no integer; a
         number that is too large for that becomes infinite.
@@ -81,12 +85,13 @@ class Plane:
         return np.asarray(self[...], dtype=dtype)
 
 
-class LazyImage:
+class LazyModel:
     """
-    Metadata and arrays of an i2d file, the arrays left on disk until they are read.
+    An i2d or s3d file of the official pipeline whose arrays are left on disk until they are read.
 
     A mosaic of NIRCam has 10 000 x 10 000 pixels and seven planes; the fusion needs a few hundred of
-    them. What is used of an ``ImageModel`` elsewhere is here under the same names.
+    them. What is used of a data model elsewhere is here under the same names. The file is opened once, and
+    closed with the model.
 
     Parameters
     ----------
@@ -96,29 +101,37 @@ class LazyImage:
     Attributes
     ----------
     meta : ObjectNode
-        Metadata of an ``ImageModel``.
+        Metadata.
     header : dict
         Keywords of the first and of the SCI header as they stand in the file.
-    data, err, wht : Plane, shape (ny, nx), or None
-        Arrays on disk.
+    data, err, dq, wht : Plane, or None
+        Arrays on disk; None for what is not in the file.
+    wavetable, hdrtab : ndarray, or None
+        Wavelengths of a cube, and the headers of the exposures that it was built from.
+    metadata : ImageModel or IFUCubeModel
+        Data model of the metadata alone, with the logs that a cube brings.
     """
 
     def __init__(self, path):
         file = path.rpartition("/")[2]
         self._file = fits.open(path, memmap=False)
         try:
-            planes = {hdu.name: Plane(hdu, file) for hdu in self._file if hdu.name in ("SCI", "ERR", "WHT")}
-            self.data, self.err, self.wht = (planes.get(name) for name in ("SCI", "ERR", "WHT"))
-            bare = fits.ImageHDU(name="SCI")
-            self.header = dict(self._file[0].header) | dict(self._file["SCI"].header)
-            keep = [card for card in self._file["SCI"].header.cards if not is_structural(card.keyword)]
-            bare.header.extend(keep, update=True)
-            hdus = fits.HDUList([fits.PrimaryHDU(header=self._file[0].header), bare])
-            self._model = ImageModel(hdus, pass_invalid_values=True)  # judged by who uses them
+            hdus = {}
+            for hdu in self._file:  # reads the headers to the end of the file
+                hdus.setdefault(hdu.name, hdu)
+            planes = {name: Plane(hdu, file) for name, hdu in hdus.items() if name in PLANES and hdu.is_image}
+            self.data, self.err, self.dq, self.wht = (planes.get(name) for name in PLANES)
+            self.wavetable, self.hdrtab = (
+                np.array(hdus[name].data) if name in hdus else None for name in ("WCS-TABLE", "HDRTAB")
+            )
+            self.header = dict(self._file[0].header)
+            if self.data is not None:
+                self.header |= dict(hdus["SCI"].header)
+            self.metadata = _metadata(self._file[0], hdus, self.data)
         except BaseException:
             self._file.close()
             raise
-        self.meta = self._model.meta
+        self.meta = self.metadata.meta
         self.meta.filename = file
 
     def hasattr(self, name):
@@ -139,5 +152,31 @@ class LazyImage:
 
     def close(self):
         """Close the file."""
-        self._model.close()
         self._file.close()
+
+    def __del__(self):
+        """Close the file of a model that is forgotten, as data models do."""
+        if hasattr(self, "_file"):
+            self.close()
+
+
+def _metadata(first, hdus, data):
+    """Make a data model of the first and the SCI header of a file, and of the logs of a cube."""
+    bare = fits.HDUList([fits.PrimaryHDU(header=first.header)])
+    if data is not None:
+        image = fits.ImageHDU(name="SCI")
+        keep = [card for card in hdus["SCI"].header.cards if not _is_structural(card.keyword)]
+        image.header.extend(keep, update=True)
+        bare.append(image)
+    is_cube = data is not None and data.ndim == 3
+    # what the schema does not allow, such as a filter that is none of JWST's, is judged by who uses it
+    model = (IFUCubeModel if is_cube else ImageModel)(bare, pass_invalid_values=True)
+    if is_cube and "ASDF" in hdus:
+        model.cal_logs = load_yaml(BytesIO(hdus["ASDF"].data)).get("cal_logs", {})
+    return model
+
+
+def _is_structural(keyword):
+    """Check whether a keyword describes the layout of an HDU."""
+    known = ("XTENSION", "SIMPLE", "BITPIX", "PCOUNT", "GCOUNT", "EXTNAME", "BSCALE", "BZERO", "BLANK")
+    return keyword in known or keyword.startswith("NAXIS")

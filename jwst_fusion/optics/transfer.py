@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
     from .analytic import NIRCamOptics
 
-__all__ = ["TransferFunctions", "aperture_frequencies", "band_transfers", "image_otf", "transfer_functions"]
+__all__ = [
+    "TransferFunctions",
+    "aperture_frequencies",
+    "band_transfers",
+    "ifu_transfer",
+    "image_otf",
+    "transfer_functions",
+]
 
 #: Wavelengths that represent a band where only its mean transfer function is needed.
 NODES_PER_BAND = 6
@@ -53,6 +60,27 @@ class TransferFunctions:
     nircam: tuple
 
 
+def ifu_transfer(observation: Observation, shape: tuple[int, int]) -> TransferFunctions:
+    """
+    Compute the OTFs of the IFU alone for an observation.
+
+    Parameters
+    ----------
+    observation, shape : object
+        As in `transfer_functions`.
+
+    Returns
+    -------
+    TransferFunctions
+        OTFs at nodes in wavelength, none of the images.
+    """
+    wavelength = observation.cube.wavelength
+    at = nodes(wavelength[0], wavelength[-1])
+    frequencies = grid_frequencies(shape, observation.grid.jacobian)
+    otf = _nirspec(at, frequencies, observation.cube, observation.grid)
+    return TransferFunctions(interpolation_matrix(wavelength, at), otf, ())
+
+
 def transfer_functions(observation: Observation, shape: tuple[int, int]) -> TransferFunctions:
     """
     Compute the OTFs of both instruments for an observation.
@@ -71,19 +99,16 @@ def transfer_functions(observation: Observation, shape: tuple[int, int]) -> Tran
     """
     wavelength = observation.cube.wavelength
     at = nodes(wavelength[0], wavelength[-1])
-    interpolation = interpolation_matrix(wavelength, at)
+    ifu = ifu_transfer(observation, shape)
     frequencies = grid_frequencies(shape, observation.grid.jacobian)
     alike: dict = {}
     for band in observation.bands:
         alike.setdefault(_key(band), []).append(band)
     computed = {
-        key: _at_used_nodes(at, wavelength, interpolation, frequencies, bands) for key, bands in alike.items()
+        key: _at_used_nodes(at, wavelength, ifu.interpolation, frequencies, bands)
+        for key, bands in alike.items()
     }
-    return TransferFunctions(
-        interpolation=interpolation,
-        nirspec=_nirspec(at, frequencies, observation.cube, observation.grid),
-        nircam=tuple(computed[_key(band)] for band in observation.bands),
-    )
+    return replace(ifu, nircam=tuple(computed[_key(band)] for band in observation.bands))
 
 
 def _key(band):
@@ -229,6 +254,7 @@ def image_otf(
 
 def _nirspec(wavelength, frequencies, cube, grid):
     """OTF of the IFU, spaxel included, at wavelengths."""
+    *blur, wavefront = cube.excess
     east, north = grid.jacobian[:, 1]
     result = nirspec_otf(
         wavelength,
@@ -237,9 +263,9 @@ def _nirspec(wavelength, frequencies, cube, grid):
         position_angle_aperture=cube.position_angle_aperture,
         spaxel=grid.cell_size * grid.decimation_factor,
         spaxel_position_angle=float(np.degrees(np.arctan2(east, north))),
-        parameters=replace(cube.optics or IFUOptics(), excess=cube.excess_blur),
+        parameters=replace(cube.optics or IFUOptics(), excess=tuple(blur)),
     )
-    if cube.excess_wavefront:
+    if wavefront:
         for length, plane in zip(np.atleast_1d(wavelength), result, strict=True):
-            plane *= np.exp(cube.excess_wavefront / length**2 * wavefront_change(length, frequencies))
+            plane *= np.exp(wavefront / length**2 * wavefront_change(length, frequencies))
     return result

@@ -15,7 +15,6 @@ from jwst_fusion.optics.psf import encircled_energy, fwhm
 from jwst_fusion.optics.transfer import band_transfers
 
 from .metrics import largest_patch
-from .validation import seen_by_ifu
 from .wiggles import wiggle_amplitude
 
 __all__ = ["Diagnosis", "diagnose", "quantise_spectra", "rescaled", "restore_spectra"]
@@ -139,7 +138,7 @@ class Diagnosis:
         )
 
 
-def diagnose(observation, fused):
+def diagnose(observation, fused, seen):
     """
     Compare a fused cube with both data sets.
 
@@ -149,6 +148,8 @@ def diagnose(observation, fused):
         What was fused.
     fused : FusionResult
         The fused cube.
+    seen : ndarray, shape (n_wave, my, mx)
+        The fused cube through the IFU, as `~jwst_fusion.quality.validation.seen_by_ifu` gives it.
 
     Returns
     -------
@@ -156,7 +157,7 @@ def diagnose(observation, fused):
         Arrays on the field of the product.
     """
     with threadpool_limits(limits=1, user_api="blas"):
-        of_cube = _cube_diagnosis(observation, fused)
+        of_cube = _cube_diagnosis(observation, fused, seen)
         of_images = _image_diagnosis(observation, fused)
         found = Diagnosis(
             **of_images,
@@ -266,14 +267,14 @@ def _mismatches(observation, fused, matched, coefficients):
     )
 
 
-def _cube_diagnosis(observation, fused):
+def _cube_diagnosis(observation, fused, seen):
     """Residuals of the cube, and its own spectra in few bits."""
     cube, field = observation.cube, observation.grid.field
     noise = np.where(cube.noise > 0, cube.noise, np.nan).astype(np.float32)
     box = (slice(None), *field)
     data = np.where(cube.footprint[field], cube.data[box], np.float32(np.nan))
     departure = data - fused.mean_spectrum.astype(np.float32)[:, np.newaxis, np.newaxis]
-    unexplained = data - seen_by_ifu(observation, fused)[box]
+    unexplained = data - seen[box]
     residual = unexplained / noise[:, np.newaxis, np.newaxis]
     known = np.isfinite(residual)
     square, mean = np.where(known, residual**2, 0), np.where(known, residual, 0)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.fft import irfft2, rfft2
 
 from jwst_fusion.inversion.boundary import periodic_shape
-from jwst_fusion.optics.transfer import transfer_functions
+from jwst_fusion.optics.transfer import ifu_transfer
 
 from .metrics import band_scores
 
@@ -106,7 +106,7 @@ class Validation:
         return "\n".join(lines)
 
 
-def validate(observation, result):
+def validate(observation, result, seen):
     """
     Compare a fused cube with the images and the cube.
 
@@ -116,6 +116,8 @@ def validate(observation, result):
         What was fused.
     result : FusionResult
         The fused cube.
+    seen : ndarray, shape (n_wave, my, mx)
+        The fused cube through the IFU, as `seen_by_ifu` gives it.
 
     Returns
     -------
@@ -125,9 +127,7 @@ def validate(observation, result):
     bands = observation.bands
     unseen = result.unseen_images
     box = (slice(None), *observation.grid.field)
-    cube_mean, fused_mean, relative_error = mean_spectra(
-        observation.cube.data[box], seen_by_ifu(observation, result)[box]
-    )
+    cube_mean, fused_mean, relative_error = mean_spectra(observation.cube.data[box], seen[box])
     return Validation(
         filters=tuple(band.filter for band in bands),
         scales=tuple(band.scale for band in bands),
@@ -163,7 +163,7 @@ def seen_by_ifu(observation, result):
     shape = periodic_shape(observation.grid)
     pads = [(0, long - short) for long, short in zip(shape, observation.grid.shape, strict=True)]
     coefficients = np.pad(result.coefficients, [(0, 0), *pads], mode="symmetric")
-    optics = transfer_functions(observation, shape)
+    optics = ifu_transfer(observation, shape)
     centre = (d - 1) / 2
     phase = np.exp(
         2j * np.pi * centre * (np.fft.fftfreq(shape[0])[:, np.newaxis] + np.fft.rfftfreq(shape[1]))

@@ -1,18 +1,16 @@
 """
-Base classes of the steps: stpipe without CRDS, errors in one line, no output of a failed run.
+Base classes of the steps: own products, errors in one line, no output of a failed run.
 
-stpipe and jwst are written for the official pipeline: they ask CRDS for parameters and reference
-files, know the official products only, and end any error in a traceback.
+stpipe and jwst are written for the official pipeline: they know the official products only, and end any
+error in a traceback.
 """
 
 import inspect
 import logging
 import re
 import sys
-from copy import deepcopy
 from pathlib import Path
 
-import jwst
 from jwst.stpipe import Pipeline, Step
 from stdatamodels.jwst.datamodels import JwstDataModel
 from stpipe.exceptions import ValidationError
@@ -25,8 +23,8 @@ from jwst_fusion.exceptions import FusionError, InputError, ParameterError, one_
 from jwst_fusion.limits import available_threads, check_working_folder
 from jwst_fusion.ownership import check_own, is_utf8, product_mark
 
+from .crds import WithoutCrds
 from .errors import Interrupted, as_exit_error, interruptible, parameter_problem
-from .provenance import record_parameters, record_warnings
 
 __all__ = ["BasePipeline", "BaseStep", "FusionStepMixin"]
 
@@ -42,7 +40,7 @@ PRODUCTS = {
 SUFFIXES = re.compile(r"^(?P<root>.+)(?P<separator>[_-])(coreg|xcal|fused|asn)$")
 
 
-class FusionStepMixin:
+class FusionStepMixin(WithoutCrds):
     """
     Mixin of the steps and pipelines of this package, placed before stpipe's class.
 
@@ -56,30 +54,8 @@ class FusionStepMixin:
         max_memory = float(min=0.0, default=None)  # Memory that may be used [GiB]; None: four fifths of what is available
     """  # noqa: E501
 
-    prefetch_references = False
     output_suffix = None
     _input_path = None
-
-    @classmethod
-    def get_config_from_reference(cls, dataset, disable=None, crds_observatory=None):
-        """
-        Return no parameters: CRDS has none for these steps and is not queried.
-
-        Parameters
-        ----------
-        dataset, disable, crds_observatory : object
-            As in stpipe; not used.
-
-        Returns
-        -------
-        config : ConfigObj
-            Empty.
-        """
-        return cls._empty_config()
-
-    @classmethod
-    def _get_crds_parameters(cls, dataset):
-        return {}, "jwst"
 
     @classmethod
     def _datamodels_open(cls, init, **kwargs):
@@ -116,89 +92,6 @@ class FusionStepMixin:
             problem = as_exit_error(ParameterError(f"{label}: {parameter_problem(error)}"))
             log.error("%s", problem)
             raise problem from error
-
-    @staticmethod
-    def get_stpipe_loggers():
-        """
-        Get the names of the loggers that stpipe configures: the official ones and this package's.
-
-        Returns
-        -------
-        loggers : tuple of str
-            Names.
-        """
-        return (*Step.get_stpipe_loggers(), "jwst_fusion")
-
-    def get_reference_file(self, input_file, reference_file_type):
-        """
-        Get a reference file: the override of the user, or none. CRDS is not asked.
-
-        Parameters
-        ----------
-        input_file : object
-            As in stpipe; not used.
-        reference_file_type : str
-            Type of the file, such as ``fusion_psf``.
-
-        Returns
-        -------
-        reference_file : str or DataModel
-            Path of the override, or ``"N/A"``, which stands for what the package brings.
-
-        Raises
-        ------
-        ParameterError
-            If the override is not a file.
-        """
-        override = self.get_ref_override(reference_file_type)
-        if isinstance(override, str):
-            override = override.strip()
-        if not override or override == "N/A":
-            reference, recorded = "N/A", "N/A"
-        elif isinstance(override, JwstDataModel):
-            reference, recorded = override, override.override_handle
-        elif Path(override).is_file():
-            reference, recorded = override, Path(override).name
-        else:
-            raise ParameterError(
-                f"override_{reference_file_type}: {override} is not a file; give the path of a file, "
-                "or leave the parameter out to use what the package brings"
-            )
-        self._reference_files_used.append((reference_file_type, recorded))
-        return reference
-
-    def finalize_result(self, result, reference_files_used):
-        """
-        Write versions, reference files and log into a product.
-
-        Parameters
-        ----------
-        result : object
-            Result of the step; changed if it is a data model.
-        reference_files_used : list of tuple
-            Type and name of each reference file.
-        """
-        if not isinstance(result, JwstDataModel):
-            return
-        result.meta.calibration_software_version = jwst.__version__
-        result.meta.calibration_software_revision = jwst.__version_commit__ or "RELEASE"
-        if isinstance(result, datamodels.FusionModel):
-            result.meta.fusion.version = jwst_fusion.__version__
-            record_warnings(result, (self.parent or self)._log_records)
-            if not (self.skip or isinstance(self, Pipeline)):
-                record_parameters(result, self)
-        for reference_type, name in reference_files_used:
-            entry = getattr(result.meta.ref_file, reference_type, None)
-            if entry is not None:
-                entry.name = name
-        if not self.class_alias:
-            return
-        if not hasattr(result, "cal_logs"):
-            result.cal_logs = {}
-        if self.parent is None or not self.parent.class_alias:
-            setattr(result.cal_logs, self.class_alias, self._log_records)
-        else:
-            setattr(result.cal_logs, self.parent.class_alias, deepcopy(self.parent.log_records))
 
     def default_suffix(self):
         """

@@ -7,7 +7,7 @@ from jwst_fusion.coregistration.coregister import CoregistrationSettings, coregi
 from jwst_fusion.exceptions import ParameterError
 
 from .base import BaseStep
-from .optics import OpticsMixin, ThroughputMixin
+from .optics import OpticsMixin
 
 __all__ = ["CoregisterStep"]
 
@@ -29,7 +29,7 @@ PLAIN_SETTINGS = (
 )
 
 
-class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
+class CoregisterStep(OpticsMixin, BaseStep):
     """
     Bring a NIRSpec cube and NIRCam images onto one grid (paper, Appendix B).
 
@@ -72,12 +72,12 @@ class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
         """
         settings = self._settings()
         found = self._examine(input_data, settings)
-        with adapters.open_inputs(input_data, self.make_input_path) as inputs:
+        with found.inputs as inputs:
             owner = self.parent or self
             if owner.output_file is None:
                 owner.output_file = f"{inputs.product}.fits"  # output_ext replaces the ending
             self.check_outputs()
-            result = self._coregister(inputs, settings)
+            result = self._coregister(found, settings)
         result.meta.fusion.preflight = found.rows()
         return result
 
@@ -108,13 +108,13 @@ class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
         # null in a parameter file is not checked by stpipe: it stands for the default
         return CoregistrationSettings(**{name: v for name, v in given.items() if v is not None})
 
-    def _coregister(self, inputs, settings):
+    def _coregister(self, found, settings):
         """Co-register what has been opened."""
-        cube = adapters.cube_product(inputs.cube)
-        images = [adapters.image_product(image) for image in inputs.images]
+        inputs, images = found.inputs, found.images
+        cube = adapters.read_cube(found.cube, inputs.cube)
         log.info("Read %s and %d images: %s", cube.name, len(images), ", ".join(i.filter for i in images))
-        images = adapters.attach_throughputs(images, self.throughputs_of(inputs.cube))
-        cube, images, source = self.attach_optics(cube, images, inputs.cube)
+        optics = self.resolve_optics(inputs.cube, cube, images)
+        cube, images = optics.attach(cube, images, inputs.cube)
         coregistration = coregister(cube, images, settings)
         if self.offset_file:
             adapters.write_offsets(self.offset_file, inputs.cube, coregistration.observation.bands)
@@ -125,7 +125,7 @@ class CoregisterStep(ThroughputMixin, OpticsMixin, BaseStep):
             image_files=", ".join(image.meta.filename or "" for image in inputs.images),
             inputs=adapters.input_records(inputs),
         )
-        self.record_source(result, source)
+        self.record_optics(result, optics)
         result.meta.asn.table_name = inputs.association
         result.meta.cal_step.coregister = "COMPLETE"
         return result

@@ -1,17 +1,15 @@
 """CrossCalibStep: both instruments onto one flux scale."""
 
-from dataclasses import replace
-
 from jwst_fusion import adapters, datamodels
 from jwst_fusion.crosscalib.factors import CrossCalibrationSettings, cross_calibrate
 
 from .base import BaseStep
-from .optics import OpticsMixin, ThroughputMixin
+from .optics import OpticsMixin
 
 __all__ = ["CrossCalibStep"]
 
 
-class CrossCalibStep(ThroughputMixin, OpticsMixin, BaseStep):
+class CrossCalibStep(OpticsMixin, BaseStep):
     """
     Measure the flux scale of each NIRCam image against the cube (paper, Eqs. B.3 and B.4).
 
@@ -31,7 +29,6 @@ class CrossCalibStep(ThroughputMixin, OpticsMixin, BaseStep):
         band_policy = option('drop', 'keep', 'fail', default='drop')  # What becomes of a band whose factor or coverage cannot be right
         factors = force_list(default=None)  # FILTER:SCALE each, or a table with the columns filter and scale; None: measured
         reference = option('nirspec', 'nircam', default='nirspec')  # Whose flux scale the fused cube carries
-        held_out_filters = force_list(default=None)  # Filters kept from the fusion and predicted by it
     """  # noqa: E501
 
     def process(self, input_data):
@@ -53,13 +50,11 @@ class CrossCalibStep(ThroughputMixin, OpticsMixin, BaseStep):
         # null in a parameter file is not checked by stpipe: it stands for the default
         settings = CrossCalibrationSettings(
             factors=adapters.read_factors(self.factors, self.make_input_path),
-            held_out=tuple(self.held_out_filters or ()),
             **{name: value for name, value in given.items() if value is not None},
         )
-        observation, source = self.seen_through(adapters.observation(model), model)
-        bands = adapters.attach_throughputs(observation.bands, self.throughputs_of(model))
-        observation = cross_calibrate(replace(observation, bands=tuple(bands)), settings)
+        optics = self.resolve_optics(model)
+        observation = cross_calibrate(adapters.observation(model, optics), settings)
         result = adapters.cross_calibrated_model(observation, model, settings.method)
-        self.record_source(result, source)
+        self.record_optics(result, optics)
         result.meta.cal_step.cross_calib = "COMPLETE"
         return result

@@ -6,7 +6,7 @@ from jwst_fusion import adapters, datamodels
 from jwst_fusion.crosscalib.factors import hold_out
 from jwst_fusion.inversion.fuse import FusionSettings, at_beam, fuse
 from jwst_fusion.quality.diagnosis import diagnose
-from jwst_fusion.quality.validation import validate
+from jwst_fusion.quality.validation import seen_by_ifu, validate
 
 from .base import BaseStep
 from .optics import OpticsMixin
@@ -44,6 +44,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
 
     class_alias = "fusion"
     output_suffix = "fused"
+    reference_file_types = ["fusion_psf"]  # noqa: RUF012
 
     spec = """
         n_components = integer(min=1, default=None)  # Dimension of the spectral subspace; None: from the noise level
@@ -89,26 +90,30 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         # null in a parameter file is not checked by stpipe: it stands for the default
         settings = FusionSettings(**{name: value for name, value in given.items() if value is not None})
         model = self.open_product(input_data, datamodels.CrossCalibratedModel, "cross_calib")
-        observation, source = self.seen_through(adapters.observation(model), model)
+        optics = self.resolve_optics(model)
+        observation = adapters.observation(model, optics)
         if not settings.leave_each_out:
             observation = hold_out(observation, held_out)
         adapters.refuse_too_large(observation, self.most_components, self.memory_allowed)
         fused = fuse(observation, settings)
-        validation = validate(observation, fused)
-        diagnosis = self._diagnose(observation, fused)  # before the cube, which is most of the memory
+        seen = seen_by_ifu(observation, fused)
+        validation = validate(observation, fused, seen)
+        diagnosis = _diagnosis(observation, fused, seen)
+        del seen  # the cube is most of the memory
         fused = at_beam(fused, observation.grid.cell_size)
         result = adapters.fused_model(observation, fused, validation, model, self.search_attr("output_dir"))
-        self.record_source(result, source)
+        self.record_optics(result, optics)
         if diagnosis is not None:
             adapters.store_diagnosis(result, diagnosis)
         log.info("%s", validation.table())
         result.meta.cal_step.fusion = "COMPLETE"
         return result
 
-    def _diagnose(self, observation, fused):
-        """Find what a report needs; None if that fails: the product can be made without."""
-        try:
-            return diagnose(observation, fused)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the fused cube is worth more
-            tell_failure("What the report shows of the residuals", error)
-            return None
+
+def _diagnosis(observation, fused, seen):
+    """Find what a report needs; None if that fails: the product can be made without."""
+    try:
+        return diagnose(observation, fused, seen)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the fused cube is worth more
+        tell_failure("What the report shows of the residuals", error)
+        return None

@@ -7,14 +7,13 @@ from importlib import metadata
 from pathlib import Path
 
 from jwst_fusion import adapters
-from jwst_fusion.datamodels import CoregisteredModel
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics import stpsf_source
 from jwst_fusion.optics.retrieval.measure import measure_psf
 from jwst_fusion.optics.sources import choose_source, with_measured
 from jwst_fusion.optics.throughput import channel, read_throughputs
 
-__all__ = ["OpticsMixin", "ThroughputMixin", "shared_optics"]
+__all__ = ["OpticsMixin", "shared_optics"]
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +28,9 @@ SHARED = {
 
 
 class OpticsMixin:
-    """Mixin of a step that needs PSFs."""
+    """Mixin of a step that needs PSFs and throughputs."""
 
-    reference_file_types = ["fusion_psf"]  # noqa: RUF012
+    reference_file_types = ["fusion_psf", "fusion_throughput"]  # noqa: RUF012
 
     spec = """
         psf_source = option('auto', 'measured', 'stpsf', 'analytic', 'library', default='auto')  # Source of the PSFs; auto: the library of override_fusion_psf, else measured on stars of the images, else STPSF if STPSF_PATH has its data, else analytic
@@ -39,99 +38,54 @@ class OpticsMixin:
         ifu_blur = float(min=0.0, default=None)  # Sigma of a Gaussian for the IFU's slices, pixels and spaxels [arcsec]; None: boxes
     """  # noqa: E501
 
-    def attach_optics(self, cube, images, model):
+    _resolved = None  # what the steps of a running pipeline share
+
+    def resolve_optics(self, model, cube=None, images=None):
         """
-        Choose the source of the PSFs, tell, and give cube and images the optics that they were seen through.
+        Find what the products were seen through, and tell; in a pipeline the first step does for all.
 
         Parameters
         ----------
-        cube : CubeProduct or CubeData
-            The cube.
-        images : sequence of ImageProduct or BandImage
-            The images.
-        model : DataModel
-            Model of the cube, input of the step.
+        model : DataModel or LazyModel
+            Input of the step, which states the cube's grating.
+        cube, images : CubeProduct and sequence of ImageProduct, optional
+            Whole products, to measure PSFs on; by default those are taken that a step before has measured.
 
         Returns
         -------
-        cube : CubeProduct or CubeData
-            The cube with its optics.
-        images : list of ImageProduct or BandImage
-            The images with theirs.
-        source : PsfSource
-            The source; its key tells the cube's PSFs from others.
+        Optics
+            PSFs and throughputs.
 
         Raises
         ------
         FusionError
-            The source cannot be used.
+            They cannot be used.
         """
-        library = self.get_reference_file(model, "fusion_psf")
+        given = {kind: self.get_reference_file(model, kind) for kind in self.reference_file_types}
+        given = {kind: path for kind, path in given.items() if path != "N/A"}
+        if self._resolved:
+            return self._resolved[0]
         source = choose_source(
             self.psf_source or "auto",
-            None if library == "N/A" else library,
+            given.get("fusion_psf"),
             wavefront_rms=self.wavefront_rms,
             ifu_blur=self.ifu_blur,
         )
-        if library == "N/A" and self.psf_source in ("auto", "measured", None):
-            source = with_measured(source, self._measured(cube, images, model, source))
-        cube, images = adapters.attach_optics(cube, images, model, source)
+        if "fusion_psf" not in given and self.psf_source in ("auto", "measured", None):
+            measured = adapters.measured_psfs(model) if images is None else _measure(images, cube, source)
+            source = with_measured(source, measured)
+        optics = adapters.Optics(source, _throughputs(given.get("fusion_throughput")))
         if source.name == "stpsf":
-            source = replace(source, key=f"{source.key}, {cube.optics.psf.key}")
-        log.info("PSFs: %s (%s)", source.name, source.key)
-        return cube, images, source
+            optics = replace(
+                optics, source=replace(source, key=f"{source.key}, {optics.of_cube(model).psf.key}")
+            )
+        log.info("PSFs: %s (%s)", optics.source.name, optics.source.key)
+        if self._resolved is not None:
+            self._resolved.append(optics)
+        return optics
 
     @staticmethod
-    def _measured(cube, images, model, source):
-        """PSFs measured on stars: by the step before, or of whole images now."""
-        if isinstance(model, CoregisteredModel):
-            return adapters.measured_psfs(model)
-        moving = str(model.meta.target.type).upper() == "MOVING"
-        channels = {}
-        for image in images:
-            channels.setdefault(channel(image.filter), []).append(image)
-        measured = [
-            measure_psf(part, source.nircam_optics, moving=moving, cube=cube) for part in channels.values()
-        ]
-        return [m for m in measured if m is not None]
-
-    def seen_through(self, observation, model):
-        """
-        Attach the optics to an observation.
-
-        Parameters
-        ----------
-        observation : Observation
-            Taken from the product of a step.
-        model : CoregisteredModel
-            That product.
-
-        Returns
-        -------
-        observation : Observation
-            With optics. Blurs that were measured against other PSFs are not kept.
-        source : PsfSource
-            Source of the PSFs.
-
-        Raises
-        ------
-        FusionError
-            The source cannot be used.
-        """
-        cube, bands, source = self.attach_optics(observation.cube, observation.bands, model)
-        before = model.meta.fusion.psf_key
-        if before is not None and before != source.key:
-            log.warning(
-                "The images were aligned with the PSFs %s, and here they are %s: blurs as measured "
-                "then are not used. Give all steps the same PSFs",
-                before, source.key,
-            )  # fmt: skip
-            cube = replace(cube, excess_blur=(0.0, 0.0))
-            bands = [replace(band, excess_blur=0.0) for band in bands]
-        return replace(observation, cube=cube, bands=tuple(bands)), source
-
-    @staticmethod
-    def record_source(result, source):
+    def record_optics(result, optics):
         """
         Write the source of the PSFs into a product.
 
@@ -139,9 +93,10 @@ class OpticsMixin:
         ----------
         result : FusionModel
             The product.
-        source : PsfSource
-            Source of the PSFs.
+        optics : Optics
+            What it was seen through.
         """
+        source = optics.source
         result.set_fusion(psf_source=source.name, psf_key=source.key)
         adapters.store_measured_psfs(result, source.measured)
         if source.name == "stpsf":
@@ -150,42 +105,30 @@ class OpticsMixin:
             )
 
 
-class ThroughputMixin:
-    """Mixin of a step that also needs throughputs."""
+def _measure(images, cube, source):
+    """Measure PSFs on the stars of whole images, channel by channel."""
+    channels = {}
+    for image in images:
+        channels.setdefault(channel(image.filter), []).append(image)
+    measured = [
+        measure_psf(part, source.nircam_optics, moving=cube.moving, cube=cube) for part in channels.values()
+    ]
+    return [m for m in measured if m is not None]
 
-    reference_file_types = ["fusion_psf", "fusion_throughput"]  # noqa: RUF012
 
-    def throughputs_of(self, model):
-        """
-        Read the user's throughputs.
-
-        Parameters
-        ----------
-        model : DataModel
-            Input of the step.
-
-        Returns
-        -------
-        dict of dict of Throughput
-            By band and module; empty if the user gives none.
-
-        Raises
-        ------
-        InputError
-            The file cannot be used.
-        """
-        path = self.get_reference_file(model, "fusion_throughput")
-        if path == "N/A":
-            return {}
-        throughputs = read_throughputs(path)
-        log.info("Throughputs of %s from %s", ", ".join(throughputs), Path(path).name)
-        return throughputs
+def _throughputs(path):
+    """Read the throughputs of a user's file; none without one."""
+    if path is None:
+        return {}
+    throughputs = read_throughputs(path)
+    log.info("Throughputs of %s from %s", ", ".join(throughputs), Path(path).name)
+    return throughputs
 
 
 @contextmanager
 def shared_optics(steps):
     """
-    Let what one step is given of PSFs and throughputs hold for all, while they run.
+    Let what one step is given of PSFs and throughputs hold for all, while they run, and be resolved once.
 
     Parameters
     ----------
@@ -210,8 +153,13 @@ def shared_optics(steps):
             before += [(step, name, getattr(step, name)) for step in takers]
             for step in takers:
                 setattr(step, name, value)
+    resolved = []
+    for step in steps:
+        step._resolved = resolved
     try:
         yield
     finally:
+        for step in steps:
+            step._resolved = None
         for step, name, value in before:
             setattr(step, name, value)

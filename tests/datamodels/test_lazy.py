@@ -1,10 +1,11 @@
-"""Images of which only windows are read."""
+"""Files of which only headers and windows are read."""
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from stdatamodels.jwst.datamodels import IFUCubeModel
 
-from jwst_fusion.datamodels.lazy import LazyImage
+from jwst_fusion.datamodels.lazy import LazyModel
 
 WINDOW = np.s_[20:31, 5:47]
 
@@ -25,7 +26,7 @@ def written(tmp_path, request):
 
 def test_a_window_is_that_of_the_image(written):
     path, data = written
-    image = LazyImage(path)
+    image = LazyModel(path)
     assert (image.data.shape, image.data.ndim) == (data.shape, 2)
     np.testing.assert_array_equal(image.data[WINDOW], data[WINDOW])
     np.testing.assert_array_equal(np.asarray(image.wht), data)
@@ -34,8 +35,26 @@ def test_a_window_is_that_of_the_image(written):
 
 
 def test_what_is_not_in_the_file_is_not_there(written):
-    image = LazyImage(written[0])
+    image = LazyModel(written[0])
     assert image.err is None
     assert image.hasattr("wht")
     assert not image.hasattr("err")
     image.close()
+
+
+def test_a_cube_brings_its_flags_and_its_logs(tmp_path):
+    cube = IFUCubeModel(
+        data=np.ones((3, 4, 5), dtype=np.float32), dq=np.full((3, 4, 5), 2**31 + 513, dtype=np.uint32)
+    )
+    cube.meta.instrument.grating = "G235H"
+    cube.cal_logs = {"calwebb_spec3": ["one line", "another"]}
+    cube.save(tmp_path / "x_s3d.fits")
+    model = LazyModel(str(tmp_path / "x_s3d.fits"))
+    assert (np.asarray(model.dq) == 2**31 + 513).all()
+    assert np.asarray(model.dq).dtype == np.uint32
+    assert (model.data.ndim, model.meta.instrument.grating) == (3, "G235H")
+    copied = IFUCubeModel()
+    copied.update(model.metadata)
+    assert copied.cal_logs.instance == {"calwebb_spec3": ["one line", "another"]}
+    assert copied.meta.instrument.grating == "G235H"
+    model.close()

@@ -170,7 +170,7 @@ def test_an_error_without_a_file_or_a_cure():
 
 
 def test_the_pipeline_looks_first(work, monkeypatch, caplog):  # noqa: F811
-    monkeypatch.setattr(adapters, "open_inputs", lambda *_: pytest.fail("inputs are opened"))
+    monkeypatch.setattr(adapters, "read_cube", lambda *_: pytest.fail("data are read"))
     keywords(FIRST, BUNIT="DN/s")(work)
     assert FIRST in str(fail(Fusion4Pipeline, ASN, caplog))
     with caplog.at_level("INFO"), pytest.raises(InputError):
@@ -180,7 +180,7 @@ def test_the_pipeline_looks_first(work, monkeypatch, caplog):  # noqa: F811
 
 
 def test_too_little_memory_is_told_before_any_work(work, monkeypatch, caplog, capsys):  # noqa: F811
-    monkeypatch.setattr(adapters, "open_inputs", lambda *_: pytest.fail("inputs are opened"))
+    monkeypatch.setattr(adapters, "read_cube", lambda *_: pytest.fail("data are read"))
     error = fail(Fusion4Pipeline, ASN, caplog, max_memory=0.1)
     assert isinstance(error, LimitError)
     assert "0.1 GiB of max_memory; set height and width or wavelength_range" in str(error)

@@ -130,7 +130,7 @@ def test_strun_killed_at_random_points(work):  # noqa: F811
 
 
 def test_a_member_that_vanishes_during_the_run(work, monkeypatch):  # noqa: F811
-    """The inputs are opened after the look at them: what changed in between is told as well."""
+    """What is read was opened by the look at the inputs; that a file is gone since then is told."""
     from stpipe.exceptions import StpipeExitException
 
     from jwst_fusion import adapters
@@ -143,5 +143,5 @@ def test_a_member_that_vanishes_during_the_run(work, monkeypatch):  # noqa: F811
         return found
 
     monkeypatch.setattr(adapters, "examine", examine)
-    with pytest.raises(StpipeExitException, match=f"its member {FIRST} is not there"):
+    with pytest.raises(StpipeExitException, match=f"{FIRST}: cannot be read to its end any more"):
         run()

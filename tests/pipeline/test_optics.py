@@ -5,8 +5,9 @@ import pytest
 from astropy.io import fits
 from stpipe.exceptions import StpipeExitException
 
-from jwst_fusion import CoregisterStep, CrossCalibStep, Fusion4Pipeline, FusionStep
+from jwst_fusion import CoregisterStep, CrossCalibStep, Fusion4Pipeline, FusionStep, adapters, datamodels
 from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.optics.sources import choose_source
 from jwst_fusion.optics.throughput import transmission
 from jwst_fusion.steps.optics import shared_optics
 from tests.console import run_command
@@ -50,9 +51,25 @@ def test_the_library_is_built_once_and_drawn(library):
 
 
 def test_all_steps_use_the_library_that_one_is_given(overridden):
-    assert overridden.text.count("PSFs: library (lib.asdf") == 3
-    assert "the IFU's blur as measured then is not used" not in overridden.text
-    assert overridden.text.count("Throughputs of F182M from F182M_throughput.txt") == 2
+    assert overridden.text.count("PSFs: library (lib.asdf") == 1
+    assert "blurs as measured then are not used" not in overridden.text
+    assert overridden.text.count("Throughputs of F182M from F182M_throughput.txt") == 1
+
+
+def test_blurs_against_other_psfs_are_not_used(full, caplog):
+    optics = adapters.Optics(choose_source("analytic"))
+    with datamodels.open(full.folder / "products" / f"{NAME}_xcal.fits") as model:
+        model.set_fusion(ifu_excess_x=1e-3, ifu_excess_y=2e-3, ifu_excess_wavefront=0.1)
+        model.filters["excess_blur"] = 3e-3
+        found = adapters.observation(model, optics)
+        assert found.cube.excess == (1e-3, 2e-3, 0.1)
+        assert [band.excess_blur for band in found.bands] == pytest.approx([3e-3] * 2)
+        assert not caplog.records
+        model.set_fusion(psf_key="of another kind")
+        found = adapters.observation(model, optics)
+    assert found.cube.excess == (0.0, 0.0, 0.0)
+    assert [band.excess_blur for band in found.bands] == [0.0, 0.0]
+    assert "blurs as measured then are not used" in caplog.text
 
 
 def test_the_product_names_its_psfs(overridden, product):

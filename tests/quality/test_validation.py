@@ -24,9 +24,14 @@ def result(field):
     return fuse(field.observation, SETTINGS)
 
 
+def validated(observation, result):
+    """Compare a fused cube with its data."""
+    return validate(observation, result, seen_by_ifu(observation, result))
+
+
 @pytest.fixture(scope="module")
 def validation(field, result):
-    return validate(field.observation, result)
+    return validated(field.observation, result)
 
 
 def test_bands_are_compared_inside_the_footprint(field, result, validation):
@@ -83,7 +88,7 @@ def test_the_table_and_its_summary(field, validation):
 def test_a_band_held_out_is_told_from_the_others(field):
     bands = (replace(field.observation.bands[0], held_out=True), *field.observation.bands[1:])
     observation = replace(field.observation, bands=bands)
-    validation = validate(observation, fuse(observation, SETTINGS))
+    validation = validated(observation, fuse(observation, SETTINGS))
     summary = validation.summary()
     assert summary["held_out"] == bands[0].filter
     assert summary["psnr_unseen"] == validation.scores[0].psnr
@@ -93,7 +98,7 @@ def test_a_band_held_out_is_told_from_the_others(field):
 
 def test_each_band_left_out_is_predicted_worse(field):
     result = fuse(field.observation, replace(SETTINGS, leave_each_out=True))
-    validation = validate(field.observation, result)
+    validation = validated(field.observation, result)
     assert all(u.psnr < s.psnr for u, s in zip(validation.unseen, validation.scores, strict=True))
     assert validation.summary()["held_out"] == "each"
     assert "unseen: PSNR" in validation.table()
