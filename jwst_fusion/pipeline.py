@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from time import monotonic
 
 from jwst_fusion import datamodels
 from jwst_fusion.steps.base import BasePipeline
@@ -51,16 +52,18 @@ class Fusion4Pipeline(ReportMixin, BasePipeline):
         FusedCubeModel
             The fused cube.
         """
-        log.info("Starting calwebb_fusion4")
         steps = [self.coregister, self.cross_calib, self.fusion]
         result, done = self._resume(input_data)
+        times = []
         with shared_optics(steps):
             for step in steps[done:]:
+                start = monotonic()
                 result = step.run(result)
+                times.append(f"{step.name} {monotonic() - start:.0f} s")
         ran = [step for step in steps[done:] if not step.skip]
         if ran and self.suffix == self.output_suffix:
             self.suffix = ran[-1].output_suffix
-        log.info("Ending calwebb_fusion4")
+        log.info("calwebb_fusion4 is done: %s", ", ".join(times))
         return result
 
     def report_options(self):

@@ -130,11 +130,16 @@ class Preflight:
         Returns
         -------
         str
-            A line for each finding: file, what, verdict and cure.
+            File, what, verdict and cure: a line for what is right with a file, and one for each problem.
         """
+        right = {f.file: "" for f in self.findings if f.verdict == "ok"}
+        for finding in self.findings:
+            if finding.verdict == "ok":
+                right[finding.file] += f"{'; ' if right[finding.file] else ''}{finding.what}"
         rows = [
             ("file", "what", "verdict", "cure"),
-            *((f.file, f.what, f.verdict, f.cure) for f in self.findings),
+            *((file, what, "ok", "") for file, what in right.items()),
+            *((f.file, f.what, f.verdict, f.cure) for f in self.findings if f.verdict != "ok"),
         ]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         return "\n".join(

@@ -126,6 +126,7 @@ def _cross_calibrate(observation, settings):
     bridged, wavelength = _bridge(usable), observation.cube.wavelength
     reached = [throughput.bandpass(b.filter, b.module, wavelength, usable=bridged)[1] for b in bands]
     needed = min(MIN_COVERED, max([*reached, ranges.MIN_COVERED]))  # the best covered band may have less
+    log.info("Flux scale of NIRCam over NIRSpec: %s", "; ".join(map(_words, measured, measured.values())))
     kept, found = [], []
     for band, share in zip(bands, reached, strict=True):
         problem = _problem(band, measured, share, needed, settings)
@@ -161,14 +162,17 @@ def _bridge(usable):
     return binary_closing(padded, np.ones(2 * BESIDE))[2 * BESIDE : -2 * BESIDE]
 
 
+def _words(name, scale):
+    """Tell the flux scale of a band."""
+    pedestal = (
+        f", pedestal {scale.pedestal:.3g} +- {scale.pedestal_error:.2g} MJy/sr" if scale.pedestal else ""
+    )
+    return f"{name} {scale.scale:.4f} +- {scale.error:.4f}{pedestal}"
+
+
 def _problem(band, measured, reached, needed, settings):
     """Tell, and warn of, what is wrong with a band; empty if nothing is."""
     scale = measured[band.filter]
-    log.info(
-        "%s: flux scale %.4f +- %.4f%s%s",
-        band.filter, scale.scale, scale.error, " (given)" if band.filter in settings.factors else "",
-        f", pedestal {scale.pedestal:.3g} +- {scale.pedestal_error:.2g} MJy/sr" if scale.pedestal else "",
-    )  # fmt: skip
     wrong = []
     if not FACTORS[0] <= scale.scale <= FACTORS[1]:
         wrong.append(f"its scale {scale.scale:.3g} is outside {FACTORS[0]:g} to {FACTORS[1]:g}")

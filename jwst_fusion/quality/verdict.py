@@ -166,7 +166,7 @@ class Verdict:
         """The verdict in one sentence."""
         found = sum(reason.level != GREEN for reason in self.reasons)
         return {
-            GREEN: f"All {len(self.reasons)} tests were passed; they are listed below.",
+            GREEN: f"All {len(self.reasons)} tests were passed.",
             AMBER: f"Use it with care: {found} of {len(self.reasons)} tests found something.",
             RED: "Do not use this fusion before the cause of what is said below is found.",
         }[self.level]

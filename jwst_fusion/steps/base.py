@@ -23,6 +23,7 @@ from jwst_fusion.exceptions import FusionError, InputError, ParameterError, one_
 from jwst_fusion.limits import available_threads, check_working_folder
 from jwst_fusion.ownership import check_own, is_utf8, product_mark
 
+from .console import fewer_lines
 from .crds import WithoutCrds
 from .errors import Interrupted, as_exit_error, interruptible, parameter_problem
 
@@ -86,7 +87,8 @@ class FusionStepMixin(WithoutCrds):
             If a parameter is unknown or has a wrong value.
         """
         try:
-            return super().from_config_section(config, parent=parent, name=name, config_file=config_file)
+            with fewer_lines():
+                return super().from_config_section(config, parent=parent, name=name, config_file=config_file)
         except (ValidationError, AttributeError, TypeError) as error:
             label = cls.class_alias or cls.__name__
             problem = as_exit_error(ParameterError(f"{label}: {parameter_problem(error)}"))
@@ -291,7 +293,7 @@ class FusionStepMixin(WithoutCrds):
             self._input_filename = None
         try:
             self._check_input(args)
-            with _threads_as_granted(), together(), interruptible():
+            with fewer_lines(), _threads_as_granted(), together(), interruptible():
                 result = super().run(*args)
         except KeyboardInterrupt as error:
             log.error("%s: interrupted; nothing was written", self.class_alias or self.name)

@@ -112,7 +112,7 @@ class CoregisterStep(OpticsMixin, BaseStep):
         """Co-register what has been opened."""
         inputs, images = found.inputs, found.images
         cube = adapters.read_cube(found.cube, inputs.cube)
-        log.info("Read %s and %d images: %s", cube.name, len(images), ", ".join(i.filter for i in images))
+        log.debug("Read %s and %d images: %s", cube.name, len(images), ", ".join(i.filter for i in images))
         optics = self.resolve_optics(inputs.cube, cube, images)
         cube, images = optics.attach(cube, images, inputs.cube)
         coregistration = coregister(cube, images, settings)

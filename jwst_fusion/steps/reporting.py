@@ -60,7 +60,7 @@ class ReportMixin:
                 from jwst_fusion.quality.report import report_page
 
                 page = report_page(content)
-                log.info("Made the report, %.1f MB", len(page) / 1e6)
+                log.debug("Made the report, %.1f MB", len(page) / 1e6)
                 state = "COMPLETE"
         except Exception as error:  # noqa: BLE001 - whatever it is, the fused cube is worth more
             state = tell_failure("The report", error)

@@ -47,7 +47,7 @@ def test_good_target_has_cube_report_and_log_and_bad_ones_a_reason(batch):
     header = fits.getheader(out / rows[NAME]["product"])
     assert header["FUSVERD"] == rows[NAME]["verdict"]
     assert (out / rows[NAME]["report"]).name == f"{NAME}_fused.html"
-    assert "Ending calwebb_fusion4" in (out / rows[NAME]["log"]).read_text()
+    assert "calwebb_fusion4 is done" in (out / rows[NAME]["log"]).read_text()
     assert "jansky_s3d.fits" in rows["jansky"]["reason"]
     assert "BUNIT" in rows["jansky"]["reason"]
     assert sorted(path.name for path in out.iterdir()) == [

@@ -192,7 +192,7 @@ def test_info_of_a_step_and_its_log(crossed, capsys):
     assert "fusion       not run" in text
     assert "cross_calib  COMPLETE" in text
     assert "Log of calwebb_fusion4" in text
-    assert "F182M: flux scale " in text
+    assert "Flux scale of NIRCam over NIRSpec: F182M " in text
 
 
 def test_info_of_what_is_no_product(data, tmp_path, capsys):
