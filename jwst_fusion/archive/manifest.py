@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 #: Names beside the outputs that the batch needs for itself.
-RESERVED = {"logs", "batch.sqlite", "batch.sqlite-journal", "summary.html", "summary.ecsv", "summary.json",
+RESERVED = {"logs", "batch.jsonl", "summary.html", "summary.ecsv", "summary.json",
             "submit.sh", "array.sbatch", "collect.sbatch", "batch.dag", "array.sub",
             "collect.sub"}  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What is to be done with each target: the key of its work, and what became of it before."""
+"""What is to be done with each target: the key of its work, what became of it before, what is out of date."""
 
 import hashlib
 import json
@@ -14,12 +14,13 @@ from astropy.io import fits
 
 from jwst_fusion.archive.download import checksum_of
 from jwst_fusion.archive.manifest import association_members
+from jwst_fusion.archive.state import STATE, read_rows
 from jwst_fusion.archive.worker import RECORD, WORK, WORK_NAME, is_alive
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.ownership import is_own
 
-__all__ = ["Plan", "commit", "forget_products", "leftovers", "make_plan", "versions"]
+__all__ = ["Plan", "commit", "forget_products", "leftovers", "make_plan", "outdated"]
 
 #: Packages whose version makes a product another one.
 PACKAGES = ("jwst_fusion", "jwst", "stpsf")
@@ -56,16 +57,14 @@ class Plan:
     work: Path | None = None
 
 
-def versions():
-    """
-    List the versions that the products depend on.
-
-    Returns
-    -------
-    dict of str
-        Version by package.
-    """
+def _versions():
+    """Version by package of what the products depend on."""
     return {name: metadata.version(name) for name in PACKAGES}
+
+
+def _new_versions(then):
+    """Tell the packages whose version is not what it was."""
+    return [f"{name} {then.get(name)} -> {now}" for name, now in _versions().items() if then.get(name) != now]
 
 
 def make_plan(target, state, settings, found):
@@ -113,7 +112,7 @@ def _in_the_way(target, settings):
 
 def _plan(target, state, settings, found):
     """Decide what is to be done with a target whose folder is free."""
-    row = state.row(target.name)
+    row = state.rows.get(target.name, {})
     folder = settings.output_dir / target.name
     there = (folder / RECORD).is_file()
     if settings.skip_existing and not settings.clobber and there:
@@ -151,9 +150,7 @@ def _why(row, there, same, inputs):
         return "new"
     if same:
         return {"FAILED": "failed before", "DONE": "its product is gone"}.get(row["state"], "not finished")
-    now = versions()
-    changed = [f"{name} {row['versions'].get(name)} -> {now[name]}" for name in now
-               if row["versions"].get(name) != now[name]]  # fmt: skip
+    changed = _new_versions(row["versions"])
     names = sorted(inputs.keys() ^ row["inputs"].keys())
     names += [name for name in inputs.keys() & row["inputs"].keys()
               if inputs[name]["sha256"] != row["inputs"][name]["sha256"]]  # fmt: skip
@@ -199,7 +196,7 @@ def _work_key(target, inputs, settings):
         "parameters": [*settings.parameters, *target.parameters],
         "parameter_files": files,
         "command": settings.command,
-        "versions": versions(),
+        "versions": _versions(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -304,9 +301,65 @@ def commit(target, plan, state, settings, result=None):
         columns[name] = f"{target.name}/{record[name]}" if done and record.get(name) else ""
     state.set(
         target.name, record["state"], association=str(target.association), work_key=plan.work_key,
-        inputs=plan.inputs, versions=versions(), log=f"logs/{target.name}.log", work="", **columns,
+        inputs=plan.inputs, versions=_versions(), log=f"logs/{target.name}.log", work="", **columns,
     )  # fmt: skip
     if work:
         for old in (work, work.with_name(f"~{work.name}")):
             shutil.rmtree(old, ignore_errors=True)
     return record
+
+
+def outdated(targets, folder):
+    """
+    Find the targets whose product is not there, or not what would be made today.
+
+    Parameters
+    ----------
+    targets : sequence of Target
+        The fusions that the archive's table offers today.
+    folder : pathlib.Path
+        Folder of the outputs of a batch.
+
+    Returns
+    -------
+    stale : list of (Target, str)
+        The targets that are to be fused, and why.
+    replaced : set of str
+        Names of the files that the archive has made anew since, to be fetched whatever is on the disk.
+    """
+    rows = read_rows(folder) if (folder / STATE).is_file() else {}
+    stale, replaced = [], set()
+    for target in targets:
+        row = rows.get(target.name, {})
+        reasons = []
+        if row.get("state") != "DONE":
+            reasons.append(f"not fused yet ({row['state']})" if row else "not fused yet")
+        used = row.get("inputs") or {}
+        if used:
+            names = {file.filename for file in target.files}
+            reasons += _new_versions(row["versions"])
+            reasons += [f"{name} is new" for name in sorted(names - used.keys())]
+            reasons += [f"{name} is no member now" for name in sorted(used.keys() - names)]
+        for file in target.files:
+            change = _change(file, used.get(file.filename))
+            if change:
+                reasons.append(f"{file.filename}: {change}")
+                replaced.add(file.filename)
+        if reasons:
+            stale.append((target, "; ".join(reasons)))
+    return stale, replaced
+
+
+def _change(file, used):
+    """Describe how the archive's file differs from the one that was used; empty if it does not."""
+    if used is None:
+        return ""
+    for stated, then, what in (
+        (file.calibration, used.get("calibration"), "calibrated by"),
+        (file.context, used.get("context"), "references of"),
+    ):
+        if stated and then and stated != then:
+            return f"{what} {then}, now {stated}"
+    if len(file.checksum) == 64 and file.checksum.lower() != used["sha256"]:
+        return "another checksum"
+    return ""

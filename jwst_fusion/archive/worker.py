@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -14,14 +15,18 @@ import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import psutil
+from astropy.io import fits
+from PIL import Image
 
-from jwst_fusion.archive.thumbnail import describe_product
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.limits import DEFAULT_SHARE, GIB, available_memory, available_threads, format_size
 from jwst_fusion.ownership import MARK
 
-__all__ = ["Job", "RECORD", "WORK", "fusion_command", "is_alive", "is_own_unfinished", "run_job"]
+__all__ = ["AT_WORK", "Job", "RECORD", "WORK", "WORK_NAME", "is_alive", "run_job"]
+
+log = logging.getLogger(__name__)
 
 #: Folder, beside the outputs, in which targets are worked on, and the file that ends the work on one.
 WORK, RECORD, OWNER = ".work", "record.json", "owner.json"
@@ -29,9 +34,14 @@ WORK, RECORD, OWNER = ".work", "record.json", "owner.json"
 #: End of the name of a folder in `WORK`, as a regular expression.
 WORK_NAME = r"\.[0-9a-f]{12}"
 
+#: Folders in which threads of this process work.
+AT_WORK = set()
+
 _INTERVAL = 0.2  # s between looks at the memory
 _SEARCH = 10  # looks between searches for children, and signs of life
 _SILENCE = 60  # s without a sign of life of another host after which it is dead
+_PICTURE = 96  # pixels of a side at most
+_CHANNELS = 32  # that are averaged for it
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _CRASHES = {
@@ -102,30 +112,34 @@ def run_job(job):
     """
     job = _with_shares(job)
     work = Path(job.output_dir) / WORK / f"{job.name}.{uuid.uuid4().hex[:12]}"
-    out = work / "out"
-    out.mkdir(parents=True)
+    AT_WORK.add(work)
     try:
-        return _run_in(job, work, out)
+        return _run_in(job, work, work / "out")
     except BaseException:  # an interruption too: what was not finished is of no use
         shutil.rmtree(work, ignore_errors=True)
         raise
+    finally:
+        AT_WORK.discard(work)
 
 
 def _run_in(job, work, out):
     """Run a target in its work folder; its record."""
-    owner = {"host": socket.gethostname(), "pid": os.getpid()}
-    write_atomic(work / OWNER, json.dumps(owner).encode())
-    _tell_start(job, work)
-    started = time.time()
+    out.mkdir(parents=True)
+    host, started = socket.gethostname(), time.time()
+    write_atomic(work / OWNER, json.dumps({"host": host, "pid": os.getpid()}).encode())
+    if job.topic:
+        from distributed import get_worker
+
+        get_worker().log_event(job.topic, {"name": job.name, "work": str(work), "host": host})
     usage, end = _supervise(job, work, out)
     state, kind, reason = _judge(job, usage, end, work / "log", out)
     record = {
         "name": job.name, "work_key": job.work_key, "attempts": job.attempt, "state": state, "kind": kind,
-        "reason": reason, "started": started, "finished": time.time(), "host": socket.gethostname(), **usage,
+        "reason": reason, "started": started, "finished": time.time(), "host": host, **usage,
         "output_bytes": sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
     }  # fmt: skip
     if state == "DONE":
-        record.update(describe_product(out))
+        record.update(_describe_product(out))
     record["files"] = sorted(str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir())
     write_atomic(out / RECORD, json.dumps({"made_by": MARK, **record}, indent=1).encode())
     return {**record, "work": str(work)}
@@ -147,20 +161,10 @@ def _with_shares(job):
     )
 
 
-def _tell_start(job, work):
-    """Report to the coordinator that the work begins."""
-    if job.topic:
-        from distributed import get_worker
-
-        get_worker().log_event(job.topic, {"name": job.name, "work": str(work), "host": socket.gethostname()})
-
-
 def _supervise(job, work, out):
     """Run the command; figures, and its exit status or why it was killed."""
-    values = {"{output}": str(out), "{memory}": f"{job.memory / GIB:.3f}"}
-    command = list(job.command)
-    for name, value in values.items():
-        command = [part.replace(name, value) for part in command]
+    memory = f"{job.memory / GIB:.3f}"
+    command = [part.replace("{output}", str(out)).replace("{memory}", memory) for part in job.command]
     environment = {**os.environ, **dict.fromkeys(_THREADS, str(job.threads)), "PYTHONFAULTHANDLER": "1"}
     guard = [sys.executable, "-m", "jwst_fusion.archive.guard", str(os.getpid())]
     begin, unwanted = time.monotonic(), None
@@ -209,20 +213,16 @@ class _Family:
     def usage(self, search):
         """Sum of the memory that is their own [byte], and of their processor time [s]."""
         if search or not self._members:
-            try:
+            self._members = []
+            with contextlib.suppress(psutil.NoSuchProcess):
                 head = psutil.Process(self._pid)
                 self._members = [head, *head.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                self._members = []
         memory = 0
         for member in self._members:
-            try:
-                with member.oneshot():
-                    info, times = member.memory_info(), member.cpu_times()
-            except psutil.Error:
-                continue
-            memory += info.rss - getattr(info, "shared", 0)
-            self._spent[member.pid] = times.user + times.system
+            with contextlib.suppress(psutil.Error), member.oneshot():
+                info, times = member.memory_info(), member.cpu_times()
+                memory += info.rss - getattr(info, "shared", 0)
+                self._spent[member.pid] = times.user + times.system
         return memory, sum(self._spent.values())
 
     def kill(self):
@@ -230,10 +230,8 @@ class _Family:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._pid, signal.SIGKILL)
         for member in self._members:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
-            except psutil.NoSuchProcess:
-                continue
 
 
 def _is_cancelled():
@@ -263,9 +261,8 @@ def _judge(job, usage, end, log_path, out):
             return "DONE", "", ""
         return "FAILED", "error", "ended without an error and without a product"
     if end < 0:
-        name = _CRASHES.get(-end)
-        if name:
-            return "FAILED", "crash", f"crashed: {name} (signal {-end}); the log tells where"
+        if -end in _CRASHES:
+            return "FAILED", "crash", f"crashed: {_CRASHES[-end]} (signal {-end}); the log tells where"
         if end == -signal.SIGKILL:
             reason = f"killed from outside (signal 9), most likely for lack of memory: {peak} taken"
             return "FAILED", "memory", f"{reason}; use fewer --workers"
@@ -287,6 +284,43 @@ def _error_line(path):
         if found:
             return (found[1] or found[2])[:500]
     return lines[-1][:500] if lines else "no word in the log"
+
+
+def _describe_product(folder):
+    """
+    Names of product, report and thumbnail, the verdict and its reason; empty texts for what is not there.
+
+    A picture, ``thumbnail.png``, is added if there is a fused cube in FITS.
+    """
+    names = sorted(path.name for path in folder.iterdir())
+    product = next((name for name in names if name.endswith(("_fused.fits", "_fused.asdf"))), "")
+    report = next((name for name in names if name.endswith("_fused.html")), "")
+    found = {"product": product, "report": report, "thumbnail": "", "verdict": "", "reason": ""}
+    if not product.endswith(".fits"):
+        return found
+    try:
+        with fits.open(folder / product, memmap=True) as hdus:
+            header, cube = hdus[0].header, hdus["SCI"].data
+            picture = _picture(cube[:: max(len(cube) // _CHANNELS, 1)].astype(np.float64))
+        found.update(verdict=str(header.get("FUSVERD", "")), reason=str(header.get("FUSVREAS", "")))
+        picture.save(folder / "thumbnail.png")
+        found["thumbnail"] = "thumbnail.png"
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        log.warning("%s: no thumbnail: %s", product, error)
+    return found
+
+
+def _picture(cube):
+    """Small grey picture of the mean over wavelength."""
+    known = np.isfinite(cube)
+    mean = np.where(known, cube, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    seen = known.any(axis=0)
+    low, high = np.percentile(mean[seen], [1, 99.5]) if seen.any() else (0.0, 1.0)
+    scaled = np.clip((mean - low) / max(high - low, 1e-30), 0, 1)
+    grey = np.where(seen, 255 * np.arcsinh(10 * scaled) / np.arcsinh(10), 0).astype(np.uint8)
+    picture = Image.fromarray(grey[::-1])
+    picture.thumbnail((_PICTURE, _PICTURE))
+    return picture
 
 
 def is_alive(work):
@@ -311,51 +345,3 @@ def is_alive(work):
         return time.time() - (work / OWNER).stat().st_mtime < _SILENCE
     except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
         return False
-
-
-def is_own_unfinished(work):
-    """
-    Check whether a thread of this process still works in a folder.
-
-    Parameters
-    ----------
-    work : pathlib.Path
-        A folder in `WORK`.
-
-    Returns
-    -------
-    bool
-        Whether one does.
-    """
-    try:
-        owner = json.loads((work / OWNER).read_text())
-    except (OSError, ValueError):
-        return False
-    mine = owner == {"host": socket.gethostname(), "pid": os.getpid()}
-    return mine and not (work / "out" / RECORD).exists()
-
-
-def fusion_command(association, parameters, parameter_file):
-    """
-    Build the command that fuses an association.
-
-    Parameters
-    ----------
-    association : pathlib.Path
-        The association.
-    parameters : sequence of str
-        Such as ``steps.fusion.mu=2``.
-    parameter_file : str or None
-        Parameter file of stpipe that stands for the pipeline's name.
-
-    Returns
-    -------
-    tuple of str
-        The command, see `Job`.
-    """
-    script = Path(sys.executable).with_name("strun")
-    strun = str(script) if script.exists() else shutil.which("strun") or "strun"
-    return (
-        strun, parameter_file or "calwebb_fusion4", str(association),
-        "--output_dir={output}", "--max_memory={memory}", *(f"--{parameter}" for parameter in parameters),
-    )  # fmt: skip

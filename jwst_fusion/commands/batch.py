@@ -258,13 +258,13 @@ def _logs(folder, arguments):
 def _retry(folder, arguments):
     """Set targets back to PENDING, those that failed if none is named; exit status."""
     from jwst_fusion.archive.plan import forget_products
-    from jwst_fusion.archive.state import StateFile, locked, read_rows
+    from jwst_fusion.archive.state import StateFile, read_rows
 
     rows = read_rows(folder)
     names = arguments.names or [name for name, row in sorted(rows.items()) if row["state"] == "FAILED"]
     for name in names:
         _known(rows, name, folder)
-    with locked(folder), StateFile(folder) as state:
+    with StateFile(folder) as state:
         for name in names:
             forget_products(folder, name)
             state.set(name, "PENDING", reason="to be tried again", work_key="")

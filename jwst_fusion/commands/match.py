@@ -113,7 +113,7 @@ def run(arguments):
 
 def _stale(targets, folder):
     """Targets that are to be fused, told with the reasons; files that the archive has made anew."""
-    from jwst_fusion.archive.stale import outdated
+    from jwst_fusion.archive.plan import outdated
 
     found, replaced = outdated(targets, folder)
     for target, reason in found:

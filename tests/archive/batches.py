@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sqlite3
 import sys
 from pathlib import Path
 
@@ -41,10 +40,9 @@ def journal(folder):
 
 def events(folder, state):
     """Names of the targets that came to a state, in order."""
-    connection = sqlite3.connect(folder / "out" / "batch.sqlite")
-    found = connection.execute("SELECT name FROM events WHERE state = ? ORDER BY rowid", (state,)).fetchall()
-    connection.close()
-    return [name for (name,) in found]
+    lines = (folder / "out" / "batch.jsonl").read_text().split("\n")
+    entries = [json.loads(line) for line in lines if line]
+    return [entry["name"] for entry in entries if entry.get("state") == state]
 
 
 def assert_complete(folder, names):

@@ -16,8 +16,7 @@ from astropy.table import Table
 
 from jwst_fusion.archive import plan, worker
 from jwst_fusion.archive.batch import BatchSettings, index_job, plan_batch, run_batch
-from jwst_fusion.archive.state import StateFile, locked, read_rows
-from jwst_fusion.archive.thumbnail import describe_product
+from jwst_fusion.archive.state import StateFile, read_rows
 from jwst_fusion.cli import main
 from jwst_fusion.commands import batch as commands_batch
 from jwst_fusion.exceptions import InputError, ParameterError
@@ -136,7 +135,7 @@ def test_what_is_done_is_not_done_again_and_what_is_stale_is(tmp_path, monkeypat
     tuned = plan_batch(manifest, replace(settings, parameters=("steps.fusion.mu=2",)))
     assert [each.reason for _, each in tuned] == ["stale: parameters"] * 2 + ["changed: parameters"] * 2
 
-    monkeypatch.setattr(plan, "versions", lambda: {"jwst_fusion": "9", "jwst": "9", "stpsf": "9"})
+    monkeypatch.setattr(plan, "_versions", lambda: {"jwst_fusion": "9", "jwst": "9", "stpsf": "9"})
     updated = {target.name: each for target, each in plan_batch(manifest, settings)}
     assert "-> 9" in updated["good_a"].reason
     assert updated["bad_c"].action == "run"
@@ -152,7 +151,7 @@ def test_products_of_others_are_left_alone(tmp_path):
     manifest = make_manifest(tmp_path, ["good_a"])
     settings = settings_for(tmp_path)
     run_batch(manifest, settings)
-    (tmp_path / "out" / "batch.sqlite").unlink()
+    (tmp_path / "out" / "batch.jsonl").unlink()
     ((_, skipped),) = plan_batch(manifest, replace(settings, skip_existing=True))
     assert (skipped.action, skipped.state) == ("set", "SKIPPED")
     ((_, taken),) = plan_batch(manifest, settings)
@@ -215,28 +214,29 @@ def test_second_coordinator_is_refused(tmp_path):
     manifest = make_manifest(tmp_path, ["good_a"])
     settings = settings_for(tmp_path)
     settings.output_dir.mkdir()
-    with locked(settings.output_dir), pytest.raises(InputError, match=f"process {os.getpid()}"):
+    with StateFile(settings.output_dir), pytest.raises(InputError, match=f"process {os.getpid()}"):
         run_batch(manifest, settings)
-    (settings.output_dir / "batch.sqlite").write_text(
-        "no database, but a text that is long enough to be read"
-    )
-    with pytest.raises(InputError, match="not the state of a batch"):
+    (settings.output_dir / "batch.jsonl").write_text("no state of ours")
+    with pytest.raises(InputError, match=r"batch\.jsonl: not made by jwst-fusion"):
         StateFile(settings.output_dir)
 
 
-def test_signal_within_a_change_of_the_state_undoes_it(monkeypatch):
-    def interrupt():
-        raise KeyboardInterrupt
-
-    with StateFile(None) as state:
-        state.set("a", "PENDING")
-        with monkeypatch.context() as patch:
-            patch.setattr(time, "time", interrupt)  # after the target's row, before that of the events
-            with pytest.raises(KeyboardInterrupt):
-                state.set("a", "RUNNING")
-        assert state.row("a")["state"] == "PENDING"
-        state.set("a", "FAILED")
-        assert state.row("a")["state"] == "FAILED"
+def test_state_survives_a_line_that_was_cut_short(tmp_path, monkeypatch):
+    with StateFile(tmp_path) as state:
+        state.set("a", "PENDING", inputs={"x": 1})
+        state.set("a", "PENDING", inputs={"x": 1})
+        state.set("a", "FAILED", reason="bad")
+    whole = (tmp_path / "batch.jsonl").read_bytes()
+    (tmp_path / "batch.jsonl").write_bytes(whole[:-5])
+    assert read_rows(tmp_path)["a"]["state"] == "PENDING"
+    with StateFile(tmp_path, write=False) as state:
+        state.set("a", "DONE")
+    assert (tmp_path / "batch.jsonl").read_bytes() == whole[:-5]
+    with StateFile(tmp_path) as state:
+        state.set("a", "SKIPPED")
+    row = read_rows(tmp_path)["a"]
+    assert (row["state"], row["inputs"], row["reason"]) == ("SKIPPED", {"x": 1}, None)
+    assert (tmp_path / "batch.jsonl").read_text().count("PENDING") == 1
 
 
 def descendants_of(folder):
@@ -428,7 +428,7 @@ def test_thumbnail_and_verdict_of_a_product(tmp_path):
     primary.header["FUSVERD"], primary.header["FUSVREAS"] = "amber", "The images are turned."
     fits.HDUList([primary, fits.ImageHDU(cube, name="SCI")]).writeto(tmp_path / "a_fused.fits")
     (tmp_path / "a_fused.html").write_text("report")
-    found = describe_product(tmp_path)
+    found = worker._describe_product(tmp_path)
     assert found == {
         "product": "a_fused.fits", "report": "a_fused.html", "thumbnail": "thumbnail.png", "verdict": "amber",
         "reason": "The images are turned.",
@@ -436,10 +436,10 @@ def test_thumbnail_and_verdict_of_a_product(tmp_path):
     from matplotlib.image import imread
 
     picture = imread(tmp_path / "thumbnail.png")
-    assert picture.shape[:2] == (60, 90)
+    assert picture.shape[:2] == (20, 30)
     levels = picture if picture.ndim == 2 else picture[..., 0]
-    assert levels[30, 73] > levels[30, 40] > levels[30, 20]
-    assert levels[2, 2] == 0.0
+    assert levels[10, 24] > levels[10, 13] > levels[10, 6]
+    assert levels[1, 1] == 0.0
 
 
 def test_settings_are_checked():
