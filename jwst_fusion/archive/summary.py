@@ -3,10 +3,9 @@
 import io
 import json
 import time
-from importlib.resources import files
 
 from astropy.table import Table
-from jinja2 import Environment
+from jinja2 import Environment, PackageLoader
 
 from jwst_fusion import __version__
 from jwst_fusion.archive.state import STATES
@@ -54,8 +53,8 @@ def write_summary(folder, rows):
     table.remove_column("thumbnail")
     text = io.StringIO()
     table.write(text, format="ascii.ecsv")
-    template = files(__package__).joinpath("templates/summary.html").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, trim_blocks=True).from_string(template).render(
+    templates = Environment(loader=PackageLoader("jwst_fusion.archive"), autoescape=True, trim_blocks=True)
+    page = templates.get_template("summary.html").render(
         rows=sorted(listed, key=lambda row: ORDER.index(row["state"])),
         counts={state: counts[state] for state in ORDER},
         date=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), version=__version__, mark=MARK,
