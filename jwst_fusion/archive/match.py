@@ -1,6 +1,5 @@
 """Pairs of NIRSpec cubes and NIRCam images that see the same field, and the fusions to make of them."""
 
-import io
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -10,12 +9,10 @@ from astropy.table import Table
 
 from jwst_fusion.archive.regions import Footprints
 from jwst_fusion.archive.table import ArchiveProduct
-from jwst_fusion.atomic import write_atomic
 from jwst_fusion.coregistration.ranges import filter_sets
 from jwst_fusion.exceptions import ParameterError
-from jwst_fusion.ownership import MARK
 
-__all__ = ["Fusion", "MatchSettings", "Pair", "find_fusions", "find_pairs", "pair_table", "write_pairs"]
+__all__ = ["Fusion", "MatchSettings", "Pair", "find_fusions", "find_pairs", "pair_table"]
 
 
 @dataclass(frozen=True)
@@ -235,20 +232,3 @@ def pair_table(pairs):
     table["overlap"].info.format = ".3f"
     table["gap"].info.format = ".2f"
     return table
-
-
-def write_pairs(table, path):
-    """
-    Write a table of pairs in ECSV.
-
-    Parameters
-    ----------
-    table : astropy.table.Table
-        As `pair_table` gives it.
-    path : pathlib.Path
-        The file, which is replaced if it is there.
-    """
-    table.meta["made_by"] = MARK
-    text = io.StringIO()
-    table.write(text, format="ascii.ecsv")
-    write_atomic(path, text.getvalue().encode())

@@ -1,6 +1,5 @@
 """Summary of a batch: a table, JSON, and a page with pictures, verdicts and links."""
 
-import io
 import json
 import time
 
@@ -9,6 +8,7 @@ from jinja2 import Environment, PackageLoader
 
 from jwst_fusion import __version__
 from jwst_fusion.archive.state import STATES
+from jwst_fusion.archive.table import write_table
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.ownership import MARK
 
@@ -48,17 +48,15 @@ def write_summary(folder, rows):
         {name: [row[name] for row in listed] for name in COLUMNS},
         dtype=[type(none) for none in COLUMNS.values()],
         units=UNITS,
-        meta={"version": __version__, "made_by": MARK},
+        meta={"version": __version__},
     )
     table.remove_column("thumbnail")
-    text = io.StringIO()
-    table.write(text, format="ascii.ecsv")
+    write_table(table, folder / "summary.ecsv")
     templates = Environment(loader=PackageLoader("jwst_fusion.archive"), autoescape=True, trim_blocks=True)
     page = templates.get_template("summary.html").render(
         rows=sorted(listed, key=lambda row: ORDER.index(row["state"])),
         counts={state: counts[state] for state in ORDER},
         date=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), version=__version__, mark=MARK,
     )  # fmt: skip
-    texts = text.getvalue(), json.dumps(content, indent=1) + "\n", page
-    for name, each in zip(SUMMARIES, texts, strict=True):
-        write_atomic(folder / name, each.encode())
+    write_atomic(folder / "summary.json", (json.dumps(content, indent=1) + "\n").encode())
+    write_atomic(folder / "summary.html", page.encode())

@@ -1,8 +1,10 @@
 """Tables of the archive: rows of MAST's observation table or mission search as products."""
 
 import csv
+import io
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +14,13 @@ from astropy.table import Table
 from astropy.time import Time
 
 from jwst_fusion.archive.regions import Region, parse_region
+from jwst_fusion.atomic import write_atomic
 from jwst_fusion.coregistration.ranges import CUBE_RANGES
 from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.optics import throughput
-from jwst_fusion.ownership import is_plain_name
+from jwst_fusion.ownership import MARK, is_plain_name
 
-__all__ = ["ArchiveProduct", "products_of_table", "read_table"]
+__all__ = ["ArchiveProduct", "products_of_table", "read_table", "write_table"]
 
 #: What each quantity is called in MAST's observation table (CAOM), its product lists and the mission
 #: search, lower case, letters and digits only; the first that is there counts.
@@ -144,6 +147,23 @@ def read_table(path):
         ) from None
 
 
+def write_table(table, path):
+    """
+    Write a table in ECSV.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        The table.
+    path : pathlib.Path
+        The file; one of ours is replaced.
+    """
+    table.meta["made_by"] = MARK
+    text = io.StringIO()
+    table.write(text, format="ascii.ecsv")
+    write_atomic(path, text.getvalue().encode())
+
+
 def _read_csv(path):
     """Table of texts from a CSV, or the same with tabulators."""
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -214,7 +234,7 @@ def _columns(table, name):
         else:
             columns[quantity] = [""] * len(table)
     for quantity in ("start", "end"):
-        columns[quantity] = _dates(columns[quantity])
+        columns[quantity] = [_date(text) for text in columns[quantity]]
     return columns
 
 
@@ -226,21 +246,12 @@ def _text(value):
     return "" if text.lower() in _MISSING else text
 
 
-def _dates(texts):
-    """MJD of dates that are given as MJD or in ISO 8601; NaN if missing."""
-    return [_date(text) for text in texts]
-
-
 def _date(text):
-    """MJD of one date."""
-    try:
-        return float(text) if text else float("nan")
-    except ValueError:
-        pass
-    try:
-        return float(Time(text.rstrip("Z").replace(" ", "T"), format="isot", scale="utc").mjd)
-    except ValueError:
-        return float("nan")
+    """MJD of a date that is given as MJD or in ISO 8601; NaN if missing."""
+    for read in (float, lambda iso: float(Time(iso.rstrip("Z").replace(" ", "T"), format="isot").mjd)):
+        with suppress(ValueError):
+            return read(text)
+    return float("nan")
 
 
 def _product(values):

@@ -85,7 +85,7 @@ def run(arguments):
     folder.mkdir(parents=True, exist_ok=True)
     check_own(folder / "match.ecsv", folder / "manifest.json")
     pair_table = match.pair_table(pairs)
-    match.write_pairs(pair_table, folder / "match.ecsv")
+    table.write_table(pair_table, folder / "match.ecsv")
     if not fusions:
         raise NoOverlapError(
             f"{source}: no image covers the field and lies in the range of a cube; "
