@@ -43,31 +43,18 @@ _RETRIED = ("crash", "hang", "memory")
 @dataclass(frozen=True)
 class BatchSettings:
     """
-    Settings of a batch.
+    Settings of a batch: the options of ``jwst-fusion batch``, where they are told.
 
     Attributes
     ----------
     output_dir : pathlib.Path
         Folder of the outputs.
-    workers : int or None
-        Targets at the same time; by default as many as there are processors, each with 4 GiB of memory.
-    scheduler : str or None
-        Address of a running Dask scheduler, instead of workers of our own.
-    timeout : float
-        Longest time of a target [s].
-    memory : float or None
-        Most memory of a target [GiB]; by default its share of what is available.
-    threads : int or None
-        Threads of a target; by default its share of the processors.
-    retries : int
-        How often a target that crashed, hung or ran out of memory is tried again.
+    workers, scheduler, timeout, memory, threads, retries : int, str, float or None
+        Where and within which limits [s, GiB] targets run.
     skip_existing, redo_failed, clobber, fail_fast, collect : bool
-        Leave products as they are even if stale; run again what failed; run everything again; stop at the
-        first failure; only take over what jobs of a queue have finished.
-    parameters : tuple of str
-        Parameters for all targets, such as ``steps.fusion.mu=2``.
-    parameter_file : str or None
-        Parameter file of stpipe, instead of the pipeline's name.
+        What is run.
+    parameters, parameter_file : tuple of str, and str or None
+        What all targets are run with.
     command : tuple of str or None
         Command that fuses ``{association}`` into the folder ``{output}``, instead of ``strun``.
     """

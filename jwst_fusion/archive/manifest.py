@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -108,10 +109,7 @@ def write_associations(fusions, folder, data_folder):
         association["products"] = [{"name": fusion.name, "members": members}]
         path = folder / f"{fusion.name}_asn.json"
         write_atomic(path, (json.dumps(association, indent=4) + "\n").encode())
-        files = tuple(
-            ArchiveFile(p.filename, p.uri, p.size, p.checksum, p.calibration, p.context) for p in products
-        )
-        targets.append(Target(fusion.name, path, files=files))
+        targets.append(Target(fusion.name, path, files=tuple(product.file for product in products)))
     return targets
 
 
@@ -165,8 +163,7 @@ def read_manifest(path):
         raise InputError(f"{path}: no such file; {cure}") from None
     except (ValueError, TypeError, OSError, RecursionError, csv.Error) as error:
         raise InputError(f"{path.name}: not a manifest ({one_line(error)}); {cure}") from None
-    names = [target.name for target in targets]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    twice = [name for name, number in Counter(target.name for target in targets).items() if number > 1]
     if twice:
         raise InputError(
             f"{path.name}: {', '.join(twice[:3])} is there twice; give each target a name of its own"

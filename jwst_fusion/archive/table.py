@@ -13,6 +13,7 @@ from astropy.io.votable import parse_single_table
 from astropy.table import Table
 from astropy.time import Time
 
+from jwst_fusion.archive.manifest import ArchiveFile
 from jwst_fusion.archive.regions import Region, parse_region
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.coregistration.ranges import CUBE_RANGES
@@ -63,8 +64,10 @@ class ArchiveProduct:
     ----------
     kind : {'cube', 'image'}
         NIRSpec IFU cube or NIRCam image.
-    name, filename, uri : str
-        Name of the observation, of the file, and where to fetch it.
+    name : str
+        Name of the observation.
+    file : ArchiveFile
+        Its file.
     setup : tuple of str
         Grating and blocking filter of a cube; effective band of an image.
     target : str
@@ -77,16 +80,11 @@ class ArchiveProduct:
         Exposure time [s]; 0 if not stated.
     region : Region or None
         Footprint; None for a moving target without one.
-    size : int or None
-        Length of the file [byte], if stated.
-    checksum, calibration, context : str
-        Checksum of the file, version of the calibration software and CRDS context, if stated, or empty.
     """
 
     kind: str
     name: str
-    filename: str
-    uri: str
+    file: ArchiveFile
     setup: tuple
     target: str = ""
     moving: bool = False
@@ -94,10 +92,11 @@ class ArchiveProduct:
     end: float = float("nan")
     exposure_time: float = 0.0
     region: Region | None = None
-    size: int | None = None
-    checksum: str = ""
-    calibration: str = ""
-    context: str = ""
+
+    @property
+    def filename(self):
+        """Name of the file."""
+        return self.file.filename
 
     @property
     def root(self):
@@ -275,11 +274,12 @@ def _product(values):
         if not moving:
             raise
         region = None
+    size = _number(values["size"])
+    stated = {name: values[name] for name in ("checksum", "calibration", "context")}
     return ArchiveProduct(
         kind=kind,
         name=values["name"],
-        filename=filename,
-        uri=uri,
+        file=ArchiveFile(filename, uri, None if size is None else int(size), **stated),
         setup=_cube_setup(values) if kind == "cube" else (_image_band(values),),
         target=values["target"],
         moving=moving,
@@ -287,10 +287,6 @@ def _product(values):
         end=values["end"],
         exposure_time=_number(values["exposure_time"]) or 0.0,
         region=region,
-        size=None if _number(values["size"]) is None else int(_number(values["size"])),
-        checksum=values["checksum"],
-        calibration=values["calibration"],
-        context=values["context"],
     )
 
 
@@ -339,7 +335,6 @@ def _image_band(values):
 def _number(text):
     """Read the number in a cell; None if there is none."""
     try:
-        number = float(text)
+        return float(text) if np.isfinite(float(text)) else None
     except ValueError:
         return None
-    return number if np.isfinite(number) else None

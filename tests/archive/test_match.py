@@ -22,12 +22,14 @@ WIDE = parse_region("BOX ICRS 0.0 -5.0 0.01 0.01")
 
 def cube(setup="G235H/F170LP", **changes):
     changes = {"region": FIELD, "start": 100.0, "end": 102.0, **changes}
-    return ArchiveProduct("cube", "c", "c_s3d.fits", "", tuple(setup.split("/")), "T", **changes)
+    return ArchiveProduct(
+        "cube", "c", manifest.ArchiveFile("c_s3d.fits"), tuple(setup.split("/")), "T", **changes
+    )
 
 
 def image(name, band="F182M", **changes):
     changes = {"region": WIDE, "start": 101.0, "end": 101.0, "target": "T", **changes}
-    return ArchiveProduct("image", name, f"{name}_i2d.fits", "", (band,), **changes)
+    return ArchiveProduct("image", name, manifest.ArchiveFile(f"{name}_i2d.fits"), (band,), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,7 @@ def test_columns_of_the_mission_search_serve():
     assert product.setup == ("PRISM", "CLEAR")
     assert product.moving
     assert product.epoch == pytest.approx(59945.5)
-    assert (product.filename, product.size, product.root) == ("jw01_s3d.fits", 2880, "jw01")
+    assert (product.filename, product.file.size, product.root) == ("jw01_s3d.fits", 2880, "jw01")
 
 
 @pytest.mark.parametrize(
