@@ -2,7 +2,6 @@
 
 import math
 import re
-from dataclasses import dataclass
 
 import numpy as np
 import shapely
@@ -10,7 +9,7 @@ from astropy.coordinates import SkyCoord
 
 from jwst_fusion.exceptions import InputError
 
-__all__ = ["Footprints", "Region", "parse_region"]
+__all__ = ["Footprints", "parse_region"]
 
 #: Sides of the polygon that stands for a circle.
 CIRCLE_SIDES = 90
@@ -29,20 +28,6 @@ _TOKEN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[A-Za-z]\w*|[^\s
 _RADIANS_TO_ARCSEC = 180 * 3600 / np.pi
 
 
-@dataclass(frozen=True, eq=False)
-class Region:
-    """
-    A footprint: the union of polygons whose sides are arcs of great circles.
-
-    Attributes
-    ----------
-    rings : tuple of ndarray, shape (n, 3)
-        Unit vectors of the corners of each polygon, the first not repeated.
-    """
-
-    rings: tuple
-
-
 def parse_region(text):
     """
     Read an S_REGION.
@@ -57,8 +42,9 @@ def parse_region(text):
 
     Returns
     -------
-    Region
-        The footprint.
+    tuple of ndarray, shape (n, 3)
+        Polygons whose sides are arcs of great circles and whose union is the footprint: unit vectors of their
+        corners, the first not repeated.
 
     Raises
     ------
@@ -94,7 +80,7 @@ def parse_region(text):
         position = end
     if not rings:
         raise InputError(f"S_REGION {_short(text)}: it holds no footprint")
-    return Region(tuple(rings))
+    return tuple(rings)
 
 
 def _polygon(numbers, frame):
@@ -175,13 +161,13 @@ class Footprints:
 
     Parameters
     ----------
-    regions : sequence of Region
-        The footprints.
+    regions : sequence of tuple of ndarray
+        The footprints, as `parse_region` gives them.
     """
 
     def __init__(self, regions):
-        self._rings = [ring for region in regions for ring in region.rings]
-        self._owner = np.repeat(np.arange(len(regions)), [len(region.rings) for region in regions])
+        self._rings = [ring for region in regions for ring in region]
+        self._owner = np.repeat(np.arange(len(regions)), [len(region) for region in regions])
         self._centres, self._radii = _caps(self._rings)
 
     def shares(self, field):
@@ -190,7 +176,7 @@ class Footprints:
 
         Parameters
         ----------
-        field : Region
+        field : tuple of ndarray
             The field, small against the sphere: areas are those of the gnomonic projection about its
             middle, in which arcs of great circles are straight (0.05 % off at 1 deg from the middle).
 
@@ -201,13 +187,13 @@ class Footprints:
         shares : ndarray, shape (n,)
             Share of the field's area that each covers, more than 0 to 1.
         """
-        centres, radii = _caps(field.rings)
+        centres, radii = _caps(field)
         middle = _unit(centres.mean(axis=0))
         reach = (_angle(centres, middle) + radii).max()
         near = np.flatnonzero(_angle(self._centres, middle) <= reach + self._radii + 1e-9)
         if not near.size:
             return np.empty(0, dtype=int), np.empty(0)
-        target = shapely.union_all(_project(field.rings, middle))
+        target = shapely.union_all(_project(field, middle))
         shapely.prepare(target)
         pieces = _project([self._rings[ring] for ring in near], middle)
         touching = shapely.intersects(target, pieces)

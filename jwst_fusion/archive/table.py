@@ -13,15 +13,14 @@ from astropy.io.votable import parse_single_table
 from astropy.table import Table
 from astropy.time import Time
 
-from jwst_fusion.archive.manifest import ArchiveFile
-from jwst_fusion.archive.regions import Region, parse_region
+from jwst_fusion.archive.regions import parse_region
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.coregistration.ranges import CUBE_RANGES
 from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.optics import throughput
 from jwst_fusion.ownership import MARK, is_plain_name
 
-__all__ = ["ArchiveProduct", "products_of_table", "read_table", "write_table"]
+__all__ = ["ArchiveFile", "ArchiveProduct", "products_of_table", "read_cells", "read_table", "write_table"]
 
 #: What each quantity is called in MAST's observation table (CAOM), its product lists and the mission
 #: search, lower case, letters and digits only; the first that is there counts.
@@ -55,6 +54,31 @@ _NO_BAND = re.compile("WL[PM]8|GRISM|GDHS|MASK|FLAT|PINHOLE|WEAK")
 _MISSING = {"", "--", "nan", "none", "null", "masked"}
 
 
+@dataclass(frozen=True)
+class ArchiveFile:
+    """
+    A file to fetch.
+
+    Attributes
+    ----------
+    filename, uri : str
+        Its name, and where it is: ``mast:...`` or a URL.
+    size : int or None
+        Its length [byte], if known.
+    checksum : str
+        Its MD5, SHA-1 or SHA-256 in hexadecimal digits, if known, or empty.
+    calibration, context : str
+        Version of the calibration software and CRDS context that made it, if known, or empty.
+    """
+
+    filename: str
+    uri: str = ""
+    size: int | None = None
+    checksum: str = ""
+    calibration: str = ""
+    context: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class ArchiveProduct:
     """
@@ -78,8 +102,8 @@ class ArchiveProduct:
         Begin and end of the observation [MJD]; NaN if not stated.
     exposure_time : float
         Exposure time [s]; 0 if not stated.
-    region : Region or None
-        Footprint; None for a moving target without one.
+    region : tuple of ndarray or None
+        Footprint, see `parse_region`; None for a moving target without one.
     """
 
     kind: str
@@ -91,7 +115,7 @@ class ArchiveProduct:
     start: float = float("nan")
     end: float = float("nan")
     exposure_time: float = 0.0
-    region: Region | None = None
+    region: tuple | None = None
 
     @property
     def filename(self):
@@ -138,7 +162,10 @@ def read_table(path):
             return parse_single_table(path, verify="ignore").to_table(use_names_over_ids=True)
         if begin.startswith(b"# %ECSV"):
             return Table.read(path, format="ascii.ecsv")
-        return _read_csv(path)
+        header, rows = read_cells(path.read_text(encoding="utf-8-sig"))
+        if not header:
+            raise ValueError("it holds no row")
+        return Table(rows=rows or None, names=header, dtype=[str] * len(header))
     except Exception as error:  # noqa: BLE001 - astropy raises all kinds for a broken table
         reason = one_line(error)[:200]
         raise InputError(
@@ -163,18 +190,36 @@ def write_table(table, path):
     write_atomic(path, text.getvalue().encode())
 
 
-def _read_csv(path):
-    """Table of texts from a CSV, or the same with tabulators."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = [line for line in file if line.strip() and not line.lstrip().startswith("#")]
+def read_cells(text):
+    """
+    Read a CSV, or the same with tabulators or spaces.
+
+    Parameters
+    ----------
+    text : str
+        Its text. Lines that begin with ``#`` are comments.
+
+    Returns
+    -------
+    header : list of str
+        Names of the columns; none if there is no line.
+    rows : list of list of str
+        Cells.
+
+    Raises
+    ------
+    ValueError
+        If a row has not the length of the header.
+    """
+    lines = [line for line in io.StringIO(text) if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
-        raise ValueError("it holds no row")
-    header, *rows = csv.reader(lines, delimiter="\t" if "\t" in lines[0] else ",")
+        return [], []
+    mark = next((mark for mark in "\t," if mark in lines[0]), " ")
+    header, *rows = csv.reader(lines, delimiter=mark, skipinitialspace=True)
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise ValueError(f"row {number} has {len(row)} cells, the header {len(header)}")
-    columns = zip(*rows, strict=True) if rows else [()] * len(header)
-    return Table({name.strip(): list(column) for name, column in zip(header, columns, strict=True)})
+    return [name.strip() for name in header], rows
 
 
 def products_of_table(table, name="the table"):

@@ -97,8 +97,6 @@ def run(arguments):
         )
     )
     targets = manifest.write_associations(fusions, folder, arguments.data_dir or folder)
-    if arguments.query:
-        targets = _with_addresses(targets, rows)
     replaced = ()
     if arguments.stale is not None:
         targets, replaced = _stale(targets, arguments.stale if arguments.stale.name else folder)
@@ -119,16 +117,6 @@ def _stale(targets, folder):
     for target, reason in found:
         print(f"{target.name}: {reason}")
     return [target for target, _ in found], replaced
-
-
-def _with_addresses(targets, rows):
-    """Targets with the addresses and sizes of their files as MAST states them."""
-    from dataclasses import replace
-
-    from jwst_fusion.archive.query import query_files
-
-    known = query_files(rows, {file.filename: file for target in targets for file in target.files}.values())
-    return [replace(target, files=tuple(known[file.filename] for file in target.files)) for target in targets]
 
 
 def _download(targets, arguments, replaced):

@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from jwst_fusion.archive.download import CHECKSUMS, download, fault_of
-from jwst_fusion.archive.manifest import ArchiveFile
+from jwst_fusion.archive.table import ArchiveFile
 from jwst_fusion.cli import main
 
 

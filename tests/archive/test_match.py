@@ -10,7 +10,7 @@ from astropy.table import Table
 from jwst_fusion.archive import manifest
 from jwst_fusion.archive.match import MatchSettings, find_fusions, find_pairs
 from jwst_fusion.archive.regions import parse_region
-from jwst_fusion.archive.table import ArchiveProduct, products_of_table, read_table
+from jwst_fusion.archive.table import ArchiveFile, ArchiveProduct, products_of_table, read_table
 from jwst_fusion.cli import main
 from jwst_fusion.exceptions import InputError, ParameterError
 
@@ -22,14 +22,12 @@ WIDE = parse_region("BOX ICRS 0.0 -5.0 0.01 0.01")
 
 def cube(setup="G235H/F170LP", **changes):
     changes = {"region": FIELD, "start": 100.0, "end": 102.0, **changes}
-    return ArchiveProduct(
-        "cube", "c", manifest.ArchiveFile("c_s3d.fits"), tuple(setup.split("/")), "T", **changes
-    )
+    return ArchiveProduct("cube", "c", ArchiveFile("c_s3d.fits"), tuple(setup.split("/")), "T", **changes)
 
 
 def image(name, band="F182M", **changes):
     changes = {"region": WIDE, "start": 101.0, "end": 101.0, "target": "T", **changes}
-    return ArchiveProduct("image", name, manifest.ArchiveFile(f"{name}_i2d.fits"), (band,), **changes)
+    return ArchiveProduct("image", name, ArchiveFile(f"{name}_i2d.fits"), (band,), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +222,7 @@ def test_bad_settings_are_told():
 
 
 def test_manifest_comes_back_and_may_be_written_by_hand(tmp_path):
-    files = (manifest.ArchiveFile("a_s3d.fits", "mast:a_s3d.fits", 5, "0" * 32),)
+    files = (ArchiveFile("a_s3d.fits", "mast:a_s3d.fits", 5, "0" * 32),)
     targets = [manifest.Target("a", tmp_path / "data" / "a_asn.json", ("steps.fusion.mu=2",), files)]
     manifest.write_manifest(targets, tmp_path / "manifest.json")
     assert manifest.read_manifest(tmp_path / "manifest.json") == targets

@@ -23,7 +23,7 @@ OBSERVATIONS = [
 
 
 class Mast(BaseHTTPRequestHandler):
-    """Columns, observations, products and files."""
+    """Columns, observations and files."""
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
@@ -34,16 +34,8 @@ class Mast(BaseHTTPRequestHandler):
             return
         request = json.loads(unquote(body.removeprefix("request=")))
         self.server.requests.append(request)
-        if request["service"] == "Mast.Caom.Products":
-            kinds = {"11": "jw1_nirspec_s3d.fits", "12": "jw1_nircam_i2d.fits"}
-            rows = [
-                {"obsID": each, "productFilename": kinds[each], "dataURI": f"mast:JWST/product/{kinds[each]}",
-                 "size": len(self.server.content)}
-                for each in request["params"]["obsid"].split(",")
-            ]  # fmt: skip
-        else:
-            chosen = {each["paramName"]: each["values"] for each in request["params"]["filters"]}
-            rows = OBSERVATIONS if chosen.get("proposal_id") == ["1288"] else []
+        chosen = {each["paramName"]: each["values"] for each in request["params"]["filters"]}
+        rows = OBSERVATIONS if chosen.get("proposal_id") == ["1288"] else []
         kinds = {int: "int", float: "float", str: "string"}
         template = rows or OBSERVATIONS
         fields = [{"name": key, "type": kinds[type(value)]} for key, value in template[0].items()]
@@ -100,9 +92,11 @@ def test_query_becomes_associations_and_files(mast, tmp_path, capsys):
     assert "2 files fetched" in capsys.readouterr().out
     (target,) = manifest.read_manifest(out / "manifest.json")
     assert target.name == "jw1_nirspec_f182m"
-    assert [(file.filename, file.size) for file in target.files] == [
-        ("jw1_nircam_i2d.fits", len(mast.content)), ("jw1_nirspec_s3d.fits", len(mast.content))
-    ]  # fmt: skip
+    names = ["jw1_nircam_i2d.fits", "jw1_nirspec_s3d.fits"]
+    assert [(file.filename, file.uri) for file in target.files] == [
+        (name, f"mast:JWST/product/{name}") for name in names
+    ]
+    assert [(out / name).read_bytes() for name in names] == [mast.content] * 2
     filters = {each["paramName"]: each["values"] for each in mast.requests[0]["params"]["filters"]}
     assert filters["instrument_name"] == ["NIRSPEC/IFU", "NIRCAM/IMAGE"]
     assert filters["obs_collection"] == ["JWST"]
