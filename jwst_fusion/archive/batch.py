@@ -10,10 +10,11 @@ import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from jwst_fusion.archive.manifest import read_manifest
-from jwst_fusion.archive.plan import commit, leftovers, make_plan
+from jwst_fusion.archive.plan import Outputs, leftovers
 from jwst_fusion.archive.state import STATE, STATES, StateFile
 from jwst_fusion.archive.summary import SUMMARIES, write_summary
 from jwst_fusion.archive.worker import AT_WORK, WORK, Job, run_job
@@ -143,8 +144,8 @@ def plan_batch(manifest, settings):
     _check_folder(folder)
     known = (folder / STATE).is_file()
     with StateFile(folder if known else None, write=False) as state:
-        found = leftovers(folder, remove=False)
-        return [(target, make_plan(target, state, settings, found)) for target in targets]
+        outputs = Outputs(state, settings, leftovers(folder, remove=False))
+        return [(target, outputs.plan(target)) for target in targets]
 
 
 def _check_folder(folder):
@@ -206,6 +207,7 @@ class _Coordinator:
 
     def __init__(self, targets, state, settings, report):
         self.targets, self.state, self.settings, self.report = targets, state, settings, report
+        self.outputs = Outputs(state, settings, leftovers(settings.output_dir))
         self.outcome = Outcome()
         self._events = queue.Queue()
         self._running = {}
@@ -219,39 +221,37 @@ class _Coordinator:
 
     def run(self):
         """Settle what needs no work, run the rest."""
-        plans = self._to_run(leftovers(self.settings.output_dir))
+        plans = self._to_run()
         first = next(plans, None)
         if first is None:
             return
         with _cluster(self.settings) as (client, slots):
             client.subscribe_topic(self._topic, lambda event: self._events.put(("started", event[1])))
             try:
-                self._submit(client, slots, *first)
+                for target, plan in chain([first], plans):
+                    self._submit(client, slots, target, plan)
+                    while len(self._running) >= slots + WAITING or not self._events.empty():
+                        self._handle(client, slots, *self._events.get())
+                    if self.outcome.stopped:
+                        break
                 while self._running:
-                    while len(self._running) < slots + WAITING and not self.outcome.stopped:
-                        following = next(plans, None)
-                        if following is None:
-                            break
-                        self._submit(client, slots, *following)
-                        if not self._events.empty():
-                            break
                     self._handle(client, slots, *self._events.get())
             except BaseException:
                 client.cancel([future for future, *_ in self._running.values()])
                 raise
 
-    def _to_run(self, found):
+    def _to_run(self):
         """Yield the targets that are to be run, settling the others on the way."""
         for target in self.targets:
             name, association = target.name, str(target.association)
-            plan = make_plan(target, self.state, self.settings, found)
+            plan = self.outputs.plan(target)
             if plan.action == "run" and not self.settings.collect:
                 self.state.set(name, "PENDING", association=association, reason=plan.reason)
                 yield target, plan
                 continue
             reason = plan.reason
             if plan.action == "commit":
-                reason = commit(target, plan, self.state, self.settings)["reason"] or reason
+                reason = self.outputs.commit(target, plan)["reason"] or reason
                 self.outcome.ran += 1
             elif plan.action == "set":
                 refused = plan.state == "FAILED"
@@ -300,7 +300,7 @@ class _Coordinator:
             self._submit(client, slots, target, plan, attempt + 1)
             return
         if "work" in result:
-            result = commit(target, plan, self.state, self.settings, result)
+            result = self.outputs.commit(target, plan, result)
         self.outcome.ran += 1
         self._note(target.name, result["reason"] or f"{result['seconds']:.1f} s")
         if result["state"] == "FAILED" and self.settings.fail_fast and not self.outcome.stopped:
@@ -428,7 +428,7 @@ def index_job(manifest, index, settings):
     if not 0 <= index < len(targets):
         raise ParameterError(f"index {index}: the manifest has targets 0 to {len(targets) - 1}")
     with StateFile(None) as state:
-        plan = make_plan(targets[index], state, settings, {})
+        plan = Outputs(state, settings, {}).plan(targets[index])
     if plan.action != "run":
         done = plan.action == "commit"
         return {"name": targets[index].name, "state": "DONE" if done else plan.state, "reason": plan.reason}

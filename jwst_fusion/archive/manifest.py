@@ -53,8 +53,8 @@ def write_associations(fusions, folder, data_folder):
 
     Parameters
     ----------
-    fusions : sequence of Fusion
-        What is to be fused.
+    fusions : dict of list of Pair
+        What is to be fused, see `find_fusions`.
     folder, data_folder : pathlib.Path
         Where the associations go, and where the members are or will be.
 
@@ -67,18 +67,18 @@ def write_associations(fusions, folder, data_folder):
 
     folder.mkdir(parents=True, exist_ok=True)
     relative = Path(os.path.relpath(data_folder, folder))
-    check_own(*(folder / f"{fusion.name}_asn.json" for fusion in fusions))
+    check_own(*(folder / f"{name}_asn.json" for name in fusions))
     association = {
         "made_by": MARK, **json.loads(asn_from_list(["member"], product_name="product").dump()[1])
     }  # fmt: skip
     targets = []
-    for fusion in fusions:
-        products = [*(pair.image for pair in fusion.pairs), fusion.cube]
+    for name, pairs in fusions.items():
+        products = [*(pair.image for pair in pairs), pairs[0].cube]
         members = [{"expname": str(relative / p.filename), "exptype": "science"} for p in products]
-        association["products"] = [{"name": fusion.name, "members": members}]
-        path = folder / f"{fusion.name}_asn.json"
+        association["products"] = [{"name": name, "members": members}]
+        path = folder / f"{name}_asn.json"
         write_atomic(path, (json.dumps(association, indent=4) + "\n").encode())
-        targets.append(Target(fusion.name, path, files=tuple(product.file for product in products)))
+        targets.append(Target(name, path, files=tuple(product.file for product in products)))
     return targets
 
 

@@ -12,7 +12,7 @@ from jwst_fusion.archive.table import ArchiveProduct
 from jwst_fusion.coregistration.ranges import filter_sets
 from jwst_fusion.exceptions import ParameterError
 
-__all__ = ["Fusion", "MatchSettings", "Pair", "find_fusions", "find_pairs", "pair_table"]
+__all__ = ["MatchSettings", "Pair", "find_fusions", "find_pairs", "pair_table"]
 
 
 @dataclass(frozen=True)
@@ -72,26 +72,6 @@ class Pair:
     def band(self):
         """Effective band of the image."""
         return self.image.setup[0]
-
-
-@dataclass(frozen=True, eq=False)
-class Fusion:
-    """
-    Files that are fused into one cube.
-
-    Attributes
-    ----------
-    name : str
-        Product name: that of the cube, with its bands from first to last.
-    cube : ArchiveProduct
-        The NIRSpec cube.
-    pairs : tuple of Pair
-        The images with it, ascending in wavelength, one for each band.
-    """
-
-    name: str
-    cube: ArchiveProduct
-    pairs: tuple
 
 
 def find_pairs(products, settings=None):
@@ -188,20 +168,20 @@ def find_fusions(pairs):
 
     Returns
     -------
-    list of Fusion
-        Ascending in name; names differ.
+    dict of list of Pair
+        The pairs of each fusion, one for each band, ascending in wavelength, by the product's name: that of
+        the cube, with its bands from first to last.
     """
     groups = defaultdict(list)
     for pair in pairs:
         if not pair.reason:
             groups[pair.cube.filename, pair.filters].append(pair)
-    fusions = []
+    fusions = {}
     for (_, filters), members in groups.items():
         members.sort(key=lambda pair: filters.index(pair.band))
         bands = dict.fromkeys((members[0].band.lower(), members[-1].band.lower()))
-        name = f"{members[0].cube.root}_{'-'.join(bands)}"
-        fusions.append(Fusion(name, members[0].cube, tuple(members)))
-    return sorted(fusions, key=lambda fusion: fusion.name)
+        fusions[f"{members[0].cube.root}_{'-'.join(bands)}"] = members
+    return dict(sorted(fusions.items()))
 
 
 def pair_table(pairs):

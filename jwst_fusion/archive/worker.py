@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 from astropy.io import fits
+from astropy.visualization import AsinhStretch, AsymmetricPercentileInterval
 from PIL import Image
 
 from jwst_fusion.atomic import write_atomic
@@ -312,13 +313,11 @@ def _describe_product(folder):
 
 def _picture(cube):
     """Small grey picture of the mean over wavelength."""
-    known = np.isfinite(cube)
-    mean = np.where(known, cube, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    seen = known.any(axis=0)
-    low, high = np.percentile(mean[seen], [1, 99.5]) if seen.any() else (0.0, 1.0)
-    scaled = np.clip((mean - low) / max(high - low, 1e-30), 0, 1)
-    grey = np.where(seen, 255 * np.arcsinh(10 * scaled) / np.arcsinh(10), 0).astype(np.uint8)
-    picture = Image.fromarray(grey[::-1])
+    mean = np.ma.masked_invalid(cube).mean(axis=0).filled(np.nan)
+    grey = np.zeros(mean.shape)
+    if np.isfinite(mean).any():
+        grey = np.nan_to_num((AsinhStretch(0.1) + AsymmetricPercentileInterval(1, 99.5))(mean))
+    picture = Image.fromarray((255 * grey[::-1]).astype(np.uint8))
     picture.thumbnail((_PICTURE, _PICTURE))
     return picture
 
