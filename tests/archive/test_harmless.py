@@ -15,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jwst_fusion.archive.manifest import MARK, RESERVED
+from jwst_fusion.archive.state import read_rows
 from jwst_fusion.cli import main
 from tests.files import contents
+
+from .batches import processes_of
 
 SCRIPT = str(Path(sys.executable).with_name("jwst-fusion"))
 CIRCLE = "CIRCLE 0 0 0.01"
@@ -380,6 +383,10 @@ def test_interrupted_batch_says_so_in_one_line_and_leaves_nothing(tmp_path, monk
     # A target that ended just before is taken over by the next run.
     assert all((work / "out" / "record.json").is_file() for work in (tmp_path / ".work").iterdir())
     assert not (tmp_path / "a").exists()
+    assert processes_of(tmp_path) == []
+    if not options:
+        assert read_rows(tmp_path)["a"]["state"] == "PENDING"
+        assert (tmp_path / "summary.html").is_file()
 
 
 def test_files_of_match_are_written_again(tmp_path, monkeypatch, capsys):
@@ -405,6 +412,7 @@ def test_something_else_at_the_address_of_a_scheduler(tmp_path, monkeypatch, cap
         threading.Thread(target=hang_up, daemon=True).start()
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         assert main([*SCHEDULER, address, "--output-dir", "out"]) == 1
+    assert read_rows(Path("out"))["a"]["state"] == "PENDING"
     text = capsys.readouterr().err
     assert "Traceback" not in text
     assert f"no Dask scheduler at '{address}'" in text
