@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from jwst_fusion.archive.manifest import read_manifest
 from jwst_fusion.archive.plan import Outputs, leftovers
 from jwst_fusion.archive.state import STATE, STATES, StateFile
 from jwst_fusion.archive.summary import SUMMARIES, write_summary
-from jwst_fusion.archive.worker import AT_WORK, WORK, Job, run_job
+from jwst_fusion.archive.worker import AT_WORK, WORK, run_job
 from jwst_fusion.exceptions import InputError, ParameterError, one_line
 from jwst_fusion.limits import DEFAULT_SHARE, GIB, available_memory, available_threads
 from jwst_fusion.ownership import check_own, is_utf8
@@ -26,9 +26,6 @@ __all__ = ["BatchSettings", "Outcome", "index_job", "plan_batch", "run_batch"]
 
 #: Targets that are handed over beyond those that run, so that no worker waits and a cluster can grow.
 WAITING = 50
-
-#: Time [s] for which a worker goes on with a target whose coordinator is gone, in case it comes back.
-GRACE = 30.0
 
 #: Longest time [s] that workers of this process take to stop, and that a scheduler takes to answer.
 STOPPING, TIMEOUT = 10.0, 20
@@ -91,6 +88,26 @@ class BatchSettings:
         """Targets at the same time on this machine."""
         by_memory = int(available_memory() // (4 * GIB))
         return self.workers or max(min(available_threads(), by_memory), 1)
+
+    def with_shares(self, slots, total=0):
+        """
+        Put the share of one target where memory or threads are left open.
+
+        Parameters
+        ----------
+        slots : int
+            Targets at the same time.
+        total : float, optional
+            Memory of all of them [byte], if not the usual part of what is available.
+
+        Returns
+        -------
+        BatchSettings
+            Settings without a gap.
+        """
+        total = total or DEFAULT_SHARE * available_memory()
+        threads = self.threads or max(available_threads() // slots, 1)
+        return replace(self, workers=slots, memory=self.memory or total / slots / GIB, threads=threads)
 
 
 @dataclass
@@ -188,6 +205,8 @@ def run_batch(manifest, settings, report=None):
     targets = read_manifest(manifest)
     _check_folder(settings.output_dir)
     settings.output_dir.mkdir(parents=True, exist_ok=True)
+    if not settings.scheduler:
+        settings = settings.with_shares(settings.slots)
     with StateFile(settings.output_dir) as state:
         coordinator = _Coordinator(targets, state, settings, report or (lambda *_: None))
         try:
@@ -229,13 +248,13 @@ class _Coordinator:
             client.subscribe_topic(self._topic, lambda event: self._events.put(("started", event[1])))
             try:
                 for target, plan in chain([first], plans):
-                    self._submit(client, slots, target, plan)
+                    self._submit(client, target, plan)
                     while len(self._running) >= slots + WAITING or not self._events.empty():
-                        self._handle(client, slots, *self._events.get())
+                        self._handle(client, *self._events.get())
                     if self.outcome.stopped:
                         break
                 while self._running:
-                    self._handle(client, slots, *self._events.get())
+                    self._handle(client, *self._events.get())
             except BaseException:
                 client.cancel([future for future, *_ in self._running.values()])
                 raise
@@ -260,15 +279,15 @@ class _Coordinator:
                 self.outcome.refused += refused
             self._note(name, reason)
 
-    def _submit(self, client, slots, target, plan, attempt=1):
+    def _submit(self, client, target, plan, attempt=1):
         """Hand a target to Dask."""
-        job = _job(target, plan, self.settings, slots=slots, attempt=attempt, topic=self._topic)
         key = f"fusion-{target.name}-{plan.work_key[:16]}-{attempt}"
-        future = client.submit(run_job, job, key=key, pure=False)
+        job = target.name, plan.work_key, _command(target, self.settings), self.settings, attempt, self._topic
+        future = client.submit(run_job, *job, key=key, pure=False)
         self._running[key] = future, target, plan, attempt
         future.add_done_callback(lambda each: self._events.put(("ended", each)))
 
-    def _handle(self, client, slots, kind, event):
+    def _handle(self, client, kind, event):
         """Take note of a start or an end."""
         if kind == "started":
             name, work, host = event["name"], event["work"], event["host"]
@@ -297,7 +316,7 @@ class _Coordinator:
         if result["state"] == "FAILED" and result["kind"] in _RETRIED and attempt <= self.settings.retries:
             self.state.set(target.name, "PENDING", reason=result["reason"])
             self._note(target.name, f"{result['reason']}; tried again")
-            self._submit(client, slots, target, plan, attempt + 1)
+            self._submit(client, target, plan, attempt + 1)
             return
         if "work" in result:
             result = self.outputs.commit(target, plan, result)
@@ -325,12 +344,8 @@ class _Coordinator:
         self._count()
 
 
-def _job(target, plan, settings, *, slots, attempt=1, topic=""):
-    """Write down for a worker what it needs to know of a target."""
-    memory, threads = settings.memory and settings.memory * GIB, settings.threads
-    if not settings.scheduler:
-        memory = memory or DEFAULT_SHARE * available_memory() / slots
-        threads = threads or max(available_threads() // slots, 1)
+def _command(target, settings):
+    """Build the command that fuses a target."""
     script = Path(sys.executable).with_name("strun")
     command = settings.command or (
         str(script) if script.exists() else shutil.which("strun") or "strun",
@@ -338,18 +353,7 @@ def _job(target, plan, settings, *, slots, attempt=1, topic=""):
         "--output_dir={output}", "--max_memory={memory}",
         *(f"--{_from_anywhere(each)}" for each in (*settings.parameters, *target.parameters)),
     )  # fmt: skip
-    return Job(
-        name=target.name,
-        work_key=plan.work_key,
-        command=tuple(str(target.association) if part == "{association}" else part for part in command),
-        output_dir=str(settings.output_dir.absolute()),
-        timeout=settings.timeout,
-        memory=memory,
-        threads=threads,
-        attempt=attempt,
-        grace=GRACE if settings.scheduler else 0.0,
-        topic=topic,
-    )
+    return [str(target.association) if part == "{association}" else part for part in command]
 
 
 def _from_anywhere(parameter):
@@ -433,4 +437,5 @@ def index_job(manifest, index, settings):
         done = plan.action == "commit"
         return {"name": targets[index].name, "state": "DONE" if done else plan.state, "reason": plan.reason}
     (settings.output_dir / WORK).mkdir(parents=True, exist_ok=True)
-    return run_job(_job(targets[index], plan, settings, slots=settings.slots))
+    settings = settings.with_shares(settings.slots)
+    return run_job(targets[index].name, plan.work_key, _command(targets[index], settings), settings)
