@@ -66,7 +66,7 @@ def write_jobs(queue, manifest, settings, options):
     base = [script, "batch", str(Path(manifest).absolute()), "--output-dir", str(folder), *options]
     run = [*base, "--memory", f"{memory / 1024:g}", "--threads", str(threads)]
     templates = Environment(loader=PackageLoader("jwst_fusion.archive"), keep_trailing_newline=True)
-    templates.filters.update(shell=shlex.quote, condor=_condor)
+    templates.filters.update(sh=shlex.quote, condor=_condor)
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     for path in files:
         text = templates.get_template(path.name).render(
