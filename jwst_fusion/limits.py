@@ -5,6 +5,8 @@ import os
 import shutil
 from pathlib import Path
 
+import psutil
+
 from jwst_fusion.exceptions import InputError, LimitError, ParameterError
 
 __all__ = [
@@ -22,7 +24,7 @@ DEFAULT_SHARE = 0.8
 
 GIB = 2**30
 
-#: Where the kernel tells of itself.
+#: Where the kernel tells of control groups.
 ROOT = Path("/")
 
 
@@ -38,7 +40,7 @@ def available_memory():
     int
         Bytes.
     """
-    found = [_machine_memory(), *_group_memory(), *_address_space()]
+    found = [psutil.virtual_memory().available, *_group_memory(), *_address_space()]
     return max(min(found), 0)
 
 
@@ -165,17 +167,6 @@ def format_size(n_bytes):
     return f"{n_bytes / GIB:.1f} GiB" if n_bytes >= 0.1 * GIB else f"{n_bytes / 2**20:.1f} MiB"
 
 
-def _machine_memory():
-    """Memory of the machine that is not in use, or can be taken back [bytes]."""
-    try:
-        for line in (ROOT / "proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # no Linux: all of its memory is taken as available
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
 def _group_memory():
     """Memory that each control group leaves [bytes]; cached files are released when needed."""
     for folder in _groups("memory"):
@@ -221,9 +212,8 @@ def _address_space():
     except ImportError:  # not on this system
         return
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    pages = _words(ROOT / "proc/self/statm")
-    if limit != resource.RLIM_INFINITY and pages:
-        yield limit - int(pages[0]) * os.sysconf("SC_PAGE_SIZE")
+    if limit != resource.RLIM_INFINITY:
+        yield limit - psutil.Process().memory_info().vms
 
 
 def _lines(path):

@@ -1,36 +1,34 @@
 """The coordinator of a batch: hands targets to Dask, puts products in place, keeps the state."""
 
-import logging
+import asyncio
 import os
 import queue
+import shutil
+import socket
+import sys
 import time
 import uuid
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
-from jwst_fusion.archive.cluster import cluster
 from jwst_fusion.archive.manifest import read_manifest
-from jwst_fusion.archive.plan import commit, leftovers, make_plan
-from jwst_fusion.archive.state import STATES, StateFile, locked, state_path
+from jwst_fusion.archive.plan import Outputs, leftovers
+from jwst_fusion.archive.state import STATE, STATES, StateFile
 from jwst_fusion.archive.summary import SUMMARIES, write_summary
-from jwst_fusion.archive.worker import WORK, Job, fusion_command, is_own_unfinished, run_job
+from jwst_fusion.archive.worker import AT_WORK, WORK, run_job
 from jwst_fusion.exceptions import InputError, ParameterError, one_line
 from jwst_fusion.limits import DEFAULT_SHARE, GIB, available_memory, available_threads
 from jwst_fusion.ownership import check_own, is_utf8
 
 __all__ = ["BatchSettings", "Outcome", "index_job", "plan_batch", "run_batch"]
 
-log = logging.getLogger(__name__)
-
 #: Targets that are handed over beyond those that run, so that no worker waits and a cluster can grow.
 WAITING = 50
 
-#: Time [s] for which a worker goes on with a target whose coordinator is gone, in case it comes back.
-GRACE = 30.0
-
-#: Longest time [s] that workers of this process take to stop.
-STOPPING = 10.0
+#: Longest time [s] that workers of this process take to stop, and that a scheduler takes to answer.
+STOPPING, TIMEOUT = 10.0, 20
 
 NOTHING_TO_DO = 64
 
@@ -43,31 +41,18 @@ _RETRIED = ("crash", "hang", "memory")
 @dataclass(frozen=True)
 class BatchSettings:
     """
-    Settings of a batch.
+    Settings of a batch: the options of ``jwst-fusion batch``, where they are told.
 
     Attributes
     ----------
     output_dir : pathlib.Path
         Folder of the outputs.
-    workers : int or None
-        Targets at the same time; by default as many as there are processors, each with 4 GiB of memory.
-    scheduler : str or None
-        Address of a running Dask scheduler, instead of workers of our own.
-    timeout : float
-        Longest time of a target [s].
-    memory : float or None
-        Most memory of a target [GiB]; by default its share of what is available.
-    threads : int or None
-        Threads of a target; by default its share of the processors.
-    retries : int
-        How often a target that crashed, hung or ran out of memory is tried again.
+    workers, scheduler, timeout, memory, threads, retries : int, str, float or None
+        Where and within which limits [s, GiB] targets run.
     skip_existing, redo_failed, clobber, fail_fast, collect : bool
-        Leave products as they are even if stale; run again what failed; run everything again; stop at the
-        first failure; only take over what jobs of a queue have finished.
-    parameters : tuple of str
-        Parameters for all targets, such as ``steps.fusion.mu=2``.
-    parameter_file : str or None
-        Parameter file of stpipe, instead of the pipeline's name.
+        What is run.
+    parameters, parameter_file : tuple of str, and str or None
+        What all targets are run with.
     command : tuple of str or None
         Command that fuses ``{association}`` into the folder ``{output}``, instead of ``strun``.
     """
@@ -103,6 +88,26 @@ class BatchSettings:
         """Targets at the same time on this machine."""
         by_memory = int(available_memory() // (4 * GIB))
         return self.workers or max(min(available_threads(), by_memory), 1)
+
+    def with_shares(self, slots, total=0):
+        """
+        Put the share of one target where memory or threads are left open.
+
+        Parameters
+        ----------
+        slots : int
+            Targets at the same time.
+        total : float, optional
+            Memory of all of them [byte], if not the usual part of what is available.
+
+        Returns
+        -------
+        BatchSettings
+            Settings without a gap.
+        """
+        total = total or DEFAULT_SHARE * available_memory()
+        threads = self.threads or max(available_threads() // slots, 1)
+        return replace(self, workers=slots, memory=self.memory or total / slots / GIB, threads=threads)
 
 
 @dataclass
@@ -154,10 +159,10 @@ def plan_batch(manifest, settings):
     targets = read_manifest(manifest)
     folder = settings.output_dir
     _check_folder(folder)
-    known = state_path(folder).is_file()
-    with locked(folder) if known else nullcontext(), StateFile(folder if known else None) as state:
-        found = leftovers(folder, remove=False)
-        return [(target, make_plan(target, state, settings, found)) for target in targets]
+    known = (folder / STATE).is_file()
+    with StateFile(folder if known else None, write=False) as state:
+        outputs = Outputs(state, settings, leftovers(folder, remove=False))
+        return [(target, outputs.plan(target)) for target in targets]
 
 
 def _check_folder(folder):
@@ -200,15 +205,19 @@ def run_batch(manifest, settings, report=None):
     targets = read_manifest(manifest)
     _check_folder(settings.output_dir)
     settings.output_dir.mkdir(parents=True, exist_ok=True)
-    with locked(settings.output_dir), StateFile(settings.output_dir) as state:
+    if not settings.scheduler:
+        settings = settings.with_shares(settings.slots)
+    with StateFile(settings.output_dir) as state:
         coordinator = _Coordinator(targets, state, settings, report or (lambda *_: None))
         try:
             coordinator.run()
         finally:
             coordinator.note_unfinished()
-            _wait_for_stopped(settings.output_dir)
+            end = time.monotonic() + STOPPING
+            while AT_WORK and time.monotonic() < end:  # this process's own workers were told to stop
+                time.sleep(0.05)
             leftovers(settings.output_dir)
-            write_summary(settings.output_dir, state.rows())
+            write_summary(settings.output_dir, state.rows)
         return coordinator.outcome
 
 
@@ -217,167 +226,187 @@ class _Coordinator:
 
     def __init__(self, targets, state, settings, report):
         self.targets, self.state, self.settings, self.report = targets, state, settings, report
+        self.outputs = Outputs(state, settings, leftovers(settings.output_dir))
         self.outcome = Outcome()
         self._events = queue.Queue()
         self._running = {}
-        self._names = state.begin({target.name: str(target.association) for target in targets})
+        for target in targets:
+            if target.name not in state.rows:
+                state.set(target.name, "PENDING", association=str(target.association))
+        for name, row in state.rows.items():
+            if row["state"] == "RUNNING":  # of a coordinator that is gone
+                state.set(name, "PENDING", work="")
         self._topic = f"jwst-fusion-{uuid.uuid4().hex[:12]}"
 
     def run(self):
         """Settle what needs no work, run the rest."""
-        found = leftovers(self.settings.output_dir)
-        plans = self._to_run(found)
+        plans = self._to_run()
         first = next(plans, None)
         if first is None:
             return
-        with cluster(self.settings) as (client, slots):
+        with _cluster(self.settings) as (client, slots):
             client.subscribe_topic(self._topic, lambda event: self._events.put(("started", event[1])))
             try:
-                self._submit(client, slots, *first)
+                for target, plan in chain([first], plans):
+                    self._submit(client, target, plan)
+                    while len(self._running) >= slots + WAITING or not self._events.empty():
+                        self._handle(client, *self._events.get())
+                    if self.outcome.stopped:
+                        break
                 while self._running:
-                    while len(self._running) < slots + WAITING and not self.outcome.stopped:
-                        following = next(plans, None)
-                        if following is None:
-                            break
-                        self._submit(client, slots, *following)
-                        if not self._events.empty():
-                            break
-                    self._handle(client, slots, *self._events.get())
+                    self._handle(client, *self._events.get())
             except BaseException:
                 client.cancel([future for future, *_ in self._running.values()])
                 raise
 
-    def _to_run(self, found):
+    def _to_run(self):
         """Yield the targets that are to be run, settling the others on the way."""
         for target in self.targets:
-            plan = make_plan(target, self.state, self.settings, found)
+            name, association = target.name, str(target.association)
+            plan = self.outputs.plan(target)
             if plan.action == "run" and not self.settings.collect:
-                self.state.set(
-                    target.name, "PENDING", association=str(target.association), reason=plan.reason
-                )
-                self._names[target.name] = "PENDING"
+                self.state.set(name, "PENDING", association=association, reason=plan.reason)
                 yield target, plan
                 continue
+            reason = plan.reason
             if plan.action == "commit":
-                record = commit(target, plan, self.state, self.settings)
+                reason = self.outputs.commit(target, plan)["reason"] or reason
                 self.outcome.ran += 1
-                self._note(target.name, record["state"], record["reason"] or plan.reason)
-                continue
-            if plan.action == "set":
-                columns = {"kind": "", "reason": plan.reason, "association": str(target.association)}
-                if plan.state == "FAILED":
-                    self.outcome.refused += 1
-                    columns.update(kind="folder", work_key="")
-                self.state.set(target.name, plan.state, **columns)
-            self._note(target.name, plan.state, plan.reason)
+            elif plan.action == "set":
+                refused = plan.state == "FAILED"
+                more = {"kind": "folder", "work_key": ""} if refused else {"kind": ""}
+                self.state.set(name, plan.state, reason=reason, association=association, **more)
+                self.outcome.refused += refused
+            self._note(name, reason)
 
-    def _submit(self, client, slots, target, plan, attempt=1):
+    def _submit(self, client, target, plan, attempt=1):
         """Hand a target to Dask."""
-        job = _job(target, plan, self.settings, slots=slots, attempt=attempt, topic=self._topic)
         key = f"fusion-{target.name}-{plan.work_key[:16]}-{attempt}"
-        future = client.submit(run_job, job, key=key, pure=False)
+        job = target.name, plan.work_key, _command(target, self.settings), self.settings, attempt, self._topic
+        future = client.submit(run_job, *job, key=key, pure=False)
         self._running[key] = future, target, plan, attempt
         future.add_done_callback(lambda each: self._events.put(("ended", each)))
 
-    def _handle(self, client, slots, kind, event):
+    def _handle(self, client, kind, event):
         """Take note of a start or an end."""
         if kind == "started":
-            name = event["name"]
-            if self._names.get(name) == "PENDING":
-                self.state.set(
-                    name, "RUNNING", reason="", started=time.time(), work=event["work"], host=event["host"]
-                )
-                self._note(name, "RUNNING", f"on {event['host']}")
+            name, work, host = event["name"], event["work"], event["host"]
+            if self.state.rows[name]["state"] == "PENDING":
+                self.state.set(name, "RUNNING", reason="", started=time.time(), work=work, host=host)
+                self._note(name, f"on {host}")
             return
         future, target, plan, attempt = self._running.pop(event.key)
-        if future.status == "cancelled" or future.status == "lost":
-            if not self.outcome.stopped:
-                self.outcome.stopped = "the scheduler gave targets up; run the same again to go on"
+        if future.status in ("cancelled", "lost"):
+            self.outcome.stopped = (
+                self.outcome.stopped or "the scheduler gave targets up; run it again to go on"
+            )
             return
         if future.status == "error":
-            result = self._failed_on_worker(target, plan, attempt, future.exception())
+            error = future.exception()
+            reason = f"the worker could not run it: {type(error).__name__}: {one_line(error)[:300]}"
+            result = {"state": "FAILED", "kind": "worker", "reason": reason}
+            self.state.set(
+                target.name, **result, attempts=attempt, work_key=plan.work_key, finished=time.time()
+            )
         else:
             result = future.result()
         future.release()
         if result["state"] == "PENDING":
             return
         if result["state"] == "FAILED" and result["kind"] in _RETRIED and attempt <= self.settings.retries:
-            self._note(target.name, "PENDING", f"{result['reason']}; tried again")
             self.state.set(target.name, "PENDING", reason=result["reason"])
-            self._submit(client, slots, target, plan, attempt + 1)
+            self._note(target.name, f"{result['reason']}; tried again")
+            self._submit(client, target, plan, attempt + 1)
             return
         if "work" in result:
-            result = commit(target, plan, self.state, self.settings, result)
+            result = self.outputs.commit(target, plan, result)
         self.outcome.ran += 1
-        self._note(target.name, result["state"], result["reason"] or f"{result['seconds']:.1f} s")
+        self._note(target.name, result["reason"] or f"{result['seconds']:.1f} s")
         if result["state"] == "FAILED" and self.settings.fail_fast and not self.outcome.stopped:
             self.outcome.stopped = f"{target.name} failed (--fail-fast)"
             client.cancel([future for future, *_ in self._running.values()])
 
-    def _failed_on_worker(self, target, plan, attempt, error):
-        """Note a target that the worker itself could not run."""
-        reason = f"the worker could not run it: {type(error).__name__}: {one_line(error)[:300]}"
-        self.state.set(
-            target.name, "FAILED", kind="worker", reason=reason, attempts=attempt, work_key=plan.work_key,
-            finished=time.time(),
-        )  # fmt: skip
-        return {"state": "FAILED", "kind": "worker", "reason": reason}
+    def _count(self):
+        """Count the states."""
+        states = [self.state.rows[target.name]["state"] for target in self.targets]
+        self.outcome.counts = {state: states.count(state) for state in STATES}
 
-    def _note(self, name, state, text):
-        """Count a state, and report it."""
-        self._names[name] = state
-        counts = self.outcome.counts
-        for each in counts:
-            counts[each] = sum(now == each for now in self._names.values())
-        self.report(
-            self.outcome, len(self._names), f"{name}: {state}: {text}" if text else f"{name}: {state}"
-        )
+    def _note(self, name, text):
+        """Report the state that a target came to."""
+        self._count()
+        line = f"{name}: {self.state.rows[name]['state']}" + (f": {text}" if text else "")
+        self.report(self.outcome, len(self.targets), line)
 
     def note_unfinished(self):
         """Note as PENDING what was not finished."""
         for _, target, *_ in self._running.values():
             self.state.set(target.name, "PENDING", reason="not finished when the batch ended", work="")
-            self._names[target.name] = "PENDING"
-        counts = self.outcome.counts
-        for each in counts:
-            counts[each] = sum(now == each for now in self._names.values())
+        self._count()
 
 
-def _job(target, plan, settings, *, slots, attempt=1, topic=""):
-    """Write down for a worker what it needs to know of a target."""
-    memory, threads = settings.memory and settings.memory * GIB, settings.threads
-    if not settings.scheduler:
-        memory = memory or DEFAULT_SHARE * available_memory() / slots
-        threads = threads or max(available_threads() // slots, 1)
-    parameters = [_from_anywhere(each) for each in (*settings.parameters, *target.parameters)]
-    command = fusion_command(target.association, parameters, settings.parameter_file)
-    if settings.command:
-        command = tuple(part.replace("{association}", str(target.association)) for part in settings.command)
-    return Job(
-        name=target.name,
-        work_key=plan.work_key,
-        command=command,
-        output_dir=str(settings.output_dir.absolute()),
-        timeout=settings.timeout,
-        memory=memory,
-        threads=threads,
-        attempt=attempt,
-        grace=GRACE if settings.scheduler else 0.0,
-        topic=topic,
-    )
-
-
-def _wait_for_stopped(output_dir):
-    """Wait until what this process's own workers were told to stop has stopped."""
-    end = time.monotonic() + STOPPING
-    while time.monotonic() < end and any(is_own_unfinished(work) for work in (output_dir / WORK).glob("*")):
-        time.sleep(0.05)
+def _command(target, settings):
+    """Build the command that fuses a target."""
+    script = Path(sys.executable).with_name("strun")
+    command = settings.command or (
+        str(script) if script.exists() else shutil.which("strun") or "strun",
+        settings.parameter_file or "calwebb_fusion4", "{association}",
+        "--output_dir={output}", "--max_memory={memory}",
+        *(f"--{_from_anywhere(each)}" for each in (*settings.parameters, *target.parameters)),
+    )  # fmt: skip
+    return [str(target.association) if part == "{association}" else part for part in command]
 
 
 def _from_anywhere(parameter):
     """Make the path in a parameter absolute, if it is that of a file: workers have folders of their own."""
     name, _, value = parameter.partition("=")
     return f"{name}={Path(value).absolute()}" if value and os.path.isfile(value) else parameter
+
+
+@contextmanager
+def _cluster(settings):
+    """Connect to a scheduler of Dask, or start one in this process; the client, and targets at a time."""
+    from distributed import Client, LocalCluster
+
+    if settings.scheduler is not None:
+        _check_scheduler(settings.scheduler)
+        with Client(settings.scheduler, timeout=TIMEOUT, set_as_default=False) as client:
+            yield client, max(sum(client.nthreads().values()), 1)
+        return
+    options = {"n_workers": 1, "processes": False, "dashboard_address": "127.0.0.1:0", "memory_limit": 0}
+    with (
+        LocalCluster(threads_per_worker=settings.slots, **options) as local,
+        Client(local, set_as_default=False) as client,
+    ):
+        yield client, settings.slots
+
+
+def _check_scheduler(address):
+    """
+    Check the address of a scheduler, and that Dask answers there; an InputError says what is wrong.
+
+    A client of Dask that cannot connect prints a traceback when it is deleted: none is made before.
+    """
+    from distributed.comm import connect
+    from distributed.comm.addressing import get_address_host_port
+    from distributed.security import Security
+
+    async def greet():
+        await (await connect(address, timeout=TIMEOUT, **options)).close()
+
+    try:
+        host, port = get_address_host_port(address)
+        if not host or not 0 < port < 65536:
+            raise ValueError("host or port missing")
+        options = Security().get_connection_args("client")
+        if address.startswith(("tls://", "wss://")) and not options.get("ssl_context"):
+            raise ValueError("no certificate in Dask's configuration, distributed.comm.tls")
+        socket.create_connection((host, port), timeout=TIMEOUT).close()
+        asyncio.run(asyncio.wait_for(greet(), TIMEOUT))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"no Dask scheduler at {address!r} ({one_line(error) or 'no answer'}); start one and give its "
+            "address, such as tcp://host:8786"
+        ) from None
 
 
 def index_job(manifest, index, settings):
@@ -403,9 +432,10 @@ def index_job(manifest, index, settings):
     if not 0 <= index < len(targets):
         raise ParameterError(f"index {index}: the manifest has targets 0 to {len(targets) - 1}")
     with StateFile(None) as state:
-        plan = make_plan(targets[index], state, settings, {})
+        plan = Outputs(state, settings, {}).plan(targets[index])
     if plan.action != "run":
         done = plan.action == "commit"
         return {"name": targets[index].name, "state": "DONE" if done else plan.state, "reason": plan.reason}
     (settings.output_dir / WORK).mkdir(parents=True, exist_ok=True)
-    return run_job(_job(targets[index], plan, settings, slots=settings.slots))
+    settings = settings.with_shares(settings.slots)
+    return run_job(targets[index].name, plan.work_key, _command(targets[index], settings), settings)

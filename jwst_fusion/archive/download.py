@@ -88,25 +88,19 @@ def _fetch(file, path, base_url):
     if os.path.lexists(path) and not path.is_file():
         raise InputError(f"{path}: not a file, and in the way of a product; move it")
     with tempfile.TemporaryDirectory(prefix=".jwst-fusion-", dir=path.parent) as folder:
-        return _fetch_to(file, path, Path(folder) / path.name, base_url)
-
-
-def _fetch_to(file, path, partial, base_url):
-    """Fetch one file under a temporary path, try again if it fails, put it in place; its SHA-256."""
-    reason = ""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            _receive(file.uri, partial, base_url)
-            reason = fault_of(partial, file.size, file.checksum)
+        for attempt in range(ATTEMPTS):
+            partial = Path(folder) / str(attempt) / path.name
+            partial.parent.mkdir()
+            try:
+                _receive(file.uri, partial, base_url)
+                reason = fault_of(partial, file.size, file.checksum)
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                reason = one_line(error)
             if not reason:
-                checksum = checksum_of(partial, "sha256")
+                checksum = checksum_of(partial)
                 partial.replace(path)
                 return checksum
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            reason = one_line(error)
-        finally:
-            partial.unlink(missing_ok=True)
-        log.info("%s: attempt %d of %d failed: %s", file.filename, attempt, ATTEMPTS, reason)
+            log.info("%s: attempt %d of %d failed: %s", file.filename, attempt + 1, ATTEMPTS, reason)
     kept = "; the file that is there stays" if path.is_file() else ""
     raise InputError(
         f"{file.filename}: not fetched from {file.uri} ({reason}){kept}; check the network and the table, "
@@ -189,7 +183,7 @@ def checksum_of(path, algorithm="sha256"):
     str
         Hexadecimal digits.
     """
-    with Path(path).open("rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 

@@ -4,54 +4,24 @@ import csv
 import json
 import os
 import re
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jwst_fusion import __version__
+from jwst_fusion.archive.table import ArchiveFile, read_cells
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.ownership import MARK, check_own, is_plain_name, is_utf8
 
-__all__ = [
-    "ArchiveFile",
-    "Target",
-    "association_members",
-    "read_manifest",
-    "write_associations",
-    "write_manifest",
-]
+__all__ = ["Target", "association_members", "read_manifest", "write_associations", "write_manifest"]
 
 #: Names beside the outputs that the batch needs for itself.
-RESERVED = {"logs", "batch.sqlite", "batch.sqlite-journal", "summary.html", "summary.ecsv", "summary.json",
+RESERVED = {"logs", "batch.jsonl", "summary.html", "summary.ecsv", "summary.json",
             "submit.sh", "array.sbatch", "collect.sbatch", "batch.dag", "array.sub",
             "collect.sub"}  # fmt: skip
 
 _NAME = re.compile(r"[\w+][\w+.\-]*")
-
-
-@dataclass(frozen=True)
-class ArchiveFile:
-    """
-    A file to fetch.
-
-    Attributes
-    ----------
-    filename, uri : str
-        Its name, and where it is: ``mast:...`` or a URL.
-    size : int or None
-        Its length [byte], if known.
-    checksum : str
-        Its MD5, SHA-1 or SHA-256 in hexadecimal digits, if known, or empty.
-    calibration, context : str
-        Version of the calibration software and CRDS context that made it, if known, or empty.
-    """
-
-    filename: str
-    uri: str = ""
-    size: int | None = None
-    checksum: str = ""
-    calibration: str = ""
-    context: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,8 +53,8 @@ def write_associations(fusions, folder, data_folder):
 
     Parameters
     ----------
-    fusions : sequence of Fusion
-        What is to be fused.
+    fusions : dict of list of Pair
+        What is to be fused, see `find_fusions`.
     folder, data_folder : pathlib.Path
         Where the associations go, and where the members are or will be.
 
@@ -97,21 +67,18 @@ def write_associations(fusions, folder, data_folder):
 
     folder.mkdir(parents=True, exist_ok=True)
     relative = Path(os.path.relpath(data_folder, folder))
-    check_own(*(folder / f"{fusion.name}_asn.json" for fusion in fusions))
+    check_own(*(folder / f"{name}_asn.json" for name in fusions))
     association = {
         "made_by": MARK, **json.loads(asn_from_list(["member"], product_name="product").dump()[1])
     }  # fmt: skip
     targets = []
-    for fusion in fusions:
-        products = [*(pair.image for pair in fusion.pairs), fusion.cube]
+    for name, pairs in fusions.items():
+        products = [*(pair.image for pair in pairs), pairs[0].cube]
         members = [{"expname": str(relative / p.filename), "exptype": "science"} for p in products]
-        association["products"] = [{"name": fusion.name, "members": members}]
-        path = folder / f"{fusion.name}_asn.json"
+        association["products"] = [{"name": name, "members": members}]
+        path = folder / f"{name}_asn.json"
         write_atomic(path, (json.dumps(association, indent=4) + "\n").encode())
-        files = tuple(
-            ArchiveFile(p.filename, p.uri, p.size, p.checksum, p.calibration, p.context) for p in products
-        )
-        targets.append(Target(fusion.name, path, files=files))
+        targets.append(Target(name, path, files=tuple(product.file for product in products)))
     return targets
 
 
@@ -158,15 +125,12 @@ def read_manifest(path):
     path = Path(path)
     cure = "make one with jwst-fusion match, or write a table with a column association"
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        entries = _json_entries(text) if text.lstrip()[:1] in ("{", "[") else _table_entries(text)
-        targets = [_target(entry, path.parent) for entry in entries]
+        targets = [_target(entry, path.parent) for entry in _entries(path.read_text(encoding="utf-8-sig"))]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; {cure}") from None
     except (ValueError, TypeError, OSError, RecursionError, csv.Error) as error:
         raise InputError(f"{path.name}: not a manifest ({one_line(error)}); {cure}") from None
-    names = [target.name for target in targets]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    twice = [name for name, number in Counter(target.name for target in targets).items() if number > 1]
     if twice:
         raise InputError(
             f"{path.name}: {', '.join(twice[:3])} is there twice; give each target a name of its own"
@@ -174,24 +138,17 @@ def read_manifest(path):
     return targets
 
 
-def _json_entries(text):
-    """Read the entries of a manifest in JSON."""
+def _entries(text):
+    """Entries of a manifest in JSON, or of one that is a table."""
+    if text.lstrip()[:1] not in ("{", "["):
+        header, rows = read_cells(text)
+        entries = [dict(zip(header, row, strict=True)) for row in rows]
+        return [{**entry, "parameters": entry.get("parameters", "").split()} for entry in entries]
     content = json.loads(text)
     entries = content.get("targets") if isinstance(content, dict) else content
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError("it has no list of targets")
     return entries
-
-
-def _table_entries(text):
-    """Read the entries of a manifest that is a table; ECSV separates by spaces or commas."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    if not lines:
-        return []
-    delimiter = next((mark for mark in ",\t" if mark in lines[0]), " ")
-    header, *rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    entries = [dict(zip(header, row, strict=True)) for row in rows]
-    return [{**entry, "parameters": entry.get("parameters", "").split()} for entry in entries]
 
 
 def _target(entry, folder):

@@ -1,6 +1,5 @@
 """Pairs of NIRSpec cubes and NIRCam images that see the same field, and the fusions to make of them."""
 
-import io
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -10,12 +9,10 @@ from astropy.table import Table
 
 from jwst_fusion.archive.regions import Footprints
 from jwst_fusion.archive.table import ArchiveProduct
-from jwst_fusion.atomic import write_atomic
 from jwst_fusion.coregistration.ranges import filter_sets
 from jwst_fusion.exceptions import ParameterError
-from jwst_fusion.ownership import MARK
 
-__all__ = ["Fusion", "MatchSettings", "Pair", "find_fusions", "find_pairs", "pair_table", "write_pairs"]
+__all__ = ["MatchSettings", "Pair", "find_fusions", "find_pairs", "pair_table"]
 
 
 @dataclass(frozen=True)
@@ -75,26 +72,6 @@ class Pair:
     def band(self):
         """Effective band of the image."""
         return self.image.setup[0]
-
-
-@dataclass(frozen=True, eq=False)
-class Fusion:
-    """
-    Files that are fused into one cube.
-
-    Attributes
-    ----------
-    name : str
-        Product name: that of the cube, with its bands from first to last.
-    cube : ArchiveProduct
-        The NIRSpec cube.
-    pairs : tuple of Pair
-        The images with it, ascending in wavelength, one for each band.
-    """
-
-    name: str
-    cube: ArchiveProduct
-    pairs: tuple
 
 
 def find_pairs(products, settings=None):
@@ -191,20 +168,20 @@ def find_fusions(pairs):
 
     Returns
     -------
-    list of Fusion
-        Ascending in name; names differ.
+    dict of list of Pair
+        The pairs of each fusion, one for each band, ascending in wavelength, by the product's name: that of
+        the cube, with its bands from first to last.
     """
     groups = defaultdict(list)
     for pair in pairs:
         if not pair.reason:
             groups[pair.cube.filename, pair.filters].append(pair)
-    fusions = []
+    fusions = {}
     for (_, filters), members in groups.items():
         members.sort(key=lambda pair: filters.index(pair.band))
         bands = dict.fromkeys((members[0].band.lower(), members[-1].band.lower()))
-        name = f"{members[0].cube.root}_{'-'.join(bands)}"
-        fusions.append(Fusion(name, members[0].cube, tuple(members)))
-    return sorted(fusions, key=lambda fusion: fusion.name)
+        fusions[f"{members[0].cube.root}_{'-'.join(bands)}"] = members
+    return dict(sorted(fusions.items()))
 
 
 def pair_table(pairs):
@@ -235,20 +212,3 @@ def pair_table(pairs):
     table["overlap"].info.format = ".3f"
     table["gap"].info.format = ".2f"
     return table
-
-
-def write_pairs(table, path):
-    """
-    Write a table of pairs in ECSV.
-
-    Parameters
-    ----------
-    table : astropy.table.Table
-        As `pair_table` gives it.
-    path : pathlib.Path
-        The file, which is replaced if it is there.
-    """
-    table.meta["made_by"] = MARK
-    text = io.StringIO()
-    table.write(text, format="ascii.ecsv")
-    write_atomic(path, text.getvalue().encode())

@@ -1,4 +1,4 @@
-"""What is to be done with each target: the key of its work, and what became of it before."""
+"""What is to be done with each target: the key of its work, what became of it before, what is out of date."""
 
 import hashlib
 import json
@@ -14,12 +14,13 @@ from astropy.io import fits
 
 from jwst_fusion.archive.download import checksum_of
 from jwst_fusion.archive.manifest import association_members
+from jwst_fusion.archive.state import STATE, read_rows
 from jwst_fusion.archive.worker import RECORD, WORK, WORK_NAME, is_alive
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.ownership import is_own
 
-__all__ = ["Plan", "commit", "forget_products", "leftovers", "make_plan", "versions"]
+__all__ = ["Outputs", "Plan", "forget_products", "leftovers", "outdated"]
 
 #: Packages whose version makes a product another one.
 PACKAGES = ("jwst_fusion", "jwst", "stpsf")
@@ -56,93 +57,250 @@ class Plan:
     work: Path | None = None
 
 
-def versions():
-    """
-    List the versions that the products depend on.
-
-    Returns
-    -------
-    dict of str
-        Version by package.
-    """
+def _versions():
+    """Version by package of what the products depend on."""
     return {name: metadata.version(name) for name in PACKAGES}
 
 
-def make_plan(target, state, settings, found):
+def _new_versions(then):
+    """Tell the packages whose version is not what it was."""
+    return [f"{name} {then.get(name)} -> {now}" for name, now in _versions().items() if then.get(name) != now]
+
+
+class Outputs:
     """
-    Decide what is to be done with a target.
+    Products of a batch: what is to be done for each target, and how its product takes its place.
 
     Parameters
     ----------
-    target : Target
-        The target.
     state : StateFile
         State of the batch.
     settings : BatchSettings
         What the user asks for.
     found : dict of list of pathlib.Path
         What earlier runs left, see `leftovers`.
+    """
+
+    def __init__(self, state, settings, found):
+        self._state, self._settings, self._found = state, settings, found
+        self._folder = settings.output_dir
+
+    def plan(self, target):
+        """
+        Decide what is to be done with a target.
+
+        Parameters
+        ----------
+        target : Target
+            The target.
+
+        Returns
+        -------
+        Plan
+            The decision; FAILED if something is in the way that no batch made.
+        """
+        plan = self._plan(target)
+        reason = self._in_the_way(target) if plan.action == "run" or plan.work else ""
+        return Plan("set", "FAILED", reason) if reason else plan
+
+    def _in_the_way(self, target):
+        """Reason why the products or the log of a target may not be put in place; empty if they may."""
+        cure = "move it, rename the target, or use another --output-dir"
+        cure = f"not made by a batch and therefore not replaced; {cure}"
+        folder, log = self._folder / target.name, self._folder / "logs" / f"{target.name}.log"
+        if not is_own(log):
+            return f"{log}: {cure}"
+        if not os.path.lexists(folder):
+            return ""
+        record = _record(folder)
+        if folder.is_symlink() or record.get("name") != target.name or "work_key" not in record:
+            return f"{folder}: {cure}"
+        made = {RECORD, *record.get("files", [])}
+        for path in sorted(folder.rglob("*")):
+            if not path.is_dir() and str(path.relative_to(folder)) not in made:
+                return f"{path}: not made by the batch, in a folder that is to be replaced; move it elsewhere"
+        return ""
+
+    def _plan(self, target):
+        """Decide what is to be done with a target whose folder is free."""
+        settings, row = self._settings, self._state.rows.get(target.name, {})
+        folder, before = self._folder / target.name, row.get("state")
+        there = (folder / RECORD).is_file()
+        if settings.skip_existing and not settings.clobber and there:
+            if before == "DONE":
+                return Plan("keep", "DONE", "its product exists")
+            return Plan("set", "SKIPPED", "its product exists (--skip-existing)")
+        try:
+            inputs = _inputs(target, self._state)
+        except InputError as reason:
+            if there and before == "DONE":
+                return Plan("keep", "DONE", "done before; its inputs are gone")
+            return Plan("set", "BLOCKED", str(reason))
+        key = _work_key(target, inputs, settings)
+        same = row.get("work_key") == key
+        for work in self._found.get(target.name, []):
+            if _record(work / "out").get("work_key") == key:
+                return Plan("commit", "", "finished by an earlier run", key, inputs, work)
+        if settings.clobber:
+            return Plan("run", "PENDING", "to be done again (--clobber)", key, inputs)
+        if _record(folder).get("work_key") == key:
+            if same and before == "DONE":
+                return Plan("keep", "DONE", "done before", key, inputs)
+            return Plan("commit", "", "finished by an earlier run", key, inputs)
+        if same and before == "SKIPPED":
+            return Plan("keep", "SKIPPED", row["reason"], key, inputs)
+        if same and before == "FAILED" and not settings.redo_failed:
+            return Plan("keep", "FAILED", "failed before (--redo-failed runs it again)", key, inputs)
+        return Plan("run", "PENDING", _why(row, there, same, inputs), key, inputs)
+
+    def commit(self, target, plan, result=None):
+        """
+        Put the products of a finished target in place, then note its state.
+
+        The products of a target are a folder that takes its name at once; each step may be the last before a
+        crash, and the plan of the next run finds what remains to be done.
+
+        Parameters
+        ----------
+        target : Target
+            The target.
+        plan : Plan
+            Its plan.
+        result : dict, optional
+            What the worker says; of what an earlier run finished, its record is read.
+
+        Returns
+        -------
+        dict
+            The record of the target.
+        """
+        folder, logs = self._folder / target.name, self._folder / "logs"
+        work = Path(result["work"]) if result else plan.work
+        record = result or _record(work / "out" if work else folder)
+        reason = self._in_the_way(target) if work else ""
+        if reason:  # it came while the target ran: what was made waits in its work folder
+            columns = {"state": "FAILED", "kind": "folder", "reason": reason}
+            self._state.set(target.name, association=str(target.association), work_key="", work="", **columns)
+            return {**record, **columns}
+        logs.mkdir(exist_ok=True)
+        done = record["state"] == "DONE"
+        if work and (work / "log").is_file():
+            (work / "log").replace(logs / f"{target.name}.log")
+        if work and done:
+            if folder.exists():
+                folder.rename(self._folder / WORK / f"~{work.name}")
+            (work / "out").rename(folder)
+        columns = {name: record.get(name) for name in _RECORDED}
+        for name in ("product", "report", "thumbnail"):
+            columns[name] = f"{target.name}/{record[name]}" if done and record.get(name) else ""
+        self._state.set(
+            target.name, record["state"], association=str(target.association), work_key=plan.work_key,
+            inputs=plan.inputs, versions=_versions(), log=f"logs/{target.name}.log", work="", **columns,
+        )  # fmt: skip
+        if work:
+            for old in (work, work.with_name(f"~{work.name}")):
+                shutil.rmtree(old, ignore_errors=True)
+        return record
+
+
+def leftovers(output_dir, *, remove=True):
+    """
+    Look at what earlier runs left, and remove what was not finished.
+
+    Parameters
+    ----------
+    output_dir : pathlib.Path
+        Folder of the outputs.
+    remove : bool, optional
+        Whether to remove anything.
 
     Returns
     -------
-    Plan
-        The decision; FAILED if something is in the way that no batch made.
+    dict of list of pathlib.Path
+        Folders with finished work by name of the target.
     """
-    plan = _plan(target, state, settings, found)
-    reason = _in_the_way(target, settings) if plan.action == "run" or plan.work else ""
-    return Plan("set", "FAILED", reason) if reason else plan
+    found = defaultdict(list)
+    for work in sorted((output_dir / WORK).glob("*")):
+        if work.is_symlink() or not re.fullmatch(f"~?(.+){WORK_NAME}", work.name):
+            continue
+        record = _record(work / "out")
+        if record.get("state") in ("DONE", "FAILED", "SKIPPED"):
+            found[record.get("name")].append(work)
+        elif remove and not is_alive(work):
+            shutil.rmtree(work, ignore_errors=True)
+    return found
 
 
-def _in_the_way(target, settings):
-    """Reason why the products or the log of a target may not be put in place; empty if they may."""
-    cure = "move it, rename the target, or use another --output-dir"
-    folder, log = settings.output_dir / target.name, settings.output_dir / "logs" / f"{target.name}.log"
-    if not is_own(log):
-        return f"{log}: not made by a batch and therefore not replaced; {cure}"
-    if not os.path.lexists(folder):
+def forget_products(folder, name):
+    """
+    Let the next batch make the products of a target anew; a folder that no batch made stays as it is.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Folder of the outputs.
+    name : str
+        Name of the target.
+    """
+    record = _record(folder / name)
+    if record.get("name") == name and "work_key" in record:
+        write_atomic(folder / name / RECORD, json.dumps({**record, "work_key": ""}, indent=1).encode())
+
+
+def outdated(targets, folder):
+    """
+    Find the targets whose product is not there, or not what would be made today.
+
+    Parameters
+    ----------
+    targets : sequence of Target
+        The fusions that the archive's table offers today.
+    folder : pathlib.Path
+        Folder of the outputs of a batch.
+
+    Returns
+    -------
+    stale : list of (Target, str)
+        The targets that are to be fused, and why.
+    replaced : set of str
+        Names of the files that the archive has made anew since, to be fetched whatever is on the disk.
+    """
+    rows = read_rows(folder) if (folder / STATE).is_file() else {}
+    stale, replaced = [], set()
+    for target in targets:
+        row = rows.get(target.name, {})
+        reasons = []
+        if row.get("state") != "DONE":
+            reasons.append(f"not fused yet ({row['state']})" if row else "not fused yet")
+        used = row.get("inputs") or {}
+        if used:
+            names = {file.filename for file in target.files}
+            reasons += _new_versions(row["versions"])
+            reasons += [f"{name} is new" for name in sorted(names - used.keys())]
+            reasons += [f"{name} is no member now" for name in sorted(used.keys() - names)]
+        for file in target.files:
+            change = _change(file, used.get(file.filename))
+            if change:
+                reasons.append(f"{file.filename}: {change}")
+                replaced.add(file.filename)
+        if reasons:
+            stale.append((target, "; ".join(reasons)))
+    return stale, replaced
+
+
+def _change(file, used):
+    """Describe how the archive's file differs from the one that was used; empty if it does not."""
+    if used is None:
         return ""
-    record = _record(folder)
-    if folder.is_symlink() or record.get("name") != target.name or "work_key" not in record:
-        return f"{folder}: not made by a batch and therefore not replaced; {cure}"
-    made = {RECORD, *record.get("files", [])}
-    for path in sorted(folder.rglob("*")):
-        if not path.is_dir() and str(path.relative_to(folder)) not in made:
-            return f"{path}: not made by the batch, in a folder that is to be replaced; move it elsewhere"
+    for stated, then, what in (
+        (file.calibration, used.get("calibration"), "calibrated by"),
+        (file.context, used.get("context"), "references of"),
+    ):
+        if stated and then and stated != then:
+            return f"{what} {then}, now {stated}"
+    if len(file.checksum) == 64 and file.checksum.lower() != used["sha256"]:
+        return "another checksum"
     return ""
-
-
-def _plan(target, state, settings, found):
-    """Decide what is to be done with a target whose folder is free."""
-    row = state.row(target.name)
-    folder = settings.output_dir / target.name
-    there = (folder / RECORD).is_file()
-    if settings.skip_existing and not settings.clobber and there:
-        if row.get("state") == "DONE":
-            return Plan("keep", "DONE", "its product exists")
-        return Plan("set", "SKIPPED", "its product exists (--skip-existing)")
-    try:
-        inputs = _inputs(target, state)
-    except InputError as reason:
-        if there and row.get("state") == "DONE":
-            return Plan("keep", "DONE", "done before; its inputs are gone")
-        return Plan("set", "BLOCKED", str(reason))
-    key = _work_key(target, inputs, settings)
-    for work in found.get(target.name, []):
-        if _record(work / "out").get("work_key") == key:
-            return Plan("commit", "", "finished by an earlier run", key, inputs, work)
-    record = _record(folder)
-    same = row.get("work_key") == key
-    if settings.clobber:
-        return Plan("run", "PENDING", "to be done again (--clobber)", key, inputs)
-    if record.get("work_key") == key:
-        if same and row["state"] == "DONE":
-            return Plan("keep", "DONE", "done before", key, inputs)
-        return Plan("commit", "", "finished by an earlier run", key, inputs)
-    if same and row["state"] == "SKIPPED":
-        return Plan("keep", "SKIPPED", row["reason"], key, inputs)
-    if same and row["state"] == "FAILED" and not settings.redo_failed:
-        return Plan("keep", "FAILED", "failed before (--redo-failed runs it again)", key, inputs)
-    return Plan("run", "PENDING", _why(row, there, same, inputs), key, inputs)
 
 
 def _why(row, there, same, inputs):
@@ -151,9 +309,7 @@ def _why(row, there, same, inputs):
         return "new"
     if same:
         return {"FAILED": "failed before", "DONE": "its product is gone"}.get(row["state"], "not finished")
-    now = versions()
-    changed = [f"{name} {row['versions'].get(name)} -> {now[name]}" for name in now
-               if row["versions"].get(name) != now[name]]  # fmt: skip
+    changed = _new_versions(row["versions"])
     names = sorted(inputs.keys() ^ row["inputs"].keys())
     names += [name for name in inputs.keys() & row["inputs"].keys()
               if inputs[name]["sha256"] != row["inputs"][name]["sha256"]]  # fmt: skip
@@ -199,7 +355,7 @@ def _work_key(target, inputs, settings):
         "parameters": [*settings.parameters, *target.parameters],
         "parameter_files": files,
         "command": settings.command,
-        "versions": versions(),
+        "versions": _versions(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -211,102 +367,3 @@ def _record(folder):
     except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
-
-
-def forget_products(folder, name):
-    """
-    Let the next batch make the products of a target anew; a folder that no batch made stays as it is.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Folder of the outputs.
-    name : str
-        Name of the target.
-    """
-    record = _record(folder / name)
-    if record.get("name") == name and "work_key" in record:
-        write_atomic(folder / name / RECORD, json.dumps({**record, "work_key": ""}, indent=1).encode())
-
-
-def leftovers(output_dir, *, remove=True):
-    """
-    Look at what earlier runs left, and remove what was not finished.
-
-    Parameters
-    ----------
-    output_dir : pathlib.Path
-        Folder of the outputs.
-    remove : bool, optional
-        Whether to remove anything.
-
-    Returns
-    -------
-    dict of list of pathlib.Path
-        Folders with finished work by name of the target.
-    """
-    found = defaultdict(list)
-    for work in sorted((output_dir / WORK).glob("*")):
-        if work.is_symlink() or not re.fullmatch(f"~?(.+){WORK_NAME}", work.name):
-            continue
-        record = _record(work / "out")
-        if record.get("state") in ("DONE", "FAILED", "SKIPPED"):
-            found[record.get("name")].append(work)
-        elif remove and not is_alive(work):
-            shutil.rmtree(work, ignore_errors=True)
-    return found
-
-
-def commit(target, plan, state, settings, result=None):
-    """
-    Put the products of a finished target in place, then note its state.
-
-    The products of a target are a folder that takes its name at once; each step may be the last before a
-    crash, and `make_plan` of the next run finds what remains to be done.
-
-    Parameters
-    ----------
-    target : Target
-        The target.
-    plan : Plan
-        Its plan.
-    state : StateFile
-        State of the batch.
-    settings : BatchSettings
-        What the user asks for.
-    result : dict, optional
-        What the worker says; of what an earlier run finished, its record is read.
-
-    Returns
-    -------
-    dict
-        The record of the target.
-    """
-    folder = settings.output_dir / target.name
-    work = Path(result["work"]) if result else plan.work
-    record = result or _record(work / "out" if work else folder)
-    reason = _in_the_way(target, settings) if work else ""
-    if reason:  # it came while the target ran: what was made waits in its work folder
-        columns = {"kind": "folder", "reason": reason, "work_key": "", "work": ""}
-        state.set(target.name, "FAILED", association=str(target.association), **columns)
-        return {**record, "state": "FAILED", "kind": "folder", "reason": reason}
-    logs = settings.output_dir / "logs"
-    logs.mkdir(exist_ok=True)
-    if work and (work / "log").is_file():
-        (work / "log").replace(logs / f"{target.name}.log")
-    if work and record["state"] == "DONE":
-        if folder.exists():
-            folder.rename(settings.output_dir / WORK / f"~{work.name}")
-        (work / "out").rename(folder)
-    columns = {name: record.get(name) for name in _RECORDED}
-    done = record["state"] == "DONE"
-    for name in ("product", "report", "thumbnail"):
-        columns[name] = f"{target.name}/{record[name]}" if done and record.get(name) else ""
-    state.set(
-        target.name, record["state"], association=str(target.association), work_key=plan.work_key,
-        inputs=plan.inputs, versions=versions(), log=f"logs/{target.name}.log", work="", **columns,
-    )  # fmt: skip
-    if work:
-        for old in (work, work.with_name(f"~{work.name}")):
-            shutil.rmtree(old, ignore_errors=True)
-    return record

@@ -1,13 +1,10 @@
 """Questions to MAST through astroquery, which is asked for only when it is needed."""
 
 import warnings
-from dataclasses import replace
-
-import numpy as np
 
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError, one_line
 
-__all__ = ["observations", "query_files", "query_table"]
+__all__ = ["observations", "query_table"]
 
 _INSTRUMENTS = ["NIRSPEC/IFU", "NIRCAM/IMAGE"]
 
@@ -67,52 +64,19 @@ def query_table(criteria):
         values = [each.strip() for each in value.split(",")]
         chosen[key.strip()] = values if len(values) > 1 else values[0]
     chosen.setdefault("instrument_name", _INSTRUMENTS)
-    table = _ask(observations().query_criteria, obs_collection="JWST", calib_level=[3, 3], **chosen)
-    if not len(table):
-        raise NoOverlapError(f"MAST has no level-3 products for {' '.join(criteria)}; ask for more")
-    return table
-
-
-def query_files(table, files):
-    """
-    Ask MAST for addresses and sizes of files.
-
-    Parameters
-    ----------
-    table : astropy.table.Table
-        MAST's table of observations.
-    files : sequence of ArchiveFile
-        The files.
-
-    Returns
-    -------
-    dict of ArchiveFile
-        The files with what MAST says, by name.
-    """
-    wanted = {file.filename: file for file in files}
-    roots = {name.rsplit("_", 1)[0] for name in wanted}
-    rows = table[[str(each) in roots for each in table["obs_id"]]]
-    if not len(rows):
-        return wanted
-    for row in _ask(observations().get_product_list, rows):
-        name = str(row["productFilename"])
-        if name in wanted:
-            size = None if np.ma.is_masked(row["size"]) else int(row["size"])
-            wanted[name] = replace(wanted[name], uri=str(row["dataURI"]), size=size)
-    return wanted
-
-
-def _ask(question, *args, **kwargs):
-    """Put a question to MAST; an InputError or a ParameterError tells why there is no answer."""
+    question = observations().query_criteria
     from astroquery.exceptions import InvalidQueryError, NoResultsWarning, RemoteServiceError
     from requests.exceptions import RequestException
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NoResultsWarning)
-            return question(*args, **kwargs)
+            table = question(obs_collection="JWST", calib_level=[3, 3], **chosen)
     except InvalidQueryError as error:
         raise ParameterError(f"MAST does not understand the query: {one_line(error)}") from None
     except (RequestException, RemoteServiceError, OSError, TimeoutError) as error:
         reason = one_line(error)[:200]
         raise InputError(f"MAST does not answer ({reason}); export a table from its portal instead") from None
+    if not len(table):
+        raise NoOverlapError(f"MAST has no level-3 products for {' '.join(criteria)}; ask for more")
+    return table

@@ -2,16 +2,14 @@
 
 import math
 import re
-from dataclasses import dataclass
 
 import numpy as np
 import shapely
 from astropy.coordinates import SkyCoord
-from scipy.spatial import cKDTree
 
 from jwst_fusion.exceptions import InputError
 
-__all__ = ["Footprints", "Region", "parse_region"]
+__all__ = ["Footprints", "parse_region"]
 
 #: Sides of the polygon that stands for a circle.
 CIRCLE_SIDES = 90
@@ -30,35 +28,6 @@ _TOKEN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[A-Za-z]\w*|[^\s
 _RADIANS_TO_ARCSEC = 180 * 3600 / np.pi
 
 
-@dataclass(frozen=True, eq=False)
-class Region:
-    """
-    A footprint: the union of polygons whose sides are arcs of great circles.
-
-    Attributes
-    ----------
-    rings : tuple of ndarray, shape (n, 3)
-        Unit vectors of the corners of each polygon, the first not repeated.
-    """
-
-    rings: tuple
-
-    def caps(self):
-        """
-        Enclose each polygon in a cap.
-
-        Returns
-        -------
-        centres : ndarray, shape (n_rings, 3)
-            Unit vectors of the middles.
-        radii : ndarray, shape (n_rings,)
-            Radii [rad].
-        """
-        centres = np.array([_unit(ring.mean(axis=0)) for ring in self.rings])
-        cosines = [(ring @ centre).min() for ring, centre in zip(self.rings, centres, strict=True)]
-        return centres, np.arccos(np.clip(cosines, -1.0, 1.0))
-
-
 def parse_region(text):
     """
     Read an S_REGION.
@@ -73,8 +42,9 @@ def parse_region(text):
 
     Returns
     -------
-    Region
-        The footprint.
+    tuple of ndarray, shape (n, 3)
+        Polygons whose sides are arcs of great circles and whose union is the footprint: unit vectors of their
+        corners, the first not repeated.
 
     Raises
     ------
@@ -110,7 +80,7 @@ def parse_region(text):
         position = end
     if not rings:
         raise InputError(f"S_REGION {_short(text)}: it holds no footprint")
-    return Region(tuple(rings))
+    return tuple(rings)
 
 
 def _polygon(numbers, frame):
@@ -191,22 +161,14 @@ class Footprints:
 
     Parameters
     ----------
-    regions : sequence of Region
-        The footprints.
+    regions : sequence of tuple of ndarray
+        The footprints, as `parse_region` gives them.
     """
 
     def __init__(self, regions):
-        caps = [region.caps() for region in regions]
-        self._owner = np.repeat(np.arange(len(regions)), [len(radii) for _, radii in caps])
-        self._rings = [ring for region in regions for ring in region.rings]
-        centres = np.concatenate([c for c, _ in caps]) if caps else np.empty((0, 3))
-        self._radii = np.concatenate([r for _, r in caps]) if caps else np.empty(0)
-        self._centres = centres
-        sizes = np.ceil(np.log2(np.maximum(self._radii, 1e-6)) / 2).astype(int)
-        self._trees = []
-        for size in np.unique(sizes):
-            rings = np.flatnonzero(sizes == size)
-            self._trees.append((rings, self._radii[rings].max(), cKDTree(centres[rings])))
+        self._rings = [ring for region in regions for ring in region]
+        self._owner = np.repeat(np.arange(len(regions)), [len(region) for region in regions])
+        self._centres, self._radii = _caps(self._rings)
 
     def shares(self, field):
         """
@@ -214,7 +176,7 @@ class Footprints:
 
         Parameters
         ----------
-        field : Region
+        field : tuple of ndarray
             The field, small against the sphere: areas are those of the gnomonic projection about its
             middle, in which arcs of great circles are straight (0.05 % off at 1 deg from the middle).
 
@@ -225,38 +187,33 @@ class Footprints:
         shares : ndarray, shape (n,)
             Share of the field's area that each covers, more than 0 to 1.
         """
-        centres, radii = field.caps()
+        centres, radii = _caps(field)
         middle = _unit(centres.mean(axis=0))
-        reach = float((np.arccos(np.clip(centres @ middle, -1, 1)) + radii).max())
-        near = self._near(middle, reach)
+        reach = (_angle(centres, middle) + radii).max()
+        near = np.flatnonzero(_angle(self._centres, middle) <= reach + self._radii + 1e-9)
         if not near.size:
             return np.empty(0, dtype=int), np.empty(0)
-        target = shapely.union_all(_project(field.rings, middle))
-        area = shapely.area(target)
+        target = shapely.union_all(_project(field, middle))
         shapely.prepare(target)
         pieces = _project([self._rings[ring] for ring in near], middle)
         touching = shapely.intersects(target, pieces)
-        pieces, owners = pieces[touching], self._owner[near[touching]]
-        whole = shapely.covered_by(target, pieces)
-        common = np.where(whole, target, pieces)
-        common[~whole] = shapely.intersection(target, pieces[~whole])
-        owners, first, count = np.unique(owners, return_index=True, return_counts=True)
-        for start, number in zip(first, count, strict=True):
-            if number > 1:
-                parts = common[start : start + number]
-                common[start] = target if whole[start : start + number].any() else shapely.union_all(parts)
-        shares = np.minimum(shapely.area(common[first]) / area, 1.0)
+        common, every = shapely.intersection(target, pieces[touching]), self._owner[near[touching]]
+        owners = np.unique(every)
+        areas = np.array([shapely.area(shapely.union_all(common[every == owner])) for owner in owners])
+        shares = np.minimum(areas / shapely.area(target), 1.0)
         return owners[shares > 0], shares[shares > 0]
 
-    def _near(self, middle, reach):
-        """Rings whose cap touches a cap, ascending."""
-        found = []
-        for rings, largest, tree in self._trees:
-            chord = 2 * np.sin(min(reach + largest, np.pi) / 2) + 1e-12
-            found.append(rings[tree.query_ball_point(middle, chord)])
-        near = np.sort(np.concatenate(found)) if found else np.empty(0, dtype=int)
-        angle = np.arccos(np.clip(self._centres[near] @ middle, -1, 1))
-        return near[angle <= reach + self._radii[near] + 1e-9]
+
+def _caps(rings):
+    """Caps that enclose polygons: unit vectors (n, 3) of their middles, and radii (n,) [rad]."""
+    centres = np.array([_unit(ring.mean(axis=0)) for ring in rings]).reshape(-1, 3)
+    pairs = zip(rings, centres, strict=True)
+    return centres, np.array([_angle(ring, centre).max() for ring, centre in pairs])
+
+
+def _angle(vectors, vector):
+    """Angles [rad] of unit vectors (n, 3) with another."""
+    return np.arccos(np.clip(vectors @ vector, -1.0, 1.0))
 
 
 def _project(rings, middle):

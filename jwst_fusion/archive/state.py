@@ -1,215 +1,97 @@
-"""State of a batch: an SQLite file beside the outputs, written by the coordinator only."""
+"""State of a batch: a file beside the outputs with a line for each change, written by the coordinator."""
 
 import fcntl
 import json
 import os
-import sqlite3
 import time
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 from jwst_fusion.exceptions import InputError
+from jwst_fusion.ownership import MARK, check_own
 
-__all__ = ["STATES", "StateFile", "locked", "read_rows", "state_path"]
+__all__ = ["STATE", "STATES", "StateFile", "read_rows"]
+
+#: Name of the file.
+STATE = "batch.jsonl"
 
 #: PENDING waits, RUNNING runs, DONE has its product, SKIPPED needs none or can have none, FAILED ended with
 #: an error, BLOCKED waits for an input that is not there.
 STATES = ("PENDING", "RUNNING", "DONE", "SKIPPED", "FAILED", "BLOCKED")
 
-#: Columns of a target; those in JSON hold mappings.
-COLUMNS = {
-    "name": "TEXT PRIMARY KEY",
-    "association": "TEXT",
-    "state": "TEXT NOT NULL",
-    "kind": "TEXT",
-    "reason": "TEXT",
-    "work_key": "TEXT",
-    "attempts": "INTEGER",
-    "started": "REAL",
-    "finished": "REAL",
-    "seconds": "REAL",
-    "cpu_seconds": "REAL",
-    "peak_bytes": "INTEGER",
-    "output_bytes": "INTEGER",
-    "host": "TEXT",
-    "work": "TEXT",
-    "log": "TEXT",
-    "product": "TEXT",
-    "report": "TEXT",
-    "thumbnail": "TEXT",
-    "verdict": "TEXT",
-    "inputs": "JSON",
-    "versions": "JSON",
-}
-_JSON = tuple(name for name, kind in COLUMNS.items() if kind == "JSON")
-
-_SCHEMA = f"""
-BEGIN;
-CREATE TABLE IF NOT EXISTS targets ({", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())});
-CREATE TABLE IF NOT EXISTS events (time REAL, name TEXT, state TEXT, reason TEXT);
-CREATE TABLE IF NOT EXISTS checksums (path TEXT PRIMARY KEY, size INTEGER, modified INTEGER, sha256 TEXT);
-COMMIT;
-"""
-_PATIENCE = 30  # s that another process may hold the file
-
-
-def state_path(folder):
-    """
-    Name the file with the state of a batch.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Folder of the outputs.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
-    """
-    return folder / "batch.sqlite"
-
-
-@contextmanager
-def locked(folder):
-    """
-    Be the one coordinator of a folder; the lock ends with the process, however it ends.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Folder of the outputs.
-
-    Raises
-    ------
-    InputError
-        If another coordinator runs.
-    """
-    path = folder / ".batch.lock"
-    with path.open("a+", encoding="utf-8", errors="replace") as file:
-        file.seek(0)
-        if file.read(8) not in ("", "process "):
-            raise InputError(f"{path}: not the lock of a batch; move it, or use another --output-dir")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise InputError(
-                f"{folder}: another batch runs here ({file.read().strip()}); wait for its end, or use "
-                "another --output-dir"
-            ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
-        file.flush()
-        yield
+#: Columns of a target, and what is in those that nothing was written to.
+EMPTY = {
+    **dict.fromkeys(
+        ("name", "association", "state", "kind", "reason", "work_key", "attempts", "started", "finished",
+         "seconds", "cpu_seconds", "peak_bytes", "output_bytes", "host", "work", "log", "product", "report",
+         "thumbnail", "verdict")
+    ),
+    "inputs": {}, "versions": {},
+}  # fmt: skip
 
 
 class StateFile:
     """
-    The state as the coordinator sees it.
+    The state as the one coordinator of a folder sees it; its lock ends with the process, however it ends.
 
     Parameters
     ----------
     folder : pathlib.Path or None
         Folder of the outputs; None for a state that is forgotten.
+    write : bool, optional
+        Whether changes are written.
+
+    Attributes
+    ----------
+    rows : dict of dict
+        Columns of each target, by name.
 
     Raises
     ------
     InputError
-        If the file is none of a batch.
+        If the file is none of a batch, or another coordinator runs.
     """
 
-    def __init__(self, folder):
-        path = ":memory:" if folder is None else state_path(folder)
-        self._path = path
-        if folder is not None:
-            _check_database(path)
+    def __init__(self, folder, *, write=True):
+        self._file, self.rows, self._checksums = None, {}, {}
+        self._write = write and folder is not None
+        if folder is None:
+            return
+        self._path = path = folder / STATE
+        if path.is_symlink() or not path.is_file() or path.stat().st_size:
+            check_own(path)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
-            self._connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
-        except sqlite3.Error as error:
-            raise self._unusable(error) from None
-        self._connection.row_factory = sqlite3.Row
-        try:
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            columns = [row["name"] for row in self._connection.execute("PRAGMA table_info(targets)")]
-            if tables and columns != list(COLUMNS):
-                raise sqlite3.DatabaseError("a database of something else")
-            self._connection.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise self._unusable(error) from None
-
-    def _unusable(self, error):
-        """Make the error of a state that cannot be read or written."""
-        return InputError(
-            f"{self._path}: not the state of a batch, or not to be written ({error}); move it to begin anew, "
-            "make room, or use another --output-dir"
-        )
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            holder = _read(path)[2]
+            raise InputError(
+                f"{folder}: another batch runs here ({holder}); wait for its end, or use another --output-dir"
+            ) from None
+        self.rows, self._checksums, _ = _read(path)
+        self._append({"made_by": MARK, "holder": f"process {os.getpid()} on {os.uname().nodename}"})
 
     def __enter__(self):
         """Enter the context."""
         return self
 
-    def __exit__(self, _kind, error, _traceback):
-        """Close the file; an error of SQLite becomes one of the input."""
-        self._connection.close()
-        if isinstance(error, sqlite3.Error):
-            raise self._unusable(error) from error
+    def __exit__(self, *_):
+        """Close the file, which ends the lock."""
+        if self._file is not None:
+            os.close(self._file)
 
-    def rows(self):
-        """
-        Read all targets.
-
-        Returns
-        -------
-        dict of dict
-            Columns of each target, by name.
-        """
-        return _rows(self._connection)
-
-    def row(self, name):
-        """
-        Read one target.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-
-        Returns
-        -------
-        dict
-            Its columns; empty if it is not known.
-        """
-        return _rows(self._connection, " WHERE name = ?", (name,)).get(name, {})
-
-    def begin(self, associations):
-        """
-        Note as PENDING what is new, and what a coordinator that is gone left as RUNNING.
-
-        Parameters
-        ----------
-        associations : dict of str
-            Association by name of all targets of a manifest.
-
-        Returns
-        -------
-        dict of str
-            State of each of them.
-        """
-        with self._connection as change:
-            change.execute("BEGIN IMMEDIATE")
-            change.executemany(
-                "INSERT OR IGNORE INTO targets (name, association, state) VALUES (?, ?, 'PENDING')",
-                list(associations.items()),
-            )
-            change.execute("UPDATE targets SET state = 'PENDING', work = '' WHERE state = 'RUNNING'")
-        return {name: row["state"] for name, row in self.rows().items() if name in associations}
+    def _append(self, entry):
+        """Write a line at once; one that was cut short before it, by a full disk or a kill, ends here."""
+        if not self._write:
+            return
+        try:
+            os.write(self._file, b"\n" + json.dumps({"time": time.time(), **entry}).encode())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from None
 
     def set(self, name, state, **columns):
         """
-        Change a target, and note the change among the events.
+        Change a target.
 
         Parameters
         ----------
@@ -220,19 +102,11 @@ class StateFile:
         **columns
             New values; the others stay.
         """
-        values = {"name": name, "state": state, **columns}
-        values.update({key: json.dumps(values[key]) for key in _JSON if key in values})
-        updates = ", ".join(f"{key} = excluded.{key}" for key in values if key != "name")
-        with self._connection as change:  # a signal may end it: then all of it is undone
-            change.execute("BEGIN IMMEDIATE")
-            change.execute(
-                f"INSERT INTO targets ({', '.join(values)}) VALUES ({', '.join('?' * len(values))}) "
-                f"ON CONFLICT (name) DO UPDATE SET {updates}",
-                tuple(values.values()),
-            )
-            change.execute(
-                "INSERT INTO events VALUES (?, ?, ?, ?)", (time.time(), name, state, values.get("reason"))
-            )
+        columns = {"name": name, "state": state, **columns}
+        row = {**self.rows.get(name, EMPTY), **columns}
+        if row != self.rows.get(name):
+            self._append(columns)
+            self.rows[name] = row
 
     def checksum(self, path, compute):
         """
@@ -251,34 +125,13 @@ class StateFile:
             Hexadecimal digits.
         """
         status = path.stat()
-        seen = status.st_size, status.st_mtime_ns
-        found = self._connection.execute(
-            "SELECT size, modified, sha256 FROM checksums WHERE path = ?", (str(path),)
-        ).fetchone()
-        if found and tuple(found)[:2] == seen:
-            return found["sha256"]
-        checksum = compute(path)
-        self._connection.execute("REPLACE INTO checksums VALUES (?, ?, ?, ?)", (str(path), *seen, checksum))
-        return checksum
-
-
-def _check_database(path):
-    """Check that SQLite may open a file: what it takes for its own it repairs, with what lies beside it."""
-    try:
-        with path.open("rb") as file:
-            begin = file.read(16)
-    except FileNotFoundError:
-        begin = b""
-    except OSError as error:
-        raise InputError(
-            f"{path}: not the state of a batch ({error.strerror}); move it to begin anew"
-        ) from None
-    if begin not in (b"", b"SQLite format 3\0"):
-        raise InputError(f"{path}: not the state of a batch, no database; move it to begin anew")
-    for suffix in ("-journal", "-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
-        if not begin and os.path.lexists(beside):
-            raise InputError(f"{beside}: belongs to no state of a batch; move it")
+        seen = [status.st_size, status.st_mtime_ns]
+        known = self._checksums.get(str(path), {})
+        if known.get("seen") != seen:
+            known = {"path": str(path), "seen": seen, "sha256": compute(path)}
+            self._append(known)
+            self._checksums[str(path)] = known
+        return known["sha256"]
 
 
 def read_rows(folder):
@@ -300,23 +153,25 @@ def read_rows(folder):
     InputError
         If there is no state.
     """
-    path = state_path(Path(folder))
+    path = Path(folder) / STATE
     if not path.is_file():
         raise InputError(f"{path}: no such file; name the output folder of a batch with --output-dir")
-    try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)
-        with closing(connection):
-            connection.row_factory = sqlite3.Row
-            return _rows(connection)
-    except sqlite3.DatabaseError as error:
-        raise InputError(f"{path}: not the state of a batch ({error})") from None
+    check_own(path)
+    return _read(path)[0]
 
 
-def _rows(connection, where="", values=()):
-    """Read targets, mappings from JSON."""
-    found = {}
-    for row in connection.execute(f"SELECT * FROM targets{where}", values):
-        columns = dict(row)
-        columns.update({key: json.loads(columns[key] or "{}") for key in _JSON})
-        found[columns["name"]] = columns
-    return found
+def _read(path):
+    """Targets and checksums by name, and who wrote last; a line that was cut short is left out."""
+    rows, checksums, holder = {}, {}, ""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = dict(json.loads(line))
+        except (ValueError, TypeError):
+            continue
+        if "name" in entry:
+            rows[entry["name"]] = {**rows.get(entry["name"], EMPTY), **entry}
+            del rows[entry["name"]]["time"]
+        elif "path" in entry:
+            checksums[entry.pop("path")] = entry
+        holder = entry.get("holder", holder)
+    return rows, checksums, holder

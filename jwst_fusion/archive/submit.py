@@ -4,14 +4,20 @@ import shlex
 import sys
 from pathlib import Path
 
+from jinja2 import Environment, PackageLoader
+
 from jwst_fusion.archive.batch import plan_batch
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError, ParameterError
 from jwst_fusion.ownership import MARK, check_own
 
-__all__ = ["QUEUES", "write_jobs"]
+__all__ = ["write_jobs"]
 
-QUEUES = ("slurm", "htcondor")
+#: Templates of the files of each queue; the first is to be submitted.
+QUEUES = {
+    "slurm": ("submit.sh", "array.sbatch", "collect.sbatch"),
+    "htcondor": ("batch.dag", "array.sub", "collect.sub"),
+}
 
 
 def write_jobs(queue, manifest, settings, options):
@@ -53,95 +59,26 @@ def write_jobs(queue, manifest, settings, options):
     if not indices:
         return [], 0
     folder = settings.output_dir.absolute()
-    script = Path(sys.executable).with_name("jwst-fusion")
-    base = [str(script), "batch", str(Path(manifest).absolute()), "--output-dir", str(folder), *options]
-    content = _slurm if queue == "slurm" else _htcondor
-    files, texts = [], content(base, folder, indices, settings)
-    check_own(*(folder / name for name in texts))
+    files = [folder / name for name in QUEUES[queue]]
+    check_own(*files)
+    memory, threads = int(1024 * (settings.memory or 4.0)), settings.threads or 1
+    script = str(Path(sys.executable).with_name("jwst-fusion"))
+    base = [script, "batch", str(Path(manifest).absolute()), "--output-dir", str(folder), *options]
+    run = [*base, "--memory", f"{memory / 1024:g}", "--threads", str(threads)]
+    templates = Environment(loader=PackageLoader("jwst_fusion.archive"), keep_trailing_newline=True)
+    templates.filters.update(sh=shlex.quote, condor=_condor)
     (folder / "logs").mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        write_atomic(folder / name, text.encode())
-        files.append(folder / name)
+    for path in files:
+        text = templates.get_template(path.name).render(
+            mark=MARK, folder=folder, indices=indices, base=base, run=run, memory=memory, threads=threads,
+            seconds=int(settings.timeout) + 120,  # the queue allows for the start and the end
+        )  # fmt: skip
+        write_atomic(path, text.encode())
         if text.startswith("#!"):
-            files[-1].chmod(0o755)
+            path.chmod(0o755)
     return files, len(indices)
 
 
-def _limits(settings):
-    """Memory [MiB], threads and time [s] of a job; the queue allows for the start and the end."""
-    return int(1024 * (settings.memory or 4.0)), settings.threads or 1, int(settings.timeout) + 120
-
-
-def _slurm(base, folder, indices, settings):
-    """Scripts for Slurm: the array, what collects, and what submits both."""
-    memory, threads, seconds = _limits(settings)
-    clock = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-    array = ",".join(str(index) for index in indices)
-    log = shlex.quote(f"{folder}/logs/array_%a.out")
-    run = shlex.join([*base, "--memory", f"{memory / 1024:g}", "--threads", str(threads)])
-    return {
-        "submit.sh": f"""#!/bin/sh
-# {MARK} batch: runs {len(indices)} targets as an array of Slurm, then puts their products in place.
-set -e
-job=$(sbatch --parsable {shlex.quote(f"{folder}/array.sbatch")})
-sbatch --dependency=afterany:"$job" {shlex.quote(f"{folder}/collect.sbatch")}
-""",
-        "array.sbatch": f"""#!/bin/sh
-# {MARK} batch
-#SBATCH --job-name=jwst-fusion
-#SBATCH --array={array}
-#SBATCH --cpus-per-task={threads}
-#SBATCH --mem={memory + 512}M
-#SBATCH --time={clock}
-#SBATCH --output={log}
-exec {run} --index "$SLURM_ARRAY_TASK_ID"
-""",
-        "collect.sbatch": f"""#!/bin/sh
-# {MARK} batch
-#SBATCH --job-name=jwst-fusion-collect
-#SBATCH --cpus-per-task=1
-#SBATCH --mem=2G
-#SBATCH --time=01:00:00
-#SBATCH --output={shlex.quote(f"{folder}/logs/collect.out")}
-exec {shlex.join(base)} --collect
-""",
-    }
-
-
-def _htcondor(base, folder, indices, settings):
-    """Files for HTCondor: a DAG of the array and of what collects."""
-    memory, threads, seconds = _limits(settings)
-    script, *arguments = base
-    run = [*arguments, "--memory", f"{memory / 1024:g}", "--threads", str(threads), "--index"]
-
-    def quoted(words):
-        return " ".join("'" + word.replace("'", "''").replace('"', '""') + "'" for word in words)
-
-    common = f"""# {MARK} batch
-universe = vanilla
-executable = {script}
-getenv = True
-should_transfer_files = NO
-log = {folder}/logs/htcondor.log
-"""
-    return {
-        "batch.dag": f"""# {MARK} batch: condor_submit_dag {folder}/batch.dag
-JOB array {folder}/array.sub
-FINAL collect {folder}/collect.sub
-""",
-        "array.sub": f"""{common}arguments = "{quoted(run)} $(index)"
-output = {folder}/logs/array_$(index).out
-error = {folder}/logs/array_$(index).out
-request_cpus = {threads}
-request_memory = {memory + 512}
-+MaxRuntime = {seconds}
-queue index in ({", ".join(str(index) for index in indices)})
-""",
-        "collect.sub": f"""{common}arguments = "{quoted([*arguments, "--collect"])}"
-output = {folder}/logs/collect.out
-error = {folder}/logs/collect.out
-request_cpus = 1
-request_memory = 2048
-queue
-""",
-    }
+def _condor(word):
+    """Quote a word in the new syntax of HTCondor's arguments."""
+    return "'" + word.replace("'", "''").replace('"', '""') + "'"

@@ -1,8 +1,10 @@
 """Tables of the archive: rows of MAST's observation table or mission search as products."""
 
 import csv
+import io
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +13,14 @@ from astropy.io.votable import parse_single_table
 from astropy.table import Table
 from astropy.time import Time
 
-from jwst_fusion.archive.regions import Region, parse_region
+from jwst_fusion.archive.regions import parse_region
+from jwst_fusion.atomic import write_atomic
 from jwst_fusion.coregistration.ranges import CUBE_RANGES
 from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.optics import throughput
-from jwst_fusion.ownership import is_plain_name
+from jwst_fusion.ownership import MARK, is_plain_name
 
-__all__ = ["ArchiveProduct", "products_of_table", "read_table"]
+__all__ = ["ArchiveFile", "ArchiveProduct", "products_of_table", "read_cells", "read_table", "write_table"]
 
 #: What each quantity is called in MAST's observation table (CAOM), its product lists and the mission
 #: search, lower case, letters and digits only; the first that is there counts.
@@ -51,6 +54,31 @@ _NO_BAND = re.compile("WL[PM]8|GRISM|GDHS|MASK|FLAT|PINHOLE|WEAK")
 _MISSING = {"", "--", "nan", "none", "null", "masked"}
 
 
+@dataclass(frozen=True)
+class ArchiveFile:
+    """
+    A file to fetch.
+
+    Attributes
+    ----------
+    filename, uri : str
+        Its name, and where it is: ``mast:...`` or a URL.
+    size : int or None
+        Its length [byte], if known.
+    checksum : str
+        Its MD5, SHA-1 or SHA-256 in hexadecimal digits, if known, or empty.
+    calibration, context : str
+        Version of the calibration software and CRDS context that made it, if known, or empty.
+    """
+
+    filename: str
+    uri: str = ""
+    size: int | None = None
+    checksum: str = ""
+    calibration: str = ""
+    context: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class ArchiveProduct:
     """
@@ -60,8 +88,10 @@ class ArchiveProduct:
     ----------
     kind : {'cube', 'image'}
         NIRSpec IFU cube or NIRCam image.
-    name, filename, uri : str
-        Name of the observation, of the file, and where to fetch it.
+    name : str
+        Name of the observation.
+    file : ArchiveFile
+        Its file.
     setup : tuple of str
         Grating and blocking filter of a cube; effective band of an image.
     target : str
@@ -72,29 +102,25 @@ class ArchiveProduct:
         Begin and end of the observation [MJD]; NaN if not stated.
     exposure_time : float
         Exposure time [s]; 0 if not stated.
-    region : Region or None
-        Footprint; None for a moving target without one.
-    size : int or None
-        Length of the file [byte], if stated.
-    checksum, calibration, context : str
-        Checksum of the file, version of the calibration software and CRDS context, if stated, or empty.
+    region : tuple of ndarray or None
+        Footprint, see `parse_region`; None for a moving target without one.
     """
 
     kind: str
     name: str
-    filename: str
-    uri: str
+    file: ArchiveFile
     setup: tuple
     target: str = ""
     moving: bool = False
     start: float = float("nan")
     end: float = float("nan")
     exposure_time: float = 0.0
-    region: Region | None = None
-    size: int | None = None
-    checksum: str = ""
-    calibration: str = ""
-    context: str = ""
+    region: tuple | None = None
+
+    @property
+    def filename(self):
+        """Name of the file."""
+        return self.file.filename
 
     @property
     def root(self):
@@ -136,7 +162,10 @@ def read_table(path):
             return parse_single_table(path, verify="ignore").to_table(use_names_over_ids=True)
         if begin.startswith(b"# %ECSV"):
             return Table.read(path, format="ascii.ecsv")
-        return _read_csv(path)
+        header, rows = read_cells(path.read_text(encoding="utf-8-sig"))
+        if not header:
+            raise ValueError("it holds no row")
+        return Table(rows=rows or None, names=header, dtype=[str] * len(header))
     except Exception as error:  # noqa: BLE001 - astropy raises all kinds for a broken table
         reason = one_line(error)[:200]
         raise InputError(
@@ -144,18 +173,53 @@ def read_table(path):
         ) from None
 
 
-def _read_csv(path):
-    """Table of texts from a CSV, or the same with tabulators."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = [line for line in file if line.strip() and not line.lstrip().startswith("#")]
+def write_table(table, path):
+    """
+    Write a table in ECSV.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+        The table.
+    path : pathlib.Path
+        The file; one of ours is replaced.
+    """
+    table.meta["made_by"] = MARK
+    text = io.StringIO()
+    table.write(text, format="ascii.ecsv")
+    write_atomic(path, text.getvalue().encode())
+
+
+def read_cells(text):
+    """
+    Read a CSV, or the same with tabulators or spaces.
+
+    Parameters
+    ----------
+    text : str
+        Its text. Lines that begin with ``#`` are comments.
+
+    Returns
+    -------
+    header : list of str
+        Names of the columns; none if there is no line.
+    rows : list of list of str
+        Cells.
+
+    Raises
+    ------
+    ValueError
+        If a row has not the length of the header.
+    """
+    lines = [line for line in io.StringIO(text) if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
-        raise ValueError("it holds no row")
-    header, *rows = csv.reader(lines, delimiter="\t" if "\t" in lines[0] else ",")
+        return [], []
+    mark = next((mark for mark in "\t," if mark in lines[0]), " ")
+    header, *rows = csv.reader(lines, delimiter=mark, skipinitialspace=True)
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise ValueError(f"row {number} has {len(row)} cells, the header {len(header)}")
-    columns = zip(*rows, strict=True) if rows else [()] * len(header)
-    return Table({name.strip(): list(column) for name, column in zip(header, columns, strict=True)})
+    return [name.strip() for name in header], rows
 
 
 def products_of_table(table, name="the table"):
@@ -214,7 +278,7 @@ def _columns(table, name):
         else:
             columns[quantity] = [""] * len(table)
     for quantity in ("start", "end"):
-        columns[quantity] = _dates(columns[quantity])
+        columns[quantity] = [_date(text) for text in columns[quantity]]
     return columns
 
 
@@ -226,21 +290,12 @@ def _text(value):
     return "" if text.lower() in _MISSING else text
 
 
-def _dates(texts):
-    """MJD of dates that are given as MJD or in ISO 8601; NaN if missing."""
-    return [_date(text) for text in texts]
-
-
 def _date(text):
-    """MJD of one date."""
-    try:
-        return float(text) if text else float("nan")
-    except ValueError:
-        pass
-    try:
-        return float(Time(text.rstrip("Z").replace(" ", "T"), format="isot", scale="utc").mjd)
-    except ValueError:
-        return float("nan")
+    """MJD of a date that is given as MJD or in ISO 8601; NaN if missing."""
+    for read in (float, lambda iso: float(Time(iso.rstrip("Z").replace(" ", "T"), format="isot").mjd)):
+        with suppress(ValueError):
+            return read(text)
+    return float("nan")
 
 
 def _product(values):
@@ -264,11 +319,12 @@ def _product(values):
         if not moving:
             raise
         region = None
+    size = _number(values["size"])
+    stated = {name: values[name] for name in ("checksum", "calibration", "context")}
     return ArchiveProduct(
         kind=kind,
         name=values["name"],
-        filename=filename,
-        uri=uri,
+        file=ArchiveFile(filename, uri, None if size is None else int(size), **stated),
         setup=_cube_setup(values) if kind == "cube" else (_image_band(values),),
         target=values["target"],
         moving=moving,
@@ -276,10 +332,6 @@ def _product(values):
         end=values["end"],
         exposure_time=_number(values["exposure_time"]) or 0.0,
         region=region,
-        size=None if _number(values["size"]) is None else int(_number(values["size"])),
-        checksum=values["checksum"],
-        calibration=values["calibration"],
-        context=values["context"],
     )
 
 
@@ -328,7 +380,6 @@ def _image_band(values):
 def _number(text):
     """Read the number in a cell; None if there is none."""
     try:
-        number = float(text)
+        return float(text) if np.isfinite(float(text)) else None
     except ValueError:
         return None
-    return number if np.isfinite(number) else None

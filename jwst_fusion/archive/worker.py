@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -11,17 +12,20 @@ import subprocess
 import sys
 import time
 import uuid
-from dataclasses import dataclass, replace
-from pathlib import Path
 
+import numpy as np
 import psutil
+from astropy.io import fits
+from astropy.visualization import AsinhStretch, AsymmetricPercentileInterval
+from PIL import Image
 
-from jwst_fusion.archive.thumbnail import describe_product
 from jwst_fusion.atomic import write_atomic
-from jwst_fusion.limits import DEFAULT_SHARE, GIB, available_memory, available_threads, format_size
+from jwst_fusion.limits import GIB, format_size
 from jwst_fusion.ownership import MARK
 
-__all__ = ["Job", "RECORD", "WORK", "fusion_command", "is_alive", "is_own_unfinished", "run_job"]
+__all__ = ["AT_WORK", "RECORD", "WORK", "WORK_NAME", "is_alive", "run_job"]
+
+log = logging.getLogger(__name__)
 
 #: Folder, beside the outputs, in which targets are worked on, and the file that ends the work on one.
 WORK, RECORD, OWNER = ".work", "record.json", "owner.json"
@@ -29,9 +33,17 @@ WORK, RECORD, OWNER = ".work", "record.json", "owner.json"
 #: End of the name of a folder in `WORK`, as a regular expression.
 WORK_NAME = r"\.[0-9a-f]{12}"
 
+#: Folders in which threads of this process work.
+AT_WORK = set()
+
+#: Time [s] for which a target goes on whose coordinator is gone, in case it comes back.
+GRACE = 30.0
+
 _INTERVAL = 0.2  # s between looks at the memory
 _SEARCH = 10  # looks between searches for children, and signs of life
 _SILENCE = 60  # s without a sign of life of another host after which it is dead
+_PICTURE = 96  # pixels of a side at most
+_CHANNELS = 32  # that are averaged for it
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _CRASHES = {
@@ -45,54 +57,23 @@ _ERROR_LINE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Job:
-    """
-    Description of a target for a worker.
-
-    Attributes
-    ----------
-    name, work_key : str
-        Its name, and the key of what is to be done.
-    command : tuple of str
-        The command with its arguments; what it writes is to go to the folder that is put for ``{output}``,
-        and the memory that it may take [GiB] is put for ``{memory}``.
-    output_dir : str
-        Folder of the outputs of the batch.
-    timeout : float
-        Longest time [s].
-    memory : float or None
-        Most memory [byte]; None for the worker's share.
-    threads : int or None
-        Threads of numerical libraries; None for the worker's share.
-    attempt : int
-        Which try it is, from 1.
-    grace : float
-        Time [s] after which a run ends that the scheduler wants no more.
-    topic : str
-        Where the start is told; empty for nowhere.
-    """
-
-    name: str
-    work_key: str
-    command: tuple
-    output_dir: str
-    timeout: float
-    memory: float | None
-    threads: int | None
-    attempt: int = 1
-    grace: float = 0.0
-    topic: str = ""
-
-
-def run_job(job):
+def run_job(name, work_key, command, settings, attempt=1, topic=""):
     """
     Run a target, and record how it ended.
 
     Parameters
     ----------
-    job : Job
-        The target.
+    name, work_key : str
+        Name of the target, and the key of what is to be done.
+    command : sequence of str
+        The command with its arguments; what it writes is to go to the folder that is put for ``{output}``,
+        and the memory that it may take [GiB] is put for ``{memory}``.
+    settings : BatchSettings
+        Folder of the outputs, and limits; memory and threads may be left to the worker of Dask.
+    attempt : int, optional
+        Which try it is, from 1.
+    topic : str, optional
+        Where the start is told; empty for nowhere.
 
     Returns
     -------
@@ -100,73 +81,58 @@ def run_job(job):
         Name, key, state, reason and figures, and the folder ``work`` with what was written: ``out`` with
         the products and this record, and ``log``. Nothing outside of it was touched.
     """
-    job = _with_shares(job)
-    work = Path(job.output_dir) / WORK / f"{job.name}.{uuid.uuid4().hex[:12]}"
-    out = work / "out"
-    out.mkdir(parents=True)
+    work = settings.output_dir / WORK / f"{name}.{uuid.uuid4().hex[:12]}"
+    out, host, started = work / "out", socket.gethostname(), time.time()
+    AT_WORK.add(work)
     try:
-        return _run_in(job, work, out)
+        out.mkdir(parents=True)
+        write_atomic(work / OWNER, json.dumps({"host": host, "pid": os.getpid()}).encode())
+        if topic:
+            from distributed import get_worker
+
+            get_worker().log_event(topic, {"name": name, "work": str(work), "host": host})
+        settings = _with_shares(settings)
+        usage, end = _supervise(name, command, settings, work)
+        state, kind, reason = _judge(settings, usage, end, work)
+        record = {
+            "name": name, "work_key": work_key, "attempts": attempt, "state": state, "kind": kind,
+            "reason": reason, "started": started, "finished": time.time(), "host": host, **usage,
+            "output_bytes": sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
+        }  # fmt: skip
+        if state == "DONE":
+            record.update(_describe_product(out))
+        record["files"] = sorted(str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir())
+        write_atomic(out / RECORD, json.dumps({"made_by": MARK, **record}, indent=1).encode())
+        return {**record, "work": str(work)}
     except BaseException:  # an interruption too: what was not finished is of no use
         shutil.rmtree(work, ignore_errors=True)
         raise
+    finally:
+        AT_WORK.discard(work)
 
 
-def _run_in(job, work, out):
-    """Run a target in its work folder; its record."""
-    owner = {"host": socket.gethostname(), "pid": os.getpid()}
-    write_atomic(work / OWNER, json.dumps(owner).encode())
-    _tell_start(job, work)
-    started = time.time()
-    usage, end = _supervise(job, work, out)
-    state, kind, reason = _judge(job, usage, end, work / "log", out)
-    record = {
-        "name": job.name, "work_key": job.work_key, "attempts": job.attempt, "state": state, "kind": kind,
-        "reason": reason, "started": started, "finished": time.time(), "host": socket.gethostname(), **usage,
-        "output_bytes": sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
-    }  # fmt: skip
-    if state == "DONE":
-        record.update(describe_product(out))
-    record["files"] = sorted(str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir())
-    write_atomic(out / RECORD, json.dumps({"made_by": MARK, **record}, indent=1).encode())
-    return {**record, "work": str(work)}
-
-
-def _with_shares(job):
-    """Put the worker's share of memory and processors where the job leaves them open."""
-    if job.memory is not None and job.threads is not None:
-        return job
+def _with_shares(settings):
+    """Put the share of a worker of Dask where memory and threads of a target are left open."""
+    if settings.memory and settings.threads:
+        return settings
     from distributed import get_worker
 
     worker = get_worker()
-    slots = worker.state.nthreads
-    total = worker.memory_manager.memory_limit or DEFAULT_SHARE * available_memory()
-    return replace(
-        job,
-        memory=job.memory or total / slots,
-        threads=job.threads or max(available_threads() // slots, 1),
-    )
+    return settings.with_shares(worker.state.nthreads, worker.memory_manager.memory_limit)
 
 
-def _tell_start(job, work):
-    """Report to the coordinator that the work begins."""
-    if job.topic:
-        from distributed import get_worker
-
-        get_worker().log_event(job.topic, {"name": job.name, "work": str(work), "host": socket.gethostname()})
-
-
-def _supervise(job, work, out):
+def _supervise(name, command, settings, work):
     """Run the command; figures, and its exit status or why it was killed."""
-    values = {"{output}": str(out), "{memory}": f"{job.memory / GIB:.3f}"}
-    command = list(job.command)
-    for name, value in values.items():
-        command = [part.replace(name, value) for part in command]
-    environment = {**os.environ, **dict.fromkeys(_THREADS, str(job.threads)), "PYTHONFAULTHANDLER": "1"}
+    values = {"{output}": str(work / "out"), "{memory}": f"{settings.memory:.3f}"}
+    for word, value in values.items():
+        command = [part.replace(word, value) for part in command]
+    environment = {**os.environ, **dict.fromkeys(_THREADS, str(settings.threads)), "PYTHONFAULTHANDLER": "1"}
+    grace = GRACE if settings.scheduler else 0.0
     guard = [sys.executable, "-m", "jwst_fusion.archive.guard", str(os.getpid())]
     begin, unwanted = time.monotonic(), None
     usage = {"seconds": 0.0, "cpu_seconds": 0.0, "peak_bytes": 0}
     with (work / "log").open("wb") as output:
-        output.write(f"{_LOG_HEAD} {job.name}\n".encode())
+        output.write(f"{_LOG_HEAD} {name}\n".encode())
         output.flush()
         process = subprocess.Popen(
             [*guard, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
@@ -181,13 +147,13 @@ def _supervise(job, work, out):
                 memory, usage["cpu_seconds"] = family.usage(search=look % _SEARCH == 0)
                 usage["peak_bytes"] = max(usage["peak_bytes"], memory)
                 elapsed = time.monotonic() - begin
-                if memory > job.memory:
+                if memory > settings.memory * GIB:
                     end = "memory"
-                elif elapsed > job.timeout:
+                elif elapsed > settings.timeout:
                     end = "hang"
                 else:
                     unwanted = (unwanted or elapsed) if _is_cancelled() else None
-                    end = "stopped" if unwanted is not None and elapsed - unwanted >= job.grace else None
+                    end = "stopped" if unwanted is not None and elapsed - unwanted >= grace else None
                 if look % _SEARCH == 0:
                     os.utime(work / OWNER)
             look += 1
@@ -209,20 +175,16 @@ class _Family:
     def usage(self, search):
         """Sum of the memory that is their own [byte], and of their processor time [s]."""
         if search or not self._members:
-            try:
+            self._members = []
+            with contextlib.suppress(psutil.NoSuchProcess):
                 head = psutil.Process(self._pid)
                 self._members = [head, *head.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                self._members = []
         memory = 0
         for member in self._members:
-            try:
-                with member.oneshot():
-                    info, times = member.memory_info(), member.cpu_times()
-            except psutil.Error:
-                continue
-            memory += info.rss - getattr(info, "shared", 0)
-            self._spent[member.pid] = times.user + times.system
+            with contextlib.suppress(psutil.Error), member.oneshot():
+                info, times = member.memory_info(), member.cpu_times()
+                memory += info.rss - getattr(info, "shared", 0)
+                self._spent[member.pid] = times.user + times.system
         return memory, sum(self._spent.values())
 
     def kill(self):
@@ -230,10 +192,8 @@ class _Family:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._pid, signal.SIGKILL)
         for member in self._members:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
-            except psutil.NoSuchProcess:
-                continue
 
 
 def _is_cancelled():
@@ -248,29 +208,28 @@ def _is_cancelled():
     return task is not None and task.state == "cancelled"
 
 
-def _judge(job, usage, end, log_path, out):
+def _judge(settings, usage, end, work):
     """State, kind and reason of how a process ended."""
-    peak, allowed = format_size(usage["peak_bytes"]), format_size(job.memory)
+    peak, allowed = format_size(usage["peak_bytes"]), format_size(settings.memory * GIB)
     if end == "memory":
         reason = f"out of memory: {peak} taken, {allowed} allowed; raise --memory or fuse a smaller field"
         return "FAILED", "memory", reason
     if end == "hang":
-        return "FAILED", "hang", f"still running after {job.timeout:g} s (--timeout); killed"
+        return "FAILED", "hang", f"still running after {settings.timeout:g} s (--timeout); killed"
     if end == "stopped":
         return "PENDING", "stopped", "stopped with the batch"
     if end == 0:
-        if any(path.is_file() for path in out.iterdir()):
+        if any(path.is_file() for path in (work / "out").iterdir()):
             return "DONE", "", ""
         return "FAILED", "error", "ended without an error and without a product"
     if end < 0:
-        name = _CRASHES.get(-end)
-        if name:
-            return "FAILED", "crash", f"crashed: {name} (signal {-end}); the log tells where"
+        if -end in _CRASHES:
+            return "FAILED", "crash", f"crashed: {_CRASHES[-end]} (signal {-end}); the log tells where"
         if end == -signal.SIGKILL:
             reason = f"killed from outside (signal 9), most likely for lack of memory: {peak} taken"
             return "FAILED", "memory", f"{reason}; use fewer --workers"
         return "FAILED", "crash", f"killed from outside (signal {-end})"
-    line = _error_line(log_path)
+    line = _error_line(work / "log")
     if end == 64:
         return "SKIPPED", "nothing", line
     return "FAILED", "memory" if "MemoryError" in line else "error", f"{line} (exit status {end})"
@@ -287,6 +246,41 @@ def _error_line(path):
         if found:
             return (found[1] or found[2])[:500]
     return lines[-1][:500] if lines else "no word in the log"
+
+
+def _describe_product(folder):
+    """
+    Names of product, report and thumbnail, the verdict and its reason; empty texts for what is not there.
+
+    A picture, ``thumbnail.png``, is added if there is a fused cube in FITS.
+    """
+    names = sorted(path.name for path in folder.iterdir())
+    product = next((name for name in names if name.endswith(("_fused.fits", "_fused.asdf"))), "")
+    report = next((name for name in names if name.endswith("_fused.html")), "")
+    found = {"product": product, "report": report, "thumbnail": "", "verdict": "", "reason": ""}
+    if not product.endswith(".fits"):
+        return found
+    try:
+        with fits.open(folder / product, memmap=True) as hdus:
+            header, cube = hdus[0].header, hdus["SCI"].data
+            picture = _picture(cube[:: max(len(cube) // _CHANNELS, 1)].astype(np.float64))
+        found.update(verdict=str(header.get("FUSVERD", "")), reason=str(header.get("FUSVREAS", "")))
+        picture.save(folder / "thumbnail.png")
+        found["thumbnail"] = "thumbnail.png"
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        log.warning("%s: no thumbnail: %s", product, error)
+    return found
+
+
+def _picture(cube):
+    """Small grey picture of the mean over wavelength."""
+    mean = np.ma.masked_invalid(cube).mean(axis=0).filled(np.nan)
+    grey = np.zeros(mean.shape)
+    if np.isfinite(mean).any():
+        grey = np.nan_to_num((AsinhStretch(0.1) + AsymmetricPercentileInterval(1, 99.5))(mean))
+    picture = Image.fromarray((255 * grey[::-1]).astype(np.uint8))
+    picture.thumbnail((_PICTURE, _PICTURE))
+    return picture
 
 
 def is_alive(work):
@@ -311,51 +305,3 @@ def is_alive(work):
         return time.time() - (work / OWNER).stat().st_mtime < _SILENCE
     except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
         return False
-
-
-def is_own_unfinished(work):
-    """
-    Check whether a thread of this process still works in a folder.
-
-    Parameters
-    ----------
-    work : pathlib.Path
-        A folder in `WORK`.
-
-    Returns
-    -------
-    bool
-        Whether one does.
-    """
-    try:
-        owner = json.loads((work / OWNER).read_text())
-    except (OSError, ValueError):
-        return False
-    mine = owner == {"host": socket.gethostname(), "pid": os.getpid()}
-    return mine and not (work / "out" / RECORD).exists()
-
-
-def fusion_command(association, parameters, parameter_file):
-    """
-    Build the command that fuses an association.
-
-    Parameters
-    ----------
-    association : pathlib.Path
-        The association.
-    parameters : sequence of str
-        Such as ``steps.fusion.mu=2``.
-    parameter_file : str or None
-        Parameter file of stpipe that stands for the pipeline's name.
-
-    Returns
-    -------
-    tuple of str
-        The command, see `Job`.
-    """
-    script = Path(sys.executable).with_name("strun")
-    strun = str(script) if script.exists() else shutil.which("strun") or "strun"
-    return (
-        strun, parameter_file or "calwebb_fusion4", str(association),
-        "--output_dir={output}", "--max_memory={memory}", *(f"--{parameter}" for parameter in parameters),
-    )  # fmt: skip

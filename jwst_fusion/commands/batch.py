@@ -1,16 +1,12 @@
 """``jwst-fusion batch``: fuse many targets, look at how it goes, try again."""
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
 
 __all__ = ["add_parser", "run"]
-
-_VERBS = ("status", "logs", "retry")
-
-#: Options that jobs of a queue get too.
-_REPEATED = ("timeout", "parameter_file", "retries")
 
 
 def add_parser(commands):
@@ -31,24 +27,17 @@ def add_parser(commands):
         "64 if there was nothing to do. Also: batch status, batch logs NAME, batch retry [NAME ...].",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("what", metavar="MANIFEST", help="the manifest, or: status, logs, retry")
-    parser.add_argument("names", metavar="NAME", nargs="*", help="targets of logs and retry")
-    parser.add_argument("--output-dir", type=Path, help="where the outputs go, if not beside the manifest")
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="targets at the same time, if not one a processor"
-    )
-    parser.add_argument(
-        "--scheduler", metavar="ADDRESS", help="running Dask scheduler, such as tcp://host:8786"
-    )
-    parser.add_argument("--submit", metavar="QUEUE", help="write files for a queue instead: slurm, htcondor")
-    parser.add_argument("--timeout", type=float, default=3600.0, metavar="S", help="longest time of a target")
-    parser.add_argument(
-        "--memory", type=float, metavar="GIB", help="most memory of a target, if not its share"
-    )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of a target, if not its share")
-    parser.add_argument(
-        "--retries", type=int, default=0, metavar="N", help="tries after crashes, hangs, lack of memory"
-    )
+    add = parser.add_argument
+    add("what", metavar="MANIFEST", help="the manifest, or: status, logs, retry")
+    add("names", metavar="NAME", nargs="*", help="targets of logs and retry")
+    add("--output-dir", type=Path, help="where the outputs go, if not beside the manifest")
+    add("--workers", type=int, metavar="N", help="targets at the same time, if not one a processor")
+    add("--scheduler", metavar="ADDRESS", help="running Dask scheduler, such as tcp://host:8786")
+    add("--submit", metavar="QUEUE", help="write files for a queue instead: slurm, htcondor")
+    add("--timeout", type=float, default=3600.0, metavar="S", help="longest time of a target")
+    add("--memory", type=float, metavar="GIB", help="most memory of a target, if not its share")
+    add("--threads", type=int, metavar="N", help="threads of a target, if not its share")
+    add("--retries", type=int, default=0, metavar="N", help="tries after crashes, hangs, lack of memory")
     for option, text in (
         ("--skip-existing", "leave products as they are, even if inputs, parameters or versions changed"),
         ("--redo-failed", "run again what failed"),
@@ -57,13 +46,13 @@ def add_parser(commands):
         ("--dry-run", "tell what would be done, and do nothing"),
         ("--collect", "only put in place what jobs of a queue have finished"),
     ):
-        parser.add_argument(option, action="store_true", help=text)
-    parser.add_argument("--watch", type=float, nargs="?", const=10.0, metavar="S",
-                        help="look again every S seconds: for work to do, or for the status")  # fmt: skip
-    parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE",
-                        help="parameter of strun for all targets, such as steps.fusion.mu=2")  # fmt: skip
-    parser.add_argument("--parameter-file", metavar="FILE", help="parameter file of strun for all targets")
-    parser.add_argument("--index", type=int, metavar="N", help="run one target as a job of a queue")
+        add(option, action="store_true", help=text)
+    add("--watch", type=float, nargs="?", const=10.0, metavar="S",
+        help="look again every S seconds: for work to do, or for the status")  # fmt: skip
+    add("--parameter", action="append", default=[], metavar="NAME=VALUE",
+        help="parameter of strun for all targets, such as steps.fusion.mu=2")  # fmt: skip
+    add("--parameter-file", metavar="FILE", help="parameter file of strun for all targets")
+    add("--index", type=int, metavar="N", help="run one target as a job of a queue")
     parser.set_defaults(run=run)
 
 
@@ -81,18 +70,11 @@ def run(arguments):
     int
         Exit status.
     """
-    if arguments.what in _VERBS:
-        folder = arguments.output_dir or Path(".")
-        return {"status": _status, "logs": _logs, "retry": _retry}[arguments.what](folder, arguments)
-    return _batch(arguments)
-
-
-def _batch(arguments):
-    """Run a manifest; exit status."""
-    import signal
-
     from jwst_fusion.exceptions import ParameterError
 
+    verbs = {"status": _status, "logs": _logs, "retry": _retry}
+    if arguments.what in verbs:
+        return verbs[arguments.what](arguments.output_dir or Path("."), arguments)
     if arguments.names:
         raise ParameterError(
             f"batch: {arguments.names[0]} follows the manifest; names go with logs and retry"
@@ -167,11 +149,9 @@ def _submit(arguments, settings):
     from jwst_fusion.archive.submit import write_jobs
 
     options = [f"--parameter={each}" for each in arguments.parameter]
-    for name in _REPEATED:
-        value = getattr(settings, name)
-        if value:
-            options.append(f"--{name.replace('_', '-')}={value:g}" if name != "parameter_file" else
-                           f"--parameter-file={value}")  # fmt: skip
+    options += [f"--timeout={settings.timeout:g}", f"--retries={settings.retries}"]
+    if settings.parameter_file:
+        options.append(f"--parameter-file={settings.parameter_file}")
     files, number = write_jobs(arguments.submit, arguments.what, settings, options)
     if not number:
         print("nothing to do")
@@ -235,19 +215,12 @@ def _status(folder, arguments):
 
 
 def _logs(folder, arguments):
-    """Print the logs of targets; those that failed if none is named; exit status."""
-    from jwst_fusion.archive.state import read_rows
+    """Print the logs of targets; exit status."""
     from jwst_fusion.exceptions import InputError
 
-    rows = read_rows(folder)
-    names = arguments.names or [name for name, row in sorted(rows.items()) if row["state"] == "FAILED"]
-    for name in names:
-        row = _known(rows, name, folder)
-        path = (
-            Path(row["work"]) / "log"
-            if row["state"] == "RUNNING"
-            else folder / (row["log"] or f"logs/{name}.log")
-        )
+    for name, row in _chosen(folder, arguments).items():
+        running = row["state"] == "RUNNING"
+        path = Path(row["work"]) / "log" if running else folder / (row["log"] or f"logs/{name}.log")
         if not path.is_file():
             raise InputError(f"{name}: no log {path}; it was not run yet")
         print(f"==> {name}: {row['state']} <==")
@@ -256,27 +229,28 @@ def _logs(folder, arguments):
 
 
 def _retry(folder, arguments):
-    """Set targets back to PENDING, those that failed if none is named; exit status."""
+    """Set targets back to PENDING; exit status."""
     from jwst_fusion.archive.plan import forget_products
-    from jwst_fusion.archive.state import StateFile, locked, read_rows
+    from jwst_fusion.archive.state import StateFile
+
+    chosen = _chosen(folder, arguments)
+    with StateFile(folder) as state:
+        for name in chosen:
+            forget_products(folder, name)
+            state.set(name, "PENDING", reason="to be tried again", work_key="")
+            print(f"{name}: PENDING")
+    print(f"{len(chosen)} targets will be run by the next jwst-fusion batch")
+    return 0 if chosen else 64
+
+
+def _chosen(folder, arguments):
+    """Columns of the named targets by name; of those that failed if none is named."""
+    from jwst_fusion.archive.state import read_rows
+    from jwst_fusion.exceptions import InputError
 
     rows = read_rows(folder)
     names = arguments.names or [name for name, row in sorted(rows.items()) if row["state"] == "FAILED"]
     for name in names:
-        _known(rows, name, folder)
-    with locked(folder), StateFile(folder) as state:
-        for name in names:
-            forget_products(folder, name)
-            state.set(name, "PENDING", reason="to be tried again", work_key="")
-            print(f"{name}: PENDING")
-    print(f"{len(names)} targets will be run by the next jwst-fusion batch")
-    return 0 if names else 64
-
-
-def _known(rows, name, folder):
-    """Columns of a target; an InputError if there is none of the name."""
-    from jwst_fusion.exceptions import InputError
-
-    if name not in rows:
-        raise InputError(f"{name}: no target of {folder}; jwst-fusion batch status lists them")
-    return rows[name]
+        if name not in rows:
+            raise InputError(f"{name}: no target of {folder}; jwst-fusion batch status lists them")
+    return {name: rows[name] for name in names}

@@ -85,7 +85,7 @@ def run(arguments):
     folder.mkdir(parents=True, exist_ok=True)
     check_own(folder / "match.ecsv", folder / "manifest.json")
     pair_table = match.pair_table(pairs)
-    match.write_pairs(pair_table, folder / "match.ecsv")
+    table.write_table(pair_table, folder / "match.ecsv")
     if not fusions:
         raise NoOverlapError(
             f"{source}: no image covers the field and lies in the range of a cube; "
@@ -97,8 +97,6 @@ def run(arguments):
         )
     )
     targets = manifest.write_associations(fusions, folder, arguments.data_dir or folder)
-    if arguments.query:
-        targets = _with_addresses(targets, rows)
     replaced = ()
     if arguments.stale is not None:
         targets, replaced = _stale(targets, arguments.stale if arguments.stale.name else folder)
@@ -113,22 +111,12 @@ def run(arguments):
 
 def _stale(targets, folder):
     """Targets that are to be fused, told with the reasons; files that the archive has made anew."""
-    from jwst_fusion.archive.stale import outdated
+    from jwst_fusion.archive.plan import outdated
 
     found, replaced = outdated(targets, folder)
     for target, reason in found:
         print(f"{target.name}: {reason}")
     return [target for target, _ in found], replaced
-
-
-def _with_addresses(targets, rows):
-    """Targets with the addresses and sizes of their files as MAST states them."""
-    from dataclasses import replace
-
-    from jwst_fusion.archive.query import query_files
-
-    known = query_files(rows, {file.filename: file for target in targets for file in target.files}.values())
-    return [replace(target, files=tuple(known[file.filename] for file in target.files)) for target in targets]
 
 
 def _download(targets, arguments, replaced):

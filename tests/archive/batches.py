@@ -1,10 +1,11 @@
 """Batches of stand-ins for the tests, in this process or in one to be killed."""
 
 import json
-import signal
-import sqlite3
+import os
 import sys
 from pathlib import Path
+
+import psutil
 
 from jwst_fusion.archive.batch import BatchSettings, run_batch
 from jwst_fusion.archive.manifest import Target, write_manifest
@@ -41,10 +42,9 @@ def journal(folder):
 
 def events(folder, state):
     """Names of the targets that came to a state, in order."""
-    connection = sqlite3.connect(folder / "out" / "batch.sqlite")
-    found = connection.execute("SELECT name FROM events WHERE state = ? ORDER BY rowid", (state,)).fetchall()
-    connection.close()
-    return [name for (name,) in found]
+    lines = (folder / "out" / "batch.jsonl").read_text().split("\n")
+    entries = [json.loads(line) for line in lines if line]
+    return [entry["name"] for entry in entries if entry.get("state") == state]
 
 
 def assert_complete(folder, names):
@@ -58,9 +58,14 @@ def assert_complete(folder, names):
     assert set(journal(folder)) == set(names)
 
 
+def processes_of(path):
+    """Living processes, other than this one, whose command names a path."""
+    every = [process for process in psutil.process_iter(["cmdline"]) if process.pid != os.getpid()]
+    return [each for each in every if any(str(path) in word for word in each.info["cmdline"] or [])]
+
+
 def main(folder, options):
-    """Run the batch of a folder; this process is to be killed, or interrupted as from a terminal."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells make background jobs ignore it
+    """Run the batch of a folder; this process is to be killed."""
     folder = Path(folder)
     outcome = run_batch(folder / "manifest.json", settings_for(folder, **json.loads(options)))
     return outcome.exit_status

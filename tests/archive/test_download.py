@@ -1,9 +1,6 @@
 """Downloads from a server on this machine: whole, of the right size and checksum, or not at all."""
 
 import hashlib
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlparse
 
 import numpy as np
 import pytest
@@ -11,49 +8,17 @@ from astropy.io import fits
 from astropy.table import Table
 
 from jwst_fusion.archive.download import CHECKSUMS, download, fault_of
-from jwst_fusion.archive.manifest import ArchiveFile
+from jwst_fusion.archive.table import ArchiveFile
 from jwst_fusion.cli import main
 
-
-class Handler(BaseHTTPRequestHandler):
-    """Serves ``server.files``; ``server.faults`` counts how often a file still comes cut short."""
-
-    def do_GET(self):
-        query = parse_qs(urlparse(self.path).query)
-        name = (query["uri"][0] if "uri" in query else self.path).rsplit("/", 1)[-1]
-        self.server.asked.append(name)
-        content = self.server.files.get(name)
-        if content is None:
-            self.send_error(404)
-            return
-        sent = content
-        if self.server.faults.get(name, 0) > 0 and self.command == "GET":
-            self.server.faults[name] -= 1
-            sent = content[: len(content) // 2]
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(sent)))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(sent)
-
-    do_HEAD = do_GET
-
-    def log_message(self, *_):
-        pass
+from .mast import mast_server
 
 
 @pytest.fixture
 def server():
     """A server that looks like MAST's download service."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.files, server.faults, server.asked = {}, {}, []
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with mast_server() as server:
+        yield server
 
 
 @pytest.fixture

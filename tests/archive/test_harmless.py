@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jwst_fusion.archive.manifest import MARK, RESERVED
+from jwst_fusion.archive.state import read_rows
 from jwst_fusion.cli import main
 from tests.files import contents
+
+from .batches import processes_of
 
 SCRIPT = str(Path(sys.executable).with_name("jwst-fusion"))
 CIRCLE = "CIRCLE 0 0 0.01"
@@ -76,15 +78,6 @@ def inputs(**changes):
     return make
 
 
-def database():
-    """Write a manifest beside a database of someone else."""
-    one()
-    connection = sqlite3.connect("batch.sqlite")
-    connection.execute("CREATE TABLE stars (name TEXT)")
-    connection.commit()
-    connection.close()
-
-
 def record_of_another():
     """Write a folder with a record that is not of the target."""
     one()
@@ -130,20 +123,16 @@ BATCHES = {
     "summary.html": (beside("summary.html"), BATCH, 1, ["/summary.html: not made", "move it"]),
     "summary.json": (beside("summary.json"), DRY, 1, ["/summary.json: not made", "move it"]),
     "summary.ecsv": (beside("summary.ecsv"), BATCH, 1, ["/summary.ecsv: not made", "move it"]),
-    "lock of someone else": (beside(".batch.lock"), BATCH, 1, ["/.batch.lock: not the lock", "move it"]),
-    "database of someone else": (database, BATCH, 1, ["/batch.sqlite: not the state", "move it"]),
-    "journal of someone else": (
-        beside("batch.sqlite-journal"), BATCH, 1, ["batch.sqlite-journal: belongs to no", "move it"]
-    ),
-    "state that is a text": (beside("batch.sqlite", "text " * 99), BATCH, 1, ["batch.sqlite: not the state"]),
-    "state that is a folder": (beside("batch.sqlite/x"), BATCH, 1, ["batch.sqlite: not the state"]),
+    "state of someone else": (beside("batch.jsonl"), BATCH, 1, ["/batch.jsonl: not made", "move it"]),
+    "state of someone else, dry run": (beside("batch.jsonl"), DRY, 1, ["/batch.jsonl: not made", "move it"]),
+    "state that is a folder": (beside("batch.jsonl/x"), BATCH, 1, ["/batch.jsonl: not made", "move it"]),
     "script of the same name": (
         beside("submit.sh", "jwst-fusion batch m.json"), [*BATCH, "--submit", "slurm"], 1,
         ["/submit.sh: not made by jwst-fusion", "move it"],
     ),
     "target named logs": (lambda: one("logs"), BATCH, 1, ["m.json", "'logs' for itself", "otherwise"]),
     "target named LOGS": (lambda: one("LOGS"), DRY, 1, ["m.json", "'LOGS' for itself", "otherwise"]),
-    "target named batch.sqlite": (lambda: one("batch.sqlite"), DRY, 1, ["m.json", "for itself"]),
+    "target named batch.jsonl": (lambda: one("batch.jsonl"), DRY, 1, ["m.json", "for itself"]),
     "target named ..": (lambda: one(".."), BATCH, 1, ["m.json", "'..' cannot name a folder"]),
     "target named a/b": (lambda: one("a/b"), BATCH, 1, ["m.json", "'a/b' cannot name a folder"]),
     "name of 300 letters": (lambda: one("x" * 300), BATCH, 1, ["m.json", "cannot name a folder"]),
@@ -196,7 +185,7 @@ BATCHES = {
 }  # fmt: skip
 
 #: What a batch makes beside the manifest, whatever comes of the targets.
-OF_A_BATCH = {".batch.lock", "batch.sqlite", "summary.ecsv", "summary.html", "summary.json", "out", ".work"}
+OF_A_BATCH = {"batch.jsonl", "summary.ecsv", "summary.html", "summary.json", "out", ".work"}
 
 
 def check(capsys, folder, command, status, words, made):
@@ -338,6 +327,14 @@ def run(folder, *command, **environment):
     )  # fmt: skip
 
 
+def start(*command):
+    """Start the command so that Ctrl-C ends it, as on a terminal; shells make background jobs ignore it."""
+    return subprocess.Popen(
+        [SCRIPT, *command], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+
+
 def test_ascii_terminal_shows_any_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     one("étoile")
@@ -374,10 +371,7 @@ def test_working_folder_that_is_gone(tmp_path):
 def test_interrupted_batch_says_so_in_one_line_and_leaves_nothing(tmp_path, monkeypatch, options, number):
     monkeypatch.chdir(tmp_path)
     one(parameters=["pre_hooks=x"])
-    process = subprocess.Popen(
-        [SCRIPT, *BATCH, *options], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    process = start(*BATCH, *options)
     end = time.monotonic() + 60
     while not list(tmp_path.glob(".work/*/log")) and time.monotonic() < end:
         time.sleep(0.01)
@@ -389,6 +383,10 @@ def test_interrupted_batch_says_so_in_one_line_and_leaves_nothing(tmp_path, monk
     # A target that ended just before is taken over by the next run.
     assert all((work / "out" / "record.json").is_file() for work in (tmp_path / ".work").iterdir())
     assert not (tmp_path / "a").exists()
+    assert processes_of(tmp_path) == []
+    if not options:
+        assert read_rows(tmp_path)["a"]["state"] == "PENDING"
+        assert (tmp_path / "summary.html").is_file()
 
 
 def test_files_of_match_are_written_again(tmp_path, monkeypatch, capsys):
@@ -402,7 +400,7 @@ def test_files_of_match_are_written_again(tmp_path, monkeypatch, capsys):
 
 def test_something_else_at_the_address_of_a_scheduler(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("jwst_fusion.archive.cluster.TIMEOUT", 2)
+    monkeypatch.setattr("jwst_fusion.archive.batch.TIMEOUT", 2)
     one()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -414,6 +412,7 @@ def test_something_else_at_the_address_of_a_scheduler(tmp_path, monkeypatch, cap
         threading.Thread(target=hang_up, daemon=True).start()
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         assert main([*SCHEDULER, address, "--output-dir", "out"]) == 1
+    assert read_rows(Path("out"))["a"]["state"] == "PENDING"
     text = capsys.readouterr().err
     assert "Traceback" not in text
     assert f"no Dask scheduler at '{address}'" in text
@@ -426,10 +425,7 @@ def test_interrupted_download_says_so_in_one_line_and_leaves_what_was_there(tmp_
         row = (*image("b_i2d.fits")[:4], f"http://127.0.0.1:{server.getsockname()[1]}/b_i2d.fits", "10")
         table(row)()
         write("work/out/b_i2d.fits", "mine")
-        process = subprocess.Popen(
-            [SCRIPT, *FETCH], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )  # fmt: skip
+        process = start(*FETCH)
         connection, _ = server.accept()  # and never answers
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -442,8 +438,7 @@ def test_interrupted_download_says_so_in_one_line_and_leaves_what_was_there(tmp_
     assert Path("work/out/b_i2d.fits").read_text() == "mine"
 
 
-NAMES = [*sorted(RESERVED), "batch.sqlite-wal",
-         ".batch.lock", ".work", ".work/a/out", "a", "a/record.json", "a/a_fused.fits",
+NAMES = [*sorted(RESERVED), ".work", ".work/a/out", "a", "a/record.json", "a/a_fused.fits",
          "b", "b/notes.txt", "logs/a.log", "logs/b.log", "a_asn.json", "manifest.json"]  # fmt: skip
 
 

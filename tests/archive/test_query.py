@@ -1,10 +1,6 @@
 """Questions to MAST, through astroquery itself, to a server on this machine that answers like MAST."""
 
-import json
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, unquote, urlparse
 
 import pytest
 from astropy.io import fits
@@ -12,63 +8,7 @@ from astropy.io import fits
 from jwst_fusion.archive import manifest
 from jwst_fusion.cli import main
 
-OBSERVATIONS = [
-    {"obsid": "11", "obs_id": "jw1_nirspec", "instrument_name": "NIRSPEC/IFU", "filters": "F170LP;G235H",
-     "target_name": "T", "calib_level": 3, "t_min": 60000.0, "t_max": 60000.1,
-     "s_region": "CIRCLE ICRS 1 2 0.001"},
-    {"obsid": "12", "obs_id": "jw1_nircam", "instrument_name": "NIRCAM/IMAGE", "filters": "F182M",
-     "target_name": "T", "calib_level": 3, "t_min": 60001.0, "t_max": 60001.1,
-     "s_region": "CIRCLE ICRS 1 2 0.01"},
-]  # fmt: skip
-
-
-class Mast(BaseHTTPRequestHandler):
-    """Columns, observations, products and files."""
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        if "columnsconfig" in self.path:
-            names = (*OBSERVATIONS[0], "obs_collection", "proposal_id")
-            numbers = ("calib_level",)
-            self.answer({name: {"type": "numeric" if name in numbers else "string"} for name in names})
-            return
-        request = json.loads(unquote(body.removeprefix("request=")))
-        self.server.requests.append(request)
-        if request["service"] == "Mast.Caom.Products":
-            kinds = {"11": "jw1_nirspec_s3d.fits", "12": "jw1_nircam_i2d.fits"}
-            rows = [
-                {"obsID": each, "productFilename": kinds[each], "dataURI": f"mast:JWST/product/{kinds[each]}",
-                 "size": len(self.server.content)}
-                for each in request["params"]["obsid"].split(",")
-            ]  # fmt: skip
-        else:
-            chosen = {each["paramName"]: each["values"] for each in request["params"]["filters"]}
-            rows = OBSERVATIONS if chosen.get("proposal_id") == ["1288"] else []
-        kinds = {int: "int", float: "float", str: "string"}
-        template = rows or OBSERVATIONS
-        fields = [{"name": key, "type": kinds[type(value)]} for key, value in template[0].items()]
-        paging = {"page": 1, "pagesFiltered": 1, "rows": len(rows)}
-        self.answer({"status": "COMPLETE", "fields": fields, "data": rows, "paging": paging})
-
-    def answer(self, content):
-        body = json.dumps(content).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self):
-        assert "uri" in parse_qs(urlparse(self.path).query)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.server.content)))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(self.server.content)
-
-    do_HEAD = do_GET
-
-    def log_message(self, *_):
-        pass
+from .mast import mast_server
 
 
 @pytest.fixture
@@ -77,19 +17,14 @@ def mast(monkeypatch, tmp_path):
     from astroquery.mast import Observations
 
     fits.PrimaryHDU().writeto(tmp_path / "content.fits")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Mast)
-    server.requests, server.content = [], (tmp_path / "content.fits").read_bytes()
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    portal = Observations._portal_api_connection
-    monkeypatch.setattr(portal, "MAST_REQUEST_URL", f"{server.url}/api/v0/invoke")
-    monkeypatch.setattr(portal, "COLUMNS_CONFIG_URL", f"{server.url}/columnsconfig")
-    monkeypatch.setattr(portal, "_column_configs", {})
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with mast_server() as server:
+        names = ("jw1_nircam_i2d.fits", "jw1_nirspec_s3d.fits")
+        server.files = dict.fromkeys(names, (tmp_path / "content.fits").read_bytes())
+        portal = Observations._portal_api_connection
+        monkeypatch.setattr(portal, "MAST_REQUEST_URL", f"{server.url}/api/v0/invoke")
+        monkeypatch.setattr(portal, "COLUMNS_CONFIG_URL", f"{server.url}/columnsconfig")
+        monkeypatch.setattr(portal, "_column_configs", {})
+        yield server
 
 
 def test_query_becomes_associations_and_files(mast, tmp_path, capsys):
@@ -100,10 +35,11 @@ def test_query_becomes_associations_and_files(mast, tmp_path, capsys):
     assert "2 files fetched" in capsys.readouterr().out
     (target,) = manifest.read_manifest(out / "manifest.json")
     assert target.name == "jw1_nirspec_f182m"
-    assert [(file.filename, file.size) for file in target.files] == [
-        ("jw1_nircam_i2d.fits", len(mast.content)), ("jw1_nirspec_s3d.fits", len(mast.content))
-    ]  # fmt: skip
-    filters = {each["paramName"]: each["values"] for each in mast.requests[0]["params"]["filters"]}
+    assert [(file.filename, file.uri) for file in target.files] == [
+        (name, f"mast:JWST/product/{name}") for name in mast.files
+    ]
+    assert {name: (out / name).read_bytes() for name in mast.files} == mast.files
+    filters = {each["paramName"]: each["values"] for each in mast.asked[0]["params"]["filters"]}
     assert filters["instrument_name"] == ["NIRSPEC/IFU", "NIRCAM/IMAGE"]
     assert filters["obs_collection"] == ["JWST"]
 

@@ -3,7 +3,7 @@
 from astropy.io import fits
 from astropy.table import Table
 
-from jwst_fusion.archive import manifest, stale
+from jwst_fusion.archive import manifest, plan
 from jwst_fusion.archive.batch import run_batch
 from jwst_fusion.cli import main
 
@@ -45,5 +45,5 @@ def test_only_what_is_out_of_date_is_offered(tmp_path, capsys, monkeypatch):
     more = archive("1.0", "jwst_1000.pmap", extra=[("c", "NIRCAM/IMAGE", "F210M")])
     status, names, shown = offered(more)
     assert names == ["a_f182m-f210m"]
-    monkeypatch.setattr(stale, "versions", lambda: {"jwst_fusion": "9"})
+    monkeypatch.setattr(plan, "_versions", lambda: {"jwst_fusion": "9"})
     assert "jwst_fusion 0.1.0 -> 9" in offered(archive("1.0", "jwst_1000.pmap"))[2]

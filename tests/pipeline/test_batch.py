@@ -51,7 +51,7 @@ def test_good_target_has_cube_report_and_log_and_bad_ones_a_reason(batch):
     assert "jansky_s3d.fits" in rows["jansky"]["reason"]
     assert "BUNIT" in rows["jansky"]["reason"]
     assert sorted(path.name for path in out.iterdir()) == [
-        ".batch.lock", ".work", "batch.sqlite", "logs", NAME, "summary.ecsv", "summary.html", "summary.json"
+        ".work", "batch.jsonl", "logs", NAME, "summary.ecsv", "summary.html", "summary.json"
     ]  # fmt: skip
     assert list((out / ".work").iterdir()) == []
 
