@@ -13,6 +13,7 @@ _LAZY = {
     "CoregisteredModel": "jwst_fusion.datamodels",
     "CrossCalibratedModel": "jwst_fusion.datamodels",
     "FusionError": "jwst_fusion.exceptions",
+    "lines": "jwst_fusion.commands.lines",
 }
 
 __all__ = ["__version__", *_LAZY]  # noqa: PLE0604

@@ -13,10 +13,12 @@ from .preflight import Finding, Preflight, examine
 from .products import cube_product, image_product
 from .provenance import input_records
 from .report import report_content, store_diagnosis
+from .science import LineMaps, line_maps, map_hdus, ratio_maps, science_scene, window_of
 
 __all__ = [
     "Finding",
     "Inputs",
+    "LineMaps",
     "Preflight",
     "attach_optics",
     "attach_throughputs",
@@ -29,18 +31,23 @@ __all__ = [
     "fused_model",
     "image_product",
     "input_records",
+    "line_maps",
     "make_association",
+    "map_hdus",
     "measured_psfs",
     "observation",
     "open_images",
     "open_inputs",
+    "ratio_maps",
     "read_factors",
     "read_member",
     "refuse_too_large",
     "relative_to",
     "report_content",
+    "science_scene",
     "select_members",
     "store_diagnosis",
     "store_measured_psfs",
+    "window_of",
     "write_offsets",
 ]

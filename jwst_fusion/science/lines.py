@@ -54,6 +54,28 @@ class Quantity:
     error: np.ndarray
     unit: str
 
+    def to(self, unit: str) -> Quantity:
+        """
+        Convert to another unit.
+
+        Parameters
+        ----------
+        unit : str
+            As `astropy.units` reads it.
+
+        Returns
+        -------
+        Quantity
+            The same in that unit.
+
+        Raises
+        ------
+        ValueError, astropy.units.UnitConversionError
+            The unit cannot be read, or is of another kind.
+        """
+        factor = u.Unit(self.unit).to(u.Unit(unit))
+        return Quantity(self.value * factor, self.error * factor, unit)
+
 
 @dataclass(frozen=True, eq=False)
 class Window:
@@ -114,7 +136,9 @@ class LineMeasurement:
         return {name: value for name, value in each.items() if isinstance(value, Quantity)}
 
 
-def line_window(scene: Scene, wavelength: float, half_width: float) -> Window:
+def line_window(
+    scene: Scene, wavelength: float, half_width: float, *, instrument_width: float | None = None
+) -> Window:
     """
     Choose the channels of a line and of its continuum.
 
@@ -129,6 +153,8 @@ def line_window(scene: Scene, wavelength: float, half_width: float) -> Window:
         Where the line would be at the systemic velocity [um].
     half_width : float
         Half width of the window [km/s].
+    instrument_width : float, optional
+        Standard deviation of the line spread function [um], if not the scene's.
 
     Returns
     -------
@@ -177,8 +203,8 @@ def line_window(scene: Scene, wavelength: float, half_width: float) -> Window:
     functionals[:3, off] -= moments.sum(axis=1)[:, np.newaxis] * fit[0]
     functionals[:3, off] -= (moments @ velocity)[:, np.newaxis] * fit[1]
     functionals[3, off] = fit[0]
-    instrument = LIGHT_SPEED * scene.instrument_width / wavelength
-    return Window(wavelength, functionals, off, instrument)
+    width = scene.instrument_width if instrument_width is None else instrument_width
+    return Window(wavelength, functionals, off, LIGHT_SPEED * width / wavelength)
 
 
 def _edges(wavelength):
