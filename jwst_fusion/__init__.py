@@ -14,6 +14,7 @@ _LAZY = {
     "CrossCalibratedModel": "jwst_fusion.datamodels",
     "FusionError": "jwst_fusion.exceptions",
     "lines": "jwst_fusion.commands.lines",
+    "extract": "jwst_fusion.commands.extract",
 }
 
 __all__ = ["__version__", *_LAZY]  # noqa: PLE0604

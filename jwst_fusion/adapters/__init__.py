@@ -2,6 +2,7 @@
 
 from .associations import check_association, make_association, read_member, relative_to, select_members
 from .estimates import refuse_too_large
+from .extraction import RegionSpectrum, extraction_hdus, read_regions, region_spectrum
 from .factors import read_factors
 from .fused import fused_model
 from .information import describe
@@ -20,6 +21,7 @@ __all__ = [
     "Inputs",
     "LineMaps",
     "Preflight",
+    "RegionSpectrum",
     "attach_optics",
     "attach_throughputs",
     "check_association",
@@ -28,6 +30,7 @@ __all__ = [
     "cube_product",
     "describe",
     "examine",
+    "extraction_hdus",
     "fused_model",
     "image_product",
     "input_records",
@@ -41,7 +44,9 @@ __all__ = [
     "ratio_maps",
     "read_factors",
     "read_member",
+    "read_regions",
     "refuse_too_large",
+    "region_spectrum",
     "relative_to",
     "report_content",
     "science_scene",

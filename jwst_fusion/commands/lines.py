@@ -2,6 +2,12 @@
 
 __all__ = ["add_parser", "lines", "run"]
 
+#: Flux over its error from which a line counts, if nothing else is said.
+SIGNIFICANT = 3.0
+
+#: Half width of a line's window, if nothing else is said [km/s].
+WINDOW = 500.0
+
 
 def add_parser(commands):
     """
@@ -48,17 +54,19 @@ def add_line_options(parser):
     systemic.add_argument("--redshift", type=float, default=0.0, metavar="Z", help="where velocity is zero")
     systemic.add_argument("--velocity", type=float, metavar="KM/S", help="the same as c z")
     parser.add_argument(
-        "--window", type=float, default=500.0, metavar="KM/S", help="half width of a line's window (500)"
+        "--window", type=float, default=WINDOW, metavar="KM/S", help="half width of a line's window (500)"
     )
     parser.add_argument(
-        "--significance", type=float, default=3.0, metavar="S/N", help="of the cells of the mask (3)"
+        "--significance", type=float, default=SIGNIFICANT, metavar="S/N", help="of the cells of the mask (3)"
     )
     parser.add_argument(
         "--resolving-power", type=float, metavar="R", help="of the instrument, if not the grating's"
     )
 
 
-def lines(product, *names, redshift=0.0, velocity=None, window=500.0, significance=3.0, resolving_power=None):
+def lines(
+    product, *names, redshift=0.0, velocity=None, window=500.0, significance=SIGNIFICANT, resolving_power=None
+):
     """
     Measure lines in each cell of a fused cube.
 
@@ -296,10 +304,31 @@ def _write_line(model, maps, unit, folder, stem):
     total = maps.total
     return (
         f"{path}\n{picture}\n"
-        f"  {maps.line.name}: {maps.mask.sum()} cells significant; the field has "
-        f"{total.flux.value:.4g} +- {total.flux.error:.2g} W m-2, "
-        f"velocity {total.velocity.value:.1f} +- {total.velocity.error:.1f} km/s, "
-        f"dispersion {total.dispersion.value:.1f} +- {total.dispersion.error:.1f} km/s"
+        f"  {maps.line.name}: {maps.mask.sum()} cells significant; the field has {in_words(total)}"
+    )
+
+
+def in_words(measured):
+    """
+    Tell what a region has of a line.
+
+    Parameters
+    ----------
+    measured : LineMeasurement
+        The line of the region.
+
+    Returns
+    -------
+    str
+        Flux, and if that is significant velocity and dispersion, with their errors.
+    """
+    flux, velocity, dispersion = measured.flux, measured.velocity, measured.dispersion
+    words = f"{flux.value:.4g} +- {flux.error:.2g} {flux.unit}"
+    if abs(measured.significance) < SIGNIFICANT:
+        return f"{words}, not significant"
+    return (
+        f"{words}, velocity {velocity.value:.1f} +- {velocity.error:.1f} km/s, dispersion "
+        f"{dispersion.value:.1f} +- {dispersion.error:.1f} km/s"
     )
 
 
