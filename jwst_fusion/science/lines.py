@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,10 +31,15 @@ CONTINUUM_RANGE = (1.25, 4.0)
 
 #: Factor by which the squared residual of a channel of another line exceeds the continuum's median one; how
 #: often such channels are looked for; and least number of channels on a side. Judged.
-OTHER_LINE, CLIPPINGS, LEAST_CHANNELS = 16.0, 5, 3
+OTHER_LINE = 16.0
+CLIPPINGS = 5
+LEAST_CHANNELS = 3
 
 #: Least share of a window that has data. Judged.
 LEAST_SHARE = 0.8
+
+#: Errors that a squared width may be from zero before its root has a normal error. Derived.
+MOST_ERRORS = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +120,8 @@ class LineMeasurement:
     velocity : Quantity
         Mean velocity, from the systemic one; positive: away from us.
     dispersion : Quantity
-        Standard deviation of the velocities, the instrument's taken out; zero where it is not resolved.
+        Standard deviation of the velocities, the instrument's taken out; where it is not resolved about as
+        large as its error.
     equivalent_width : Quantity
         Flux over the continuum; positive for emission.
     significance : ndarray
@@ -276,7 +282,26 @@ def measure_line(cells: Sum, window: Window) -> LineMeasurement:
 
 
 def _dispersion(square, error):
-    """Root of a variance of velocities; its error is how far it moves if the variance grows by its own."""
-    root = np.sqrt(np.maximum(square, 0.0))
-    known = root + np.sqrt(root**2 + error)
-    return Quantity(root, error / np.where(known > 0, known, np.nan), "km s-1")
+    """
+    Width of which the square has been measured, and may be negative by its error.
+
+    Mean and standard deviation of what the measurement leaves likely if all widths were alike before.
+    """
+    ratio, mean, spread = _likely_widths()
+    measured = np.maximum(square / np.where(error > 0, error, np.nan), ratio[0])
+    known = np.where(
+        measured > ratio[-1], np.sqrt(np.maximum(measured, 1.0)), np.interp(measured, ratio, mean)
+    )
+    doubt = np.where(measured > ratio[-1], 0.5 / known, np.interp(measured, ratio, spread))
+    return Quantity(known * np.sqrt(error), doubt * np.sqrt(error), "km s-1")
+
+
+@cache
+def _likely_widths():
+    """Square of a width over its error; mean and deviation of the width over the root of that error."""
+    ratio, width = np.linspace(-MOST_ERRORS, MOST_ERRORS, 1201), np.linspace(0.0, 10.0, 2001)
+    misfit = (width**2 - ratio[:, np.newaxis]) ** 2 / 2
+    likely = np.exp(misfit.min(axis=1, keepdims=True) - misfit)
+    likely /= likely.sum(axis=1, keepdims=True)
+    mean = likely @ width
+    return ratio, mean, np.sqrt(likely @ width**2 - mean**2)

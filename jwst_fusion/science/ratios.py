@@ -18,7 +18,8 @@ __all__ = ["extinction", "line_ratio"]
 
 #: Extinction over that in V, times a wavelength in um to the power: infrared law for R_V = 3.1, and where it
 #: holds [um] (Cardelli, Clayton and Mathis 1989, ApJ 345, 245, Eq. 2). Published.
-EXTINCTION, EXTINCTION_POWER = 0.574 - 0.527 / 3.1, -1.61
+EXTINCTION = 0.574 - 0.527 / 3.1
+EXTINCTION_POWER = -1.61
 EXTINCTION_RANGE = (0.9, 3.33)
 
 

@@ -18,7 +18,8 @@ SMOOTHING = 1.5
 
 #: How far a region is moved over the draws, each way [cells], and the number of its places: the covariance of
 #: its sum is the mean over them, as that of a cell is one over its neighbours. Judged.
-MOVE, PLACES = 3, 9
+MOVE = 3
+PLACES = 9
 
 
 @dataclass(frozen=True, eq=False)

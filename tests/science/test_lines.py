@@ -8,7 +8,7 @@ from astropy import constants
 from astropy import units as u
 
 from jwst_fusion.exceptions import ParameterError
-from jwst_fusion.science.lines import line_window, measure_line
+from jwst_fusion.science.lines import _dispersion, line_window, measure_line
 
 from .scenes import INSTRUMENT, LINE, WAVELENGTH, likely_errors, line_cube, low_rank, make_scene
 
@@ -70,11 +70,19 @@ def test_absorption_has_negative_width(truth):
     np.testing.assert_allclose(measured.velocity.value, truth.velocity, atol=0.6)
 
 
-def test_an_unresolved_line_has_no_dispersion(scene, truth):
+def test_dispersion_of_an_unresolved_line_is_as_large_as_its_error(scene):
     wide = replace(scene, instrument_width=4 * INSTRUMENT)
-    measured = measure_line(wide.cells(), line_window(wide, LINE, HALF_WIDTH))
-    assert (measured.dispersion.value == 0).all()
-    assert np.isfinite(measured.dispersion.error).all()
+    dispersion = measure_line(wide.cells(), line_window(wide, LINE, HALF_WIDTH)).dispersion
+    assert (dispersion.value > 0).all()
+    assert (dispersion.value < 2 * dispersion.error).all()
+
+
+@pytest.mark.parametrize("widest", [2.0, 10.0])
+def test_dispersions_near_the_limit_have_right_errors(widest):
+    rng = np.random.default_rng(6)
+    width = rng.uniform(0, widest, 20000)
+    found = _dispersion(width**2 + rng.standard_normal(width.size), np.ones(width.size))
+    assert 0.85 < np.sqrt(np.mean(((found.value - width) / found.error) ** 2)) < 1.1
 
 
 def test_other_lines_are_no_continuum(truth):
