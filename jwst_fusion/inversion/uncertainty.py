@@ -171,8 +171,10 @@ def _likely_errors(noises, smoothing, surroundings, unseen):
     errors[-1] = smoothing
     number = len(errors)
     normal = np.random.default_rng(number).standard_normal((number, number))
-    rotation = np.linalg.qr(normal)[0] * np.sqrt(number)
-    return np.tensordot(rotation.astype(np.float32), errors, axes=1)
+    rotation = (np.linalg.qr(normal)[0] * np.sqrt(number)).astype(np.float32)
+    for i in range(errors.shape[1]):  # one component at a time, in place
+        errors[:, i] = np.tensordot(rotation, errors[:, i], axes=1)
+    return errors
 
 
 def blurred(coefficients: np.ndarray, beam: float | None, cell_size: float, mode: str = "wrap") -> np.ndarray:

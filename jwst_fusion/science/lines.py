@@ -29,10 +29,10 @@ BRIGHTNESS = (1 * u.MJy / u.sr * u.Hz).to_value("W m-2 arcsec-2")
 #: Where the continuum begins and ends, in half widths of the window. Judged.
 CONTINUUM_RANGE = (1.25, 4.0)
 
-#: Factor by which the squared residual of a channel of another line exceeds the continuum's median one; how
-#: often such channels are looked for; and least number of channels on a side. Judged.
+#: Factor by which the squared residual of a channel of another line exceeds the continuum's median one; fits
+#: by which it is found; and least number of channels on a side. Judged.
 OTHER_LINE = 16.0
-CLIPPINGS = 5
+FITS = 20
 LEAST_CHANNELS = 3
 
 #: Least share of a window that has data. Judged.
@@ -221,20 +221,21 @@ def _edges(wavelength):
 
 def _without_other_lines(scene, velocity, off):
     """Leave out channels that stand off the straight line in the mean spectrum or in a component."""
+    if off.sum() <= 2 * LEAST_CHANNELS:
+        return off
     spread = np.nanstd(scene.coefficients, axis=(1, 2))
-    spectra = np.column_stack([scene.mean_spectrum, scene.basis * spread])
-    off = off.copy()
-    for _ in range(CLIPPINGS):
-        if off.sum() <= 2 * LEAST_CHANNELS:
-            break
-        design = np.stack([np.ones(off.sum()), velocity[off]], axis=1)
-        residual = spectra[off] - design @ np.linalg.lstsq(design, spectra[off], rcond=None)[0]
-        square = (residual**2).sum(axis=1)
-        other = square > OTHER_LINE * np.median(square)
-        if not other.any():
-            break
-        off[np.flatnonzero(off)[other]] = False
-    return off
+    spectra = np.column_stack([scene.mean_spectrum, scene.basis * spread])[off]
+    design = np.stack([np.ones(off.sum()), velocity[off]], axis=1)
+    weight = np.ones((len(design), 1))
+    for _ in range(FITS):  # robust: channels off the line lose their weight
+        root = np.sqrt(weight)
+        residual = spectra - design @ np.linalg.lstsq(root * design, root * spectra, rcond=None)[0]
+        square = (residual**2).sum(axis=1, keepdims=True)
+        typical = max(float(np.median(square)), np.finfo(float).tiny)
+        weight = 1 / (1 + square / typical)
+    kept = off.copy()
+    kept[off] = square[:, 0] <= OTHER_LINE * typical
+    return kept
 
 
 def measure_line(cells: Sum, window: Window) -> LineMeasurement:

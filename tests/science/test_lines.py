@@ -85,12 +85,14 @@ def test_dispersions_near_the_limit_have_right_errors(widest):
     assert 0.85 < np.sqrt(np.mean(((found.value - width) / found.error) ** 2)) < 1.1
 
 
-def test_other_lines_are_no_continuum(truth):
-    other = 0.5 * np.roll(truth.cube - truth.cube[:1], 30, axis=0)
+@pytest.mark.parametrize("strength", [0.05, 0.5, 20.0])
+def test_other_lines_are_no_continuum(truth, strength):
+    other = strength * np.roll(truth.cube - truth.cube[:1], 30, axis=0)
     scene = make_scene(*low_rank(truth.cube + other, k=20))
     window = line_window(scene, LINE, 500.0)
     near = np.abs(WAVELENGTH - LINE - 30 * 4e-4) < 4e-4
     assert not window.continuum[near].any()
+    assert window.continuum[WAVELENGTH < LINE].sum() > 15
     flux = measure_line(scene.cells(), window).flux.value
     np.testing.assert_allclose(flux, true_flux(truth), rtol=0.01)
 
