@@ -153,7 +153,10 @@ def science_scene(model):
     filters = model.filters
     with np.errstate(invalid="ignore", divide="ignore"):
         scale_errors = np.asarray(filters["scale_err"] / filters["scale"], dtype=float)
-    known = scale_errors[np.isfinite(scale_errors) & (np.asarray(filters["held_out"]) == 0)]
+    fitted = np.asarray(filters["held_out"]) == 0
+    known = scale_errors[np.isfinite(scale_errors) & fitted]
+    offsets = np.asarray(filters["offset_err"], dtype=float)[fitted]
+    offsets = offsets[np.isfinite(offsets)]
     return Scene(
         wavelength=table["wavelength"],
         mean_spectrum=table["mean_spectrum"],
@@ -166,6 +169,7 @@ def science_scene(model):
         instrument_width=np.nan if width is None else width,
         spectral_noise=np.nan_to_num(table["mean_noise"]),
         scale_error=float(min(known, default=0.0)),
+        offset_error=float(np.median(offsets)) if offsets.size else 0.0,
     )
 
 

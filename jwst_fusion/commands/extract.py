@@ -114,7 +114,8 @@ def _lines(spectrum, arguments):
 
     redshift = systemic_redshift(arguments.redshift, arguments.velocity)
     half_width = positive("window", arguments.window)
-    power = arguments.resolving_power and positive("resolving_power", arguments.resolving_power)
+    power = arguments.resolving_power
+    power = None if power is None else positive("resolving_power", power)
     for line in map(find_line, arguments.line):
         window = adapters.window_of(spectrum.sum.scene, line, redshift, half_width, power)
         yield spectrum, line, measure_line(spectrum.sum, window)

@@ -109,11 +109,15 @@ def _measure(model, names, redshift, velocity, window, significance, resolving_p
     from jwst_fusion.quality.lines import find_line
 
     found = [find_line(name) for name in names]
+    if resolving_power is not None:
+        positive("resolving_power", resolving_power)
     settings = {
         "redshift": systemic_redshift(redshift, velocity),
         "half_width": positive("window", window),
         "significance": positive("significance", significance),
-        "resolving_power": resolving_power and positive("resolving_power", resolving_power),
+        "resolving_power": positive("resolving_power", resolving_power)
+        if resolving_power is not None
+        else None,
     }
     cells = adapters.science_scene(model).cells()
     return cells, [adapters.line_maps(model, cells, line, **settings) for line in found]

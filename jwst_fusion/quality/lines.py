@@ -13,6 +13,7 @@ __all__ = ["LINES", "Line", "find_line", "lines_between"]
 RYDBERG = 10.967758341
 
 ROUEFF = "Roueff et al. 2019, A&A 630, A58"
+KOMASA = "Komasa et al. 2011, J. Chem. Theory Comput. 7, 3105, from its energy levels"
 BALMER = "Rydberg formula"
 FORBIDDEN = "Aldenius & Johansson 2007, A&A 467, 753"
 NIST = "NIST Atomic Spectra Database"
@@ -80,6 +81,20 @@ LINES = (
     Line("H2 0-0 S(10)", 4.40979, ROUEFF),
     Line("H2 0-0 S(11)", 4.18108, ROUEFF),
     Line("H2 0-0 S(13)", 3.84611, ROUEFF),
+    Line("H2 1-0 S(6)", 1.78805, KOMASA),
+    Line("H2 1-0 S(8)", 1.71474, KOMASA),
+    Line("H2 1-0 S(9)", 1.68776, KOMASA),
+    Line("H2 1-0 Q(2)", 2.41344, KOMASA),
+    Line("H2 1-0 Q(4)", 2.43749, KOMASA),
+    Line("H2 1-0 Q(5)", 2.45475, KOMASA),
+    Line("H2 1-0 O(2)", 2.62688, KOMASA),
+    Line("H2 1-0 O(4)", 3.00387, KOMASA),
+    Line("H2 2-1 S(0)", 2.35560, KOMASA),
+    Line("H2 2-1 S(2)", 2.15422, KOMASA),
+    Line("H2 2-1 S(4)", 2.00411, KOMASA),
+    Line("H2 2-1 S(5)", 1.94488, KOMASA),
+    Line("H2 3-2 S(1)", 2.38647, KOMASA),
+    Line("H2 3-2 S(3)", 2.20140, KOMASA),
     Line("[Fe II] 1.257", 1.2570, FORBIDDEN),
     Line("[Fe II] 1.644", 1.6440, FORBIDDEN),
     Line("He I 1.083", 1.0833, NIST),

@@ -49,6 +49,8 @@ class Scene:
         Noise of the cube's mean spectrum [MJy/sr], from which the components have theirs.
     scale_error : float
         Relative error of the flux scale between the instruments.
+    offset_error : float
+        Error of the images' place on the coordinates, east and north each [arcsec].
     """
 
     wavelength: np.ndarray
@@ -62,6 +64,7 @@ class Scene:
     instrument_width: float
     spectral_noise: np.ndarray
     scale_error: float = 0.0
+    offset_error: float = 0.0
 
     def leverage(self, amount: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """
@@ -105,15 +108,19 @@ class Scene:
         """Cells of the field, ndarray of bool of shape (ny, nx)."""
         return np.isfinite(self.coefficients).all(axis=0)
 
+    @cached_property
+    def _displacement(self):
+        """What a displacement by the offset's error changes, by column and row, (2, k, ny, nx)."""
+        cells = self.offset_error / np.sqrt(self.cell_area)
+        return np.nan_to_num(np.stack(np.gradient(self.coefficients, axis=(2, 1)))) * cells
+
     def cells(self) -> Sum:
         """Every cell for itself."""
         inside = self.inside
-        return Sum(
-            self,
-            np.where(inside, 1.0, np.nan),
-            self.coefficients.astype(np.float64),
-            cell_covariance(self.draws, np.where(inside, self.errors, 0.0)),
-        )
+        covariance = cell_covariance(self.draws, np.where(inside, self.errors, 0.0))
+        for change in self._displacement:
+            covariance += change[:, np.newaxis] * change
+        return Sum(self, np.where(inside, 1.0, np.nan), self.coefficients.astype(np.float64), covariance)
 
     def region(self, weight: np.ndarray) -> Sum:
         """
@@ -148,6 +155,8 @@ class Scene:
             relative = self._relative_draws[(slice(None), slice(None), *moved)]
             added = np.einsum("piyx,iyx->pi", relative, weighted, optimize=True)
             covariance += added.T @ added / len(added) / PLACES
+        changes = np.einsum("siyx,yx->si", self._displacement[(slice(None), slice(None), *box)], weight)
+        covariance += changes.T @ changes
         total = np.einsum("iyx,yx->i", coefficients, weight)
         return Sum(self, np.asarray(weight.sum()), total, covariance)
 

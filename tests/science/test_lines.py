@@ -149,6 +149,21 @@ def test_error_of_the_flux_scale_is_in_flux_and_not_in_velocity(scene, window, m
     np.testing.assert_allclose(found.velocity.error, measured.velocity.error)
 
 
+def test_error_of_the_offset_is_what_a_displacement_changes(scene, window, measured):
+    """Of a cell, and of a region as a whole."""
+    weight = np.zeros(scene.inside.shape)
+    weight[5:15, 4:12] = 1
+    displaced = replace(scene, offset_error=0.01)
+    step = 0.01 / np.sqrt(scene.cell_area)
+    gradient = np.hypot(*np.gradient(measured.flux.value)) * step
+    error = measure_line(displaced.cells(), window).flux.error
+    np.testing.assert_allclose(error, np.hypot(measured.flux.error, gradient), rtol=1e-9)
+    whole, moved = (measure_line(each.region(weight), window).flux for each in (scene, displaced))
+    changes = [(each * weight).sum() * step for each in np.gradient(measured.flux.value)]
+    expected = np.hypot(whole.error, np.hypot(*changes) * scene.cell_area)
+    assert moved.error == pytest.approx(expected, rel=1e-9)
+
+
 def test_flux_of_a_region_is_the_sum_of_its_cells(scene, window, measured):
     weight = np.random.default_rng(2).uniform(size=scene.inside.shape)
     region = measure_line(scene.region(weight), window)
