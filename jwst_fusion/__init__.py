@@ -13,6 +13,8 @@ _LAZY = {
     "CoregisteredModel": "jwst_fusion.datamodels",
     "CrossCalibratedModel": "jwst_fusion.datamodels",
     "FusionError": "jwst_fusion.exceptions",
+    "lines": "jwst_fusion.commands.lines",
+    "extract": "jwst_fusion.commands.extract",
 }
 
 __all__ = ["__version__", *_LAZY]  # noqa: PLE0604

@@ -5,14 +5,26 @@ import sys
 import traceback
 
 from jwst_fusion import __version__
-from jwst_fusion.commands import associate, batch, check, info, match, parameters, psf, report, simulate
+from jwst_fusion.commands import (
+    associate,
+    batch,
+    check,
+    extract,
+    info,
+    lines,
+    match,
+    parameters,
+    psf,
+    report,
+    simulate,
+)
 from jwst_fusion.exceptions import FusionError, one_line, user_problem
 from jwst_fusion.limits import check_working_folder
 
 __all__ = ["main"]
 
 #: Modules of the subcommands, in the order of the help. They import what is heavy when they run.
-COMMANDS = (simulate, associate, match, check, batch, info, psf, report, parameters)
+COMMANDS = (simulate, associate, match, check, batch, info, lines, extract, psf, report, parameters)
 
 
 def _build_parser():

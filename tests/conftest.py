@@ -60,9 +60,10 @@ def fused_model(wavelength):
     model = fill_cube(FusedCubeModel(), wavelength)
     n_wave = len(wavelength)
     basis = np.stack([wavelength, wavelength**2, wavelength**3], axis=1)
-    model.set_components(wavelength, np.linspace(1.0, 2.0, n_wave), basis)
+    model.set_components(wavelength, np.linspace(1.0, 2.0, n_wave), basis, np.full(n_wave, 0.02))
     model.coefficients = np.full((3, N_Y, N_X), 0.5, dtype=np.float32)
     model.coefficient_errors = np.full((3, N_Y, N_X), 0.01, dtype=np.float32)
+    model.set_draws(np.random.default_rng(21).normal(scale=0.01, size=(4, 3, N_Y, N_X)))
     model.set_table(
         "filters", filter=["F182M", "F200W"], pivot=[1.84, 1.99], psnr=[40.0, np.nan], held_out=[0, 1]
     )

@@ -25,9 +25,10 @@ ALLOWED = {
     "observation": {"exceptions"},
     "optics": GROUND,
     **{part: NUMERICS | {"optics"} | GROUND for part in NUMERICS},
+    "science": GROUND,
     "simulation": NUMERICS | {"optics", "datamodels"} | GROUND,
     "datamodels": {"exceptions", "atomic", "ownership"},
-    "adapters": NUMERICS | {"optics", "datamodels"} | GROUND,
+    "adapters": NUMERICS | {"optics", "datamodels", "science"} | GROUND,
     "steps": NUMERICS | {"optics", "datamodels", "adapters", "integration"} | GROUND,
     "pipeline": {"steps", "datamodels", "exceptions"},
     "archive": NUMERICS | {"optics", "datamodels", "adapters"} | GROUND,
@@ -36,7 +37,7 @@ ALLOWED = {
 }
 
 # What knows neither files, nor stpipe, nor plots.
-PURE = {"observation", "optics", "coregistration", "crosscalib", "inversion"}
+PURE = {"observation", "optics", "coregistration", "crosscalib", "inversion", "science"}
 FOREIGN_TO_PURE = ("stpipe", "jwst", "stdatamodels", "astropy.io", "matplotlib")
 FOREIGN_TO_MOST = ("stpipe", "jwst.stpipe")
 KNOW_STPIPE = {"steps", "pipeline"}

@@ -2,6 +2,7 @@
 
 from .associations import check_association, make_association, read_member, relative_to, select_members
 from .estimates import refuse_too_large
+from .extraction import RegionSpectrum, extraction_hdus, read_regions, region_spectrum
 from .factors import read_factors
 from .fused import fused_model
 from .information import describe
@@ -13,34 +14,45 @@ from .preflight import Finding, Preflight, examine
 from .products import cube_product, image_product, read_cube
 from .provenance import input_records
 from .report import report_content, store_diagnosis
+from .science import LineMaps, line_maps, map_hdus, ratio_maps, science_scene, window_of
 
 __all__ = [
     "Finding",
     "Inputs",
     "Optics",
     "Preflight",
+    "LineMaps",
+    "RegionSpectrum",
     "check_association",
     "coregistered_model",
     "cross_calibrated_model",
     "cube_product",
     "describe",
     "examine",
+    "extraction_hdus",
     "fused_model",
     "image_product",
     "input_records",
+    "line_maps",
     "make_association",
+    "map_hdus",
     "measured_psfs",
     "observation",
     "open_images",
     "open_inputs",
     "read_cube",
+    "ratio_maps",
     "read_factors",
     "read_member",
+    "read_regions",
     "refuse_too_large",
+    "region_spectrum",
     "relative_to",
     "report_content",
+    "science_scene",
     "select_members",
     "store_diagnosis",
     "store_measured_psfs",
+    "window_of",
     "write_offsets",
 ]

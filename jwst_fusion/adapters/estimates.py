@@ -24,6 +24,9 @@ PLANES = 1.06
 #: Compressed channels of the cube for each component.
 COMPRESSED = 3
 
+#: Draws of the errors that are held in single precision, twice for a moment.
+DRAWS = 2 * 13
+
 #: Nodes of the OTFs along wavelength, and cells that the padded grid has for each of the data's.
 NODES = 40
 PADDING = 1.5
@@ -76,6 +79,7 @@ def fusion_memory(grid, n_wave, n_bands, n_components):
         + 16 * spaxels / 2 * 2 * (n_components * d) ** 2  # blocks: of the images, and their inverses
         + 16 * spaxels / 2 * 4 * COMPRESSED * (n_components * d) ** 2  # of the cube, and their factors
         + 2 * 8 * cells * 2 * n_components**2  # the prior's matrices
+        + 4 * cells * DRAWS * n_components
     )
     work = WORK_VOXEL * n_wave * spaxels
     product = 0.0 if product_on_disk(grid, n_wave) else PLANES * product_size(grid, n_wave)

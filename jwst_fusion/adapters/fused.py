@@ -73,7 +73,9 @@ def fused_model(observation, result, validation, source, folder=None):
     model.coefficients = coefficients.astype(np.float32)
     errors = np.sqrt(np.einsum("iiyx->iyx", result.covariance)[(slice(None), *cells)])
     model.coefficient_errors = np.where(inside, errors, np.nan).astype(np.float32)
-    model.set_components(cube.wavelength, result.mean_spectrum, result.basis)
+    if result.draws is not None:
+        model.set_draws(result.draws[(slice(None), slice(None), *cells)])
+    model.set_components(cube.wavelength, result.mean_spectrum, result.basis, result.mean_noise)
     datamodels.set_wavelengths(model, cube.wavelength)
     _set_coordinates(model, observation.grid, box, inside, cells)
     _set_tables(model, observation, result, validation)

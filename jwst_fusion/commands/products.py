@@ -1,8 +1,9 @@
 """Products of the package, as its commands open them."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["open_product"]
+__all__ = ["open_product", "opened_fused"]
 
 
 def open_product(path, kind):
@@ -48,3 +49,32 @@ def open_product(path, kind):
         model.close()
         raise InputError(f"{path}: {finding}")
     return model
+
+
+@contextmanager
+def opened_fused(product):
+    """
+    Open a fused cube, or take one that is open.
+
+    Parameters
+    ----------
+    product : str, path-like or FusedCubeModel
+        The file, which is closed at the end, or the model, which is not.
+
+    Yields
+    ------
+    FusedCubeModel
+        The model.
+
+    Raises
+    ------
+    InputError
+        As `open_product`.
+    """
+    from jwst_fusion import datamodels
+
+    if isinstance(product, datamodels.FusedCubeModel):
+        yield product
+    else:
+        with open_product(product, datamodels.FusedCubeModel) as model:
+            yield model

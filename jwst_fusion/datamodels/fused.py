@@ -8,6 +8,17 @@ from jwst_fusion.datamodels.base import BRIGHTNESS_UNIT, FusionModel
 
 __all__ = ["FusedCubeModel"]
 
+#: Share of the product's planes that draws may take, and bytes of the planes for each voxel: SCI, ERR, DQ and
+#: WMAP have four each.
+DRAWS_SHARE = 0.08
+VOXEL_BYTES = 16
+
+#: Fewer draws tell nothing.
+LEAST_DRAWS = 4
+
+#: Step of the draws, in units of the coefficients' errors.
+DRAW_STEP = 1 / 1024
+
 
 class FusedCubeModel(FusionModel):
     """
@@ -27,20 +38,24 @@ class FusedCubeModel(FusionModel):
     wavetable : table
         Wavelengths [um].
     components : table, a row per wavelength
-        ``wavelength`` [um], ``mean_spectrum`` and ``basis_1`` to ``basis_k`` [MJy/sr].
+        ``wavelength`` [um], ``mean_spectrum``, ``basis_1`` to ``basis_k``, and ``mean_noise``, the noise of
+        the cube's mean spectrum [MJy/sr].
     coefficients, coefficient_errors : float32 array, shape (k, ny, nx)
         Coefficients of the basis and their errors, without dimension.
     filters : table, a row per band
         Band, scale, offset and quality of the fit.
+    draws : int16 array, shape (n_draw, k, ny, nx)
+        Errors of the coefficients, each as likely as any other, in steps of ``meta.fusion.draw_step`` times
+        ``coefficient_errors`` (`draw_errors`). There are none where the errors are not of draws.
     spectral : table, a row per wavelength
         Mean spectra of the cube and of the fused cube, their relative difference, the width of the PSF.
     """
 
     schema_url = "asdf://jwst_fusion/schemas/fusedcube.schema"
 
-    hdu_order = (*FusionModel.hdu_order, "COMPONENTS", "COEFFS", "COEFFERR", "FILTERS", "SPECTRAL")
+    hdu_order = (*FusionModel.hdu_order, "COMPONENTS", "COEFFS", "COEFFERR", "FILTERS", "SPECTRAL", "DRAWS")
 
-    def set_components(self, wavelength, mean_spectrum, basis):
+    def set_components(self, wavelength, mean_spectrum, basis, mean_noise=None):
         """
         Fill the table of components.
 
@@ -52,6 +67,8 @@ class FusedCubeModel(FusionModel):
             Mean spectrum [MJy/sr].
         basis : array_like, shape (n_wave, k)
             Basis spectra [MJy/sr], a column each.
+        mean_noise : array_like, shape (n_wave,), optional
+            Noise of the cube's mean spectrum [MJy/sr].
 
         Raises
         ------
@@ -70,6 +87,27 @@ class FusedCubeModel(FusionModel):
         for name, column in zip(names, (wavelength, mean_spectrum, *basis.T), strict=True):
             table[name] = column
         self.components = table
+        if mean_noise is not None:
+            self.add_columns("components", mean_noise=mean_noise)
+
+    def set_draws(self, draws):
+        """
+        Keep draws of the coefficients' errors, as many as take a small part of the product.
+
+        Parameters
+        ----------
+        draws : ndarray, shape (n_draw, k, ny, nx)
+            Errors, each as likely as any other; the coefficients' errors must be set.
+        """
+        cube = np.shape(self.data)
+        most = int(DRAWS_SHARE * VOXEL_BYTES * cube[0] / (2 * draws.shape[1]))
+        if min(most, len(draws)) < LEAST_DRAWS:
+            return
+        with np.errstate(invalid="ignore", divide="ignore"):
+            steps = np.nan_to_num(draws[:most] / (DRAW_STEP * np.asarray(self.coefficient_errors)))
+        limit = np.iinfo(np.int16).max
+        self.draws = np.rint(np.clip(steps, -limit, limit)).astype(np.int16)
+        self.set_fusion(draw_step=DRAW_STEP)
 
     def unfit(self):
         """
@@ -92,7 +130,17 @@ class FusedCubeModel(FusionModel):
             found = np.shape(getattr(self, name)) if self.hasattr(name) else "missing"
             if found != shape:
                 return f"{name} is {found}, {shape} expected for a cube of {cube}"
+        if self.hasattr("draws") and np.shape(self.draws)[1:] != cells:
+            return f"draws are {np.shape(self.draws)}, (n, *{cells}) expected for a cube of {cube}"
         return None if np.any(self.err) else "err is missing"  # then the model fills it with zeros
+
+    @property
+    def draw_errors(self):
+        """Draws of the coefficients' errors (n_draw, k, ny, nx), zero outside the field; None without."""
+        if not self.hasattr("draws"):
+            return None
+        step = self.meta.fusion.draw_step * np.nan_to_num(self.coefficient_errors)
+        return np.asarray(self.draws, dtype=np.float32) * step
 
     @property
     def basis(self):

@@ -30,6 +30,7 @@ from .regularization import (
 )
 from .settings import FusionSettings
 from .solver import Problem, solve
+from .spectral import shared_noise
 from .subspace import find_subspace
 from .tuning import solve_and_weigh
 from .uncertainty import blurred, posterior
@@ -65,12 +66,17 @@ class FusionResult:
         On the observation's grid, of the scene itself (`at_beam` blurs them).
     covariance : ndarray, shape (k, k, ny, nx)
         Posterior covariance of the coefficients of each cell, scaled to the residuals; at the settings' beam.
+    draws : ndarray, shape (n_draw, k, ny, nx), or None
+        Errors of the coefficients, each as likely as any other: the mean of their products is the covariance,
+        between cells too (`jwst_fusion.inversion.uncertainty`); at the settings' beam. None without draws.
     prior_share : ndarray, shape (ny, nx)
         Share of the variance that is the regularization's and not the noise's.
     dropped_variance : ndarray, shape (n_wave,)
         Variance of the signal outside the subspace, mean over the footprint [(MJy/sr)^2].
     dropped_share : ndarray, shape (ny, nx)
         How much of it a cell has, in units of that mean.
+    mean_noise : ndarray, shape (n_wave,)
+        Noise of the mean spectrum [MJy/sr]; NaN in channels without data.
     predicted_images : ndarray, shape (n_band, ny, nx)
         The fused cube seen through each band, on the cube's flux scale [MJy/sr].
     image_chi2 : ndarray, shape (n_band,)
@@ -105,9 +111,11 @@ class FusionResult:
     basis: np.ndarray
     coefficients: np.ndarray
     covariance: np.ndarray
+    draws: np.ndarray | None
     prior_share: np.ndarray
     dropped_variance: np.ndarray
     dropped_share: np.ndarray
+    mean_noise: np.ndarray
     predicted_images: np.ndarray
     image_chi2: np.ndarray
     cube_chi2: float
@@ -184,13 +192,15 @@ def _cut(result, grid):
     names = (
         "coefficients",
         "covariance",
+        "draws",
         "prior_share",
         "dropped_share",
         "predicted_images",
         "unseen_images",
     )
     maps = {name: getattr(result, name) for name in names}
-    return replace(result, **{name: None if m is None else unmirrored(m, grid) for name, m in maps.items()})
+    cut = {name: None if m is None else unmirrored(m, grid) for name, m in maps.items()}
+    return replace(result, mean_noise=2 * result.mean_noise, **cut)  # each spaxel was there four times
 
 
 def at_beam(result: FusionResult, cell_size: float) -> FusionResult:
@@ -330,9 +340,11 @@ def _result(observation, subspace, problem, solution, settings, history, unseen)
         basis=subspace.basis,
         coefficients=solution.coefficients[:, :ny, :nx],
         covariance=errors.covariance[..., :ny, :nx],
+        draws=None if errors.draws is None else errors.draws[..., :ny, :nx],
         prior_share=errors.prior_share[:ny, :nx],
         dropped_variance=dropped,
         dropped_share=share,
+        mean_noise=_mean_noise(subspace),
         predicted_images=predicted[:, :ny, :nx] + mean,
         image_chi2=chi2,
         cube_chi2=problem.cube_term.chi2(spectrum),
@@ -368,6 +380,16 @@ def _resolution(subspace, blocks, observation, beam):
         log.warning("The fused cube's resolution is not measured: %s; lower mu", problem)
         return widths
     return np.interp(wavelength, wavelength[sampled], measured)
+
+
+def _mean_noise(subspace):
+    """Noise of the mean spectrum per channel [MJy/sr], with what neighbouring spaxels share of it."""
+    used = subspace.weights > 0
+    columns = subspace.whitened[:, subspace.spaxels]
+    basis = subspace.whitened_basis
+    residual = (columns - basis @ (basis.T @ columns))[used]
+    level = np.sqrt(shared_noise(residual, subspace.spaxels)[0] / subspace.spaxels.sum())
+    return np.where(used, level / np.where(used, subspace.weights, 1.0), np.nan)
 
 
 def _dropped_variance(subspace, grid):

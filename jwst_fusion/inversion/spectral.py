@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter1d, median_filter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["denoise_spectra", "starlet", "starlet_noise"]
+__all__ = ["denoise_spectra", "shared_noise", "starlet", "starlet_noise"]
 
 #: Scales of the wavelet transform, in channels a power of two each. Judged.
 SCALES = 6
@@ -116,7 +116,7 @@ def denoise_spectra(
     norms = np.linalg.norm(scores, axis=1)
     scores = scores[norms > 0] / norms[norms > 0, np.newaxis]
     residual = whitened[::CORRELATION_STEP] - axes[::CORRELATION_STEP] @ (axes.T @ whitened)
-    variance, spread = _shared_noise(residual, spaxels)
+    variance, spread = shared_noise(residual, spaxels)
     probes = (whitened @ scores.T) * jitter
     levels = starlet_noise(n_scales)
     marks, shares = [], []
@@ -137,12 +137,23 @@ def _smooth(noise):
     return gaussian_filter1d(median_filter(noise, window, mode="nearest"), window / 3, mode="nearest")
 
 
-def _shared_noise(residual, spaxels):
+def shared_noise(residual: np.ndarray, spaxels: np.ndarray) -> tuple[float, float]:
     """
     Measure what noise neighbouring spaxels share.
 
-    Returns the variance of the noise in a normalised sum over spaxels, and the sum of the squared
-    correlations of a spaxel with all.
+    Parameters
+    ----------
+    residual : ndarray, shape (n_channels, n_spaxels)
+        Noise of the spectra.
+    spaxels : ndarray of bool, shape (my, mx)
+        Where they are.
+
+    Returns
+    -------
+    variance : float
+        That of the noise in a sum over spaxels, divided by their number.
+    spread : float
+        Sum of the squared correlations of a spaxel with all.
     """
     full = np.zeros((len(residual), *spaxels.shape), dtype=residual.dtype)
     full[:, spaxels] = residual

@@ -49,6 +49,9 @@ SERIES_TERMS = 3
 #: values on the average of ten scenes. Measured.
 LAST_TERM = 3.0
 
+#: Most draws that are kept: an error that is computed from them is known to 14 % then. Derived.
+KEPT_DRAWS = 24
+
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
@@ -61,10 +64,14 @@ class Posterior:
         Posterior covariance, larger where residuals are.
     prior_share : ndarray, shape (ny, nx)
         Share of the first component's variance that is the regularization's and not the noise's.
+    draws : ndarray, shape (n_draw, k, ny, nx), or None
+        Errors of the coefficients, each as likely as any other: the mean of their products is the covariance
+        before it is averaged over cells, and between cells too. None without draws.
     """
 
     covariance: np.ndarray
     prior_share: np.ndarray
+    draws: np.ndarray | None = None
 
 
 def posterior(
@@ -120,17 +127,54 @@ def posterior(
     variances = SHARED_NOISE * images, SHARED_NOISE * cube
     blur = blur or (lambda error: error)
 
-    def left(draws):
-        return map(blur, _solve_each(problem, solution, draws))
+    def left(draws, kept):
+        errors = map(blur, _solve_each(problem, solution, draws))
+        return (_keep(error, kept) for error in errors)
 
-    noise = _mean_product(left(problem.noise(rng, variances) for _ in range(n_samples)), n_samples)
-    bias = _mean_product([blur(smoothing_error(problem, solution))], 1)
-    if not problem.image_term.seen.all():
+    seen = problem.image_term.seen
+    noises: list[np.ndarray] = []
+    noise = _mean_product(left((problem.noise(rng, variances) for _ in range(n_samples)), noises), n_samples)
+    smoothing = blur(smoothing_error(problem, solution))
+    bias = _mean_product([smoothing], 1)
+    surroundings: list[np.ndarray] = []
+    if not seen.all():
         n_unseen = (n_samples + 2) // 3
-        unseen = _mean_product(left(problem.prior.draw(rng, shape) for _ in range(n_unseen)), n_unseen)
-        bias = np.where(problem.image_term.seen, bias, unseen)
+        left_open = left((problem.prior.draw(rng, shape) for _ in range(n_unseen)), surroundings)
+        bias = np.where(seen, bias, _mean_product(left_open, n_unseen))
     share = bias[0, 0] / np.maximum(noise[0, 0] + bias[0, 0], np.finfo(float).tiny)
-    return Posterior((noise + bias) * growth * (max(cube, 1.0) if absolute else 1.0), share)
+    level = max(cube, 1.0) if absolute else 1.0
+    drawn = _likely_errors(noises, np.where(seen, smoothing, 0.0), surroundings, ~seen)
+    drawn *= np.sqrt(growth * level).astype(np.float32)
+    return Posterior((noise + bias) * growth * level, share, drawn)
+
+
+def _keep(error, kept):
+    """Append an error to those that are kept, unless there are enough; return it."""
+    if len(kept) < KEPT_DRAWS:
+        kept.append(error.astype(np.float32))
+    return error
+
+
+def _likely_errors(noises, smoothing, surroundings, unseen):
+    """
+    Make equally likely errors of those by noise, the one by smoothing and those where no image looks.
+
+    The error by smoothing is one, of which the sign alone is unknown. A rotation in the space of the errors
+    leaves the sum of their products as it is, and gives each a part of it.
+    """
+    errors = np.empty((len(noises) + 1, *smoothing.shape), dtype=np.float32)
+    for i, noise in enumerate(noises):
+        errors[i] = noise
+        if surroundings:
+            errors[i] += unseen * surroundings[i % len(surroundings)]
+    errors[:-1] /= np.sqrt(len(noises))
+    errors[-1] = smoothing
+    number = len(errors)
+    normal = np.random.default_rng(number).standard_normal((number, number))
+    rotation = (np.linalg.qr(normal)[0] * np.sqrt(number)).astype(np.float32)
+    for i in range(errors.shape[1]):  # one component at a time, in place
+        errors[:, i] = np.tensordot(rotation, errors[:, i], axes=1)
+    return errors
 
 
 def blurred(coefficients: np.ndarray, beam: float | None, cell_size: float, mode: str = "wrap") -> np.ndarray:

@@ -27,9 +27,10 @@ HDUS = [
     "COEFFERR",
     "FILTERS",
     "SPECTRAL",
+    "DRAWS",
     "ASDF",
 ]
-ARRAYS = ("data", "err", "dq", "weightmap", "coefficients", "coefficient_errors")
+ARRAYS = ("data", "err", "dq", "weightmap", "coefficients", "coefficient_errors", "draws")
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_headers(product):
         assert (header["FUSMU"], header["FUSNCOMP"], header["FUSCONV"]) == (0.25, 3, True)
         assert header["S_FUSION"] == "COMPLETE"
         assert hdulist["SCI"].header["BUNIT"] == hdulist["ERR"].header["BUNIT"] == "MJy/sr"
-        assert hdulist["COMPONENTS"].columns.units == ["um", *["MJy/sr"] * 4]
+        assert hdulist["COMPONENTS"].columns.units == ["um", *["MJy/sr"] * 5]
         assert hdulist["FILTERS"].columns["psnr"].unit == "dB"
         assert hdulist["FILTERS"].columns["offset_east"].unit == "arcsec"
 
@@ -211,3 +212,29 @@ def test_text_that_fits_can_not_hold_does_not_stop_a_run(fused_model, tmp_path):
         assert model.meta.fusion.instance["parameters"] == {"fusion": {"psf_file": "é.asdf"}}
         assert model.meta.target.catalog_name == "a?b"
         assert model.history_lines[-1] == "cal_ver ?"
+
+
+def test_draws_come_back_within_half_a_step(fused_model, tmp_path):
+    draws = np.random.default_rng(3).normal(scale=0.01, size=(4, 3, 9, 12))
+    fused_model.set_draws(draws)
+    with datamodels.open(fused_model.save(tmp_path / "x.fits")) as model:
+        assert model.draws.dtype.kind == "i"
+        assert_allclose(model.draw_errors, draws, atol=0.51 * model.meta.fusion.draw_step * 0.01)
+
+
+def test_draws_take_a_small_part_of_the_product(fused_model):
+    """As many are kept as fit; fewer than four are none."""
+    fused_model.set_draws(np.zeros((50, 3, 9, 12)))
+    assert 4 <= len(fused_model.draws) < 50
+    assert fused_model.draws.nbytes <= 0.1 * 4 * fused_model.data.nbytes
+    few = FusedCubeModel(data=np.ones((9, 9, 12), dtype=np.float32))
+    few.coefficient_errors = fused_model.coefficient_errors
+    few.set_draws(np.zeros((50, 3, 9, 12)))
+    assert few.draw_errors is None
+
+
+def test_a_product_without_draws_is_whole(fused_model, tmp_path):
+    del fused_model.draws
+    with datamodels.open(fused_model.save(tmp_path / "x.fits")) as model:
+        assert model.unfit() is None
+        assert model.draw_errors is None

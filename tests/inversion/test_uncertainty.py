@@ -85,12 +85,23 @@ def test_errors_do_not_depend_on_the_number_of_threads(problem, monkeypatch):
     np.testing.assert_array_equal(*found)
 
 
+def test_products_of_the_kept_draws_have_the_covariance_as_mean(problem):
+    drawn = posterior(problem, solve(problem), 12)
+    mean = np.einsum("piyx,pjyx->ijyx", drawn.draws, drawn.draws) / len(drawn.draws)
+    assert drawn.draws.shape == (13, *drawn.covariance.shape[1:])
+    inner = (..., slice(8, -8), slice(8, -8))
+    np.testing.assert_allclose(
+        np.einsum("iiyx->i", mean[inner]), np.einsum("iiyx->i", drawn.covariance[inner]), rtol=0.1
+    )
+
+
 def test_no_draws_are_the_blocks(problem):
     solution = solve(problem)
     stationary = posterior(problem, solution, 0)
     growth = residual_growth(problem, solution)
     expected = solution.blocks.covariance[:, :, None, None] * growth
     np.testing.assert_allclose(stationary.covariance, expected)
+    assert stationary.draws is None
 
 
 def test_errors_grow_where_residuals_do(problem):

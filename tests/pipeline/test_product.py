@@ -26,7 +26,7 @@ from .conftest import NAME, STAR
 
 HDUS = [
     "PRIMARY", "SCI", "ERR", "DQ", "WMAP", "WCS-TABLE", "COMPONENTS", "COEFFS", "COEFFERR", "FILTERS",
-    "SPECTRAL", "ASDF",
+    "SPECTRAL", "DRAWS", "ASDF",
 ]  # fmt: skip
 BAND_COLUMNS = [
     "filter", "pivot", "scale", "scale_err", "offset_east", "offset_north", "offset_err", "psnr", "ssim",
@@ -103,7 +103,7 @@ def test_shapes_and_types_are_those_of_the_contract(hdulist):
     assert hdulist["DQ"].data.dtype.kind == "u"
     assert hdulist["COEFFS"].shape == hdulist["COEFFERR"].shape == (k, ny, nx)
     assert hdulist["COMPONENTS"].columns.names == [
-        "wavelength", "mean_spectrum", *(f"basis_{i + 1}" for i in range(k))
+        "wavelength", "mean_spectrum", *(f"basis_{i + 1}" for i in range(k)), "mean_noise"
     ]  # fmt: skip
     assert hdulist["FILTERS"].columns.names == BAND_COLUMNS
     assert hdulist["SPECTRAL"].columns.names == WAVE_COLUMNS

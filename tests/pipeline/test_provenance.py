@@ -167,7 +167,18 @@ def test_a_resumed_run_equals_the_whole(full, product, shared):
     )
     with fits.open(product) as one, fits.open(resumed.folder / product.name) as two:
         assert [hdu.name for hdu in one] == [hdu.name for hdu in two]
-        for hdu in ("SCI", "ERR", "DQ", "WMAP", "COMPONENTS", "COEFFS", "COEFFERR", "FILTERS", "SPECTRAL"):
+        for hdu in (
+            "SCI",
+            "ERR",
+            "DQ",
+            "WMAP",
+            "COMPONENTS",
+            "COEFFS",
+            "COEFFERR",
+            "FILTERS",
+            "SPECTRAL",
+            "DRAWS",
+        ):
             assert one[hdu].data.tobytes() == two[hdu].data.tobytes(), hdu
         assert list(one[0].header["HISTORY"]) == list(two[0].header["HISTORY"])
     assert "Resuming after coregister" in resumed.stderr

@@ -108,7 +108,7 @@ def test_cross_calib_alone_equals_the_pipeline(full, cross_calibrated):
 
 
 def test_fusion_alone_equals_the_pipeline(product, fused):
-    hdus = ("SCI", "ERR", "DQ", "WMAP", "COMPONENTS", "COEFFS", "COEFFERR", "FILTERS", "SPECTRAL")
+    hdus = ("SCI", "ERR", "DQ", "WMAP", "COMPONENTS", "COEFFS", "COEFFERR", "FILTERS", "SPECTRAL", "DRAWS")
     assert_same(product, fused.folder / product.name, hdus)
 
 

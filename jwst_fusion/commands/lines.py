@@ -1,0 +1,358 @@
+"""``jwst-fusion lines``: maps of spectral lines of a fused cube."""
+
+__all__ = ["add_parser", "lines", "run"]
+
+#: Flux over its error from which a line counts, if nothing else is said.
+SIGNIFICANT = 3.0
+
+#: Half width of a line's window, if nothing else is said [km/s].
+WINDOW = 500.0
+
+
+def add_parser(commands):
+    """
+    Describe the subcommand.
+
+    Parameters
+    ----------
+    commands : argparse._SubParsersAction
+        Where to add it.
+    """
+    parser = commands.add_parser(
+        "lines",
+        help="measure spectral lines: flux, velocity, dispersion and equivalent width, with their errors",
+        description="Write for each line a FITS file of maps with their errors, NAME_line_LINE.fits, and a "
+        "picture of them, and print what the field as a whole has. Wavelengths are at rest, in vacuum.",
+    )
+    parser.add_argument("product", metavar="PRODUCT", nargs="?", help="fused cube, NAME_fused.fits or .asdf")
+    parser.add_argument(
+        "--line", nargs="+", default=[], metavar="LINE", help="names, as --list has them, or wavelengths [um]"
+    )
+    parser.add_argument("--list", action="store_true", help="print the known lines with their sources")
+    add_line_options(parser)
+    parser.add_argument(
+        "--flux-unit", default="W m-2 arcsec-2", metavar="UNIT", help="such as 'erg s-1 cm-2 arcsec-2'"
+    )
+    parser.add_argument("--ratio", nargs=2, metavar="LINE", help="map of the first line over the second")
+    parser.add_argument(
+        "--intrinsic", type=float, metavar="RATIO", help="the ratio without extinction: map of A_V [mag]"
+    )
+    parser.add_argument("--output_dir", metavar="DIR", help="folder to write to, if not that of the product")
+    parser.set_defaults(run=run)
+
+
+def add_line_options(parser):
+    """
+    Add the options that tell how lines are measured.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        Where to add them.
+    """
+    systemic = parser.add_mutually_exclusive_group()
+    systemic.add_argument("--redshift", type=float, default=0.0, metavar="Z", help="where velocity is zero")
+    systemic.add_argument("--velocity", type=float, metavar="KM/S", help="the same as c z")
+    parser.add_argument(
+        "--window", type=float, default=WINDOW, metavar="KM/S", help="half width of a line's window (500)"
+    )
+    parser.add_argument(
+        "--significance", type=float, default=SIGNIFICANT, metavar="S/N", help="of the cells of the mask (3)"
+    )
+    parser.add_argument(
+        "--resolving-power", type=float, metavar="R", help="of the instrument, if not the grating's"
+    )
+
+
+def lines(
+    product, *names, redshift=0.0, velocity=None, window=500.0, significance=SIGNIFICANT, resolving_power=None
+):
+    """
+    Measure lines in each cell of a fused cube.
+
+    Parameters
+    ----------
+    product : str, path-like or FusedCubeModel
+        The fused cube.
+    *names : str or float
+        Names of lines, or their wavelengths at rest in vacuum [um].
+    redshift : float, optional
+        Redshift at which velocities are zero.
+    velocity : float, optional
+        The same as ``c z`` [km/s].
+    window : float, optional
+        Half width of a line's window [km/s].
+    significance : float, optional
+        Flux over its error from which a cell is in the mask.
+    resolving_power : float, optional
+        Of the instrument, if not the grating's.
+
+    Returns
+    -------
+    list of LineMaps
+        Maps of each line.
+
+    Raises
+    ------
+    FusionError
+        A line is not known or cannot be measured, or the product has no draws of its errors.
+    """
+    from .products import opened_fused
+
+    with opened_fused(product) as model:
+        return _measure(model, names, redshift, velocity, window, significance, resolving_power)[1]
+
+
+def _measure(model, names, redshift, velocity, window, significance, resolving_power):
+    """Cells of an open product, and maps of lines."""
+    from jwst_fusion import adapters
+    from jwst_fusion.quality.lines import find_line
+
+    found = [find_line(name) for name in names]
+    if resolving_power is not None:
+        positive("resolving_power", resolving_power)
+    settings = {
+        "redshift": systemic_redshift(redshift, velocity),
+        "half_width": positive("window", window),
+        "significance": positive("significance", significance),
+        "resolving_power": positive("resolving_power", resolving_power)
+        if resolving_power is not None
+        else None,
+    }
+    cells = adapters.science_scene(model).cells()
+    return cells, [adapters.line_maps(model, cells, line, **settings) for line in found]
+
+
+def positive(name, value):
+    """
+    Refuse a parameter that is not a positive number.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    value : float
+        Its value.
+
+    Returns
+    -------
+    float
+        The value.
+
+    Raises
+    ------
+    ParameterError
+        It is not positive, or not finite.
+    """
+    from math import isfinite
+
+    from jwst_fusion.exceptions import ParameterError
+
+    if not (isfinite(value) and value > 0):
+        raise ParameterError(f"{name} = {value} cannot be used: a positive number is needed")
+    return float(value)
+
+
+def systemic_redshift(redshift, velocity):
+    """
+    Get the redshift at which velocities are zero.
+
+    Parameters
+    ----------
+    redshift : float
+        The redshift.
+    velocity : float or None
+        The same as ``c z`` [km/s], which counts if given.
+
+    Returns
+    -------
+    float
+        Redshift.
+
+    Raises
+    ------
+    ParameterError
+        It is not above -1, or not finite.
+    """
+    from math import isfinite
+
+    from jwst_fusion.exceptions import ParameterError
+    from jwst_fusion.science.lines import LIGHT_SPEED
+
+    value = float(redshift) if velocity is None else float(velocity) / LIGHT_SPEED
+    if not (isfinite(value) and value > -1):
+        raise ParameterError(f"redshift = {value:g} cannot be used: a number above -1 is needed")
+    return value
+
+
+def run(arguments):
+    """
+    Write the maps, and print their paths and what the field as a whole has.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        What the user typed.
+
+    Raises
+    ------
+    FusionError
+        Something cannot be measured or written.
+    """
+    from jwst_fusion.atomic import together
+    from jwst_fusion.exceptions import ParameterError
+
+    from .products import opened_fused
+
+    if arguments.list:
+        return _print_list()
+    if arguments.product is None or not (arguments.line or arguments.ratio):
+        raise ParameterError(
+            "give a fused cube and --line LINE, or --ratio LINE LINE; --list tells what is known"
+        )
+    if arguments.intrinsic is not None and not arguments.ratio:
+        raise ParameterError("--intrinsic goes with --ratio LINE LINE")
+    folder, stem = output_place(arguments)
+    names = [*arguments.line, *(arguments.ratio or ())]
+    options = ("redshift", "velocity", "window", "significance", "resolving_power")
+    with opened_fused(arguments.product) as model, together():
+        cells, measured = _measure(model, names, *(getattr(arguments, name) for name in options))
+        told = [_write_line(model, maps, arguments.flux_unit, folder, stem) for maps in measured]
+        if arguments.ratio:
+            told.append(_write_ratio(model, cells, measured[-2:], arguments.intrinsic, folder, stem))
+    print("\n".join(told))
+    return 0
+
+
+def output_place(arguments):
+    """
+    Get the folder and the beginning of the names of what is written.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        With ``product`` and ``output_dir``.
+
+    Returns
+    -------
+    folder : pathlib.Path
+        The folder.
+    stem : str
+        NAME of ``NAME_fused.fits``.
+    """
+    from pathlib import Path
+
+    product = Path(arguments.product)
+    folder = Path(arguments.output_dir) if arguments.output_dir else product.parent
+    return folder, product.stem.removesuffix("_fused")
+
+
+def write_hdus(path, hdus):
+    """
+    Write a FITS file, whole or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its path.
+    hdus : astropy.io.fits.HDUList
+        Its content.
+    """
+    from jwst_fusion.atomic import atomic_file
+
+    with atomic_file(path) as file:
+        hdus.writeto(file)
+
+
+def short_name(name):
+    """
+    Write the name of a line, or of a region, as a part of a file's name.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+
+    Returns
+    -------
+    str
+        Letters, digits, points, signs and underscores.
+    """
+    import re
+
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", re.sub(r"[()\[\]]", "", name)).strip("_.").lower()
+
+
+def _print_list():
+    """Print the known lines."""
+    from jwst_fusion.quality.lines import LINES
+
+    for line in sorted(LINES, key=lambda line: line.wavelength):
+        print(f"{line.wavelength:9.5f} um  {line.name:14s}  {line.source}")
+    return 0
+
+
+def _write_line(model, maps, unit, folder, stem):
+    """Write the maps of a line and their picture; return what is to be printed."""
+    from jwst_fusion.atomic import atomic_file
+    from jwst_fusion.ownership import MARK
+    from jwst_fusion.quality.line_figure import line_figure
+
+    maps = maps.in_unit(unit)
+    name = f"{stem}_line_{short_name(maps.line.name)}"
+    path, picture = folder / f"{name}.fits", folder / f"{name}.png"
+    write_hdus(path, maps.hdus(model))
+    title = f"{model.meta.filename}, {maps.line.name}, {maps.line.wavelength:.5f} um at rest"
+    with atomic_file(picture) as file:
+        line_figure(maps, title).savefig(file, format="png", metadata={"Software": MARK})
+    total = maps.total
+    return (
+        f"{path}\n{picture}\n"
+        f"  {maps.line.name}: {maps.mask.sum()} cells significant; the field has {in_words(total)}"
+    )
+
+
+def in_words(measured):
+    """
+    Tell what a region has of a line.
+
+    Parameters
+    ----------
+    measured : LineMeasurement
+        The line of the region.
+
+    Returns
+    -------
+    str
+        Flux, and if that is significant velocity and dispersion, with their errors.
+    """
+    flux, velocity, dispersion = measured.flux, measured.velocity, measured.dispersion
+    words = f"{flux.value:.4g} +- {flux.error:.2g} {flux.unit}"
+    if abs(measured.significance) < SIGNIFICANT:
+        return f"{words}, not significant"
+    return (
+        f"{words}, velocity {velocity.value:.1f} +- {velocity.error:.1f} km/s, dispersion "
+        f"{dispersion.value:.1f} +- {dispersion.error:.1f} km/s"
+    )
+
+
+def _write_ratio(model, cells, pair, intrinsic, folder, stem):
+    """Write the map of a ratio; return what is to be printed."""
+    from jwst_fusion import adapters
+
+    above, below = pair
+    quantities = adapters.ratio_maps(cells, above, below, intrinsic=intrinsic)
+    names = [maps.line.name for maps in pair]
+    path = folder / f"{stem}_ratio_{'_'.join(map(short_name, names))}.fits"
+    mask = above.mask & below.mask
+    hdus = adapters.map_hdus(
+        model,
+        quantities,
+        mask,
+        above.wcs,
+        LINE1=(names[0], "Line above"),
+        LINE2=(names[1], "Line below"),
+        INTRINS=(intrinsic, "Ratio without extinction"),
+    )
+    write_hdus(path, hdus)
+    return f"{path}\n  {names[0]} over {names[1]}: {mask.sum()} cells significant"

@@ -1,0 +1,281 @@
+"""A fused cube in its low-rank form with its errors, from which lines and regions are measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from jwst_fusion.exceptions import ParameterError
+
+__all__ = ["Scene", "Sum", "cell_covariance"]
+
+#: Standard deviation of the Gaussian over which products of draws are averaged [cells], as for ERR. Judged.
+SMOOTHING = 1.5
+
+#: How far a region is moved over the draws, each way [cells], and the number of its places: the covariance of
+#: its sum is the mean over them, as that of a cell is one over its neighbours. Judged.
+MOVE = 3
+PLACES = 9
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """
+    A fused cube, ``amount * mean_spectrum + basis @ coefficients``, with the draws of its errors.
+
+    Attributes
+    ----------
+    wavelength : ndarray, shape (n_wave,)
+        Ascending, in vacuum [um].
+    mean_spectrum : ndarray, shape (n_wave,)
+        [MJy/sr].
+    basis : ndarray, shape (n_wave, k)
+        [MJy/sr].
+    coefficients, errors : ndarray, shape (k, ny, nx)
+        Coefficients of the basis and their errors; NaN outside the field.
+    draws : ndarray, shape (n_draw, k, ny, nx)
+        Errors of the coefficients, each as likely as any other; zero outside the field.
+    alive : ndarray of bool, shape (n_wave,)
+        Channels with data.
+    cell_area : float
+        Area of a cell [arcsec^2].
+    instrument_width : float
+        Standard deviation of the instrument's line spread function [um].
+    spectral_noise : ndarray, shape (n_wave,)
+        Noise of the cube's mean spectrum [MJy/sr], from which the components have theirs.
+    scale_error : float
+        Relative error of the flux scale between the instruments.
+    offset_error : float
+        Error of the images' place on the coordinates, east and north each [arcsec].
+    """
+
+    wavelength: np.ndarray
+    mean_spectrum: np.ndarray
+    basis: np.ndarray
+    coefficients: np.ndarray
+    errors: np.ndarray
+    draws: np.ndarray
+    alive: np.ndarray
+    cell_area: float
+    instrument_width: float
+    spectral_noise: np.ndarray
+    scale_error: float = 0.0
+    offset_error: float = 0.0
+
+    def leverage(self, amount: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """
+        Compute how much of the noise of the components a spectrum has.
+
+        A channel of the mean spectrum and of the basis is, to first order, fitted to that channel of all
+        spaxels, given their coefficients; its noise is in each spectrum that is made of them by the leverage
+        of linear regression (Hoaglin and Welsch 1978), the same for all cells in sign.
+
+        Parameters
+        ----------
+        amount : ndarray, shape (...)
+            Number of cells added up.
+        coefficients : ndarray, shape (k, ...)
+            Sums of their coefficients.
+
+        Returns
+        -------
+        ndarray, shape (...)
+            Variance in units of that of the mean spectrum.
+        """
+        vector = np.concatenate([np.asarray(amount)[np.newaxis], coefficients])
+        return (vector * np.tensordot(self._inverse_products, vector, axes=1)).sum(axis=0)
+
+    @cached_property
+    def _inverse_products(self):
+        """Inverse of the mean product of amount and coefficients over the field."""
+        known = self.coefficients[:, self.inside]
+        known = np.concatenate([np.ones((1, known.shape[1])), known])
+        return np.linalg.pinv(known @ known.T / known.shape[1], hermitian=True)
+
+    @cached_property
+    def _relative_draws(self):
+        """Draws over the errors, mirrored at the edges, ndarray of shape (n_draw, k, ny + 2 m, nx + 2 m)."""
+        errors = np.where(self.inside & (self.errors > 0), self.errors, np.inf)
+        margin = (MOVE, MOVE)
+        return np.pad(self.draws / errors, ((0, 0), (0, 0), margin, margin), mode="reflect")
+
+    @property
+    def inside(self) -> np.ndarray:
+        """Cells of the field, ndarray of bool of shape (ny, nx)."""
+        return np.isfinite(self.coefficients).all(axis=0)
+
+    @cached_property
+    def _displacement(self):
+        """What a displacement by the offset's error changes, by column and row, (2, k, ny, nx)."""
+        cells = self.offset_error / np.sqrt(self.cell_area)
+        return np.nan_to_num(np.stack(np.gradient(self.coefficients, axis=(2, 1)))) * cells
+
+    def cells(self) -> Sum:
+        """Every cell for itself."""
+        inside = self.inside
+        covariance = cell_covariance(self.draws, np.where(inside, self.errors, 0.0))
+        for change in self._displacement:
+            covariance += change[:, np.newaxis] * change
+        return Sum(self, np.where(inside, 1.0, np.nan), self.coefficients.astype(np.float64), covariance)
+
+    def region(self, weight: np.ndarray) -> Sum:
+        """
+        Add up the cells of a region, with the errors that they share.
+
+        Parameters
+        ----------
+        weight : ndarray, shape (ny, nx)
+            Share of each cell that lies in the region.
+
+        Returns
+        -------
+        Sum
+            Of shape ().
+
+        Raises
+        ------
+        ParameterError
+            No cell with data lies in the region.
+        """
+        weight = np.where(self.inside, weight, 0.0)
+        if not weight.any():
+            raise ParameterError("no cell with data lies in it")
+        rows, columns = (np.flatnonzero(weight.any(axis=axis)) for axis in (1, 0))
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        weight, known = weight[box], self.inside[box]
+        coefficients = np.where(known, self.coefficients[(slice(None), *box)], 0.0)
+        weighted = np.where(known, self.errors[(slice(None), *box)], 0.0) * weight
+        covariance = np.zeros(2 * (len(coefficients),))
+        for place in product((0, MOVE, 2 * MOVE), repeat=2):
+            moved = (slice(b.start + at, b.stop + at) for b, at in zip(box, place, strict=True))
+            relative = self._relative_draws[(slice(None), slice(None), *moved)]
+            added = np.einsum("piyx,iyx->pi", relative, weighted, optimize=True)
+            covariance += added.T @ added / len(added) / PLACES
+        changes = np.einsum("siyx,yx->si", self._displacement[(slice(None), slice(None), *box)], weight)
+        covariance += changes.T @ changes
+        total = np.einsum("iyx,yx->i", coefficients, weight)
+        return Sum(self, np.asarray(weight.sum()), total, covariance)
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """
+    Cells of a scene, one by one or added up.
+
+    Attributes
+    ----------
+    scene : Scene
+        The scene.
+    amount : ndarray, any shape
+        How many cells each is the sum of.
+    coefficients : ndarray, shape (k, ...)
+        Sums of their coefficients.
+    covariance : ndarray, shape (k, k, ...)
+        Covariance of their errors.
+    """
+
+    scene: Scene
+    amount: np.ndarray
+    coefficients: np.ndarray
+    covariance: np.ndarray
+
+    @cached_property
+    def leverage(self) -> np.ndarray:
+        """Variance by the noise of the components, in units of that of the mean spectrum."""
+        return self.scene.leverage(self.amount, self.coefficients)
+
+    def spectra(self) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Compute the spectra and their errors.
+
+        Returns
+        -------
+        spectra, errors : ndarray, shape (n_wave, ...)
+            [MJy/sr], times the number of cells.
+        """
+        scene = self.scene
+        mean = np.multiply.outer(scene.mean_spectrum, self.amount)
+        spectra = mean + np.tensordot(scene.basis, self.coefficients, axes=1)
+        squares = np.einsum("li,ij...,lj->l...", scene.basis, self.covariance, scene.basis, optimize=True)
+        squares += np.multiply.outer(scene.spectral_noise**2, self.leverage)
+        return spectra, np.sqrt(squares + (scene.scale_error * spectra) ** 2)
+
+    def apply(self, functionals: np.ndarray) -> np.ndarray:
+        """
+        Apply linear functionals to the spectra.
+
+        Parameters
+        ----------
+        functionals : ndarray, shape (n, n_wave)
+            Weights of the channels.
+
+        Returns
+        -------
+        ndarray, shape (n, ...)
+            Their values.
+        """
+        mean = np.multiply.outer(functionals @ self.scene.mean_spectrum, self.amount)
+        return mean + np.tensordot(functionals @ self.scene.basis, self.coefficients, axes=1)
+
+    def error(self, functionals: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        """
+        Propagate the errors to a function of linear functionals, but for that of the flux scale.
+
+        Parameters
+        ----------
+        functionals : ndarray, shape (n, n_wave)
+            Weights of the channels.
+        gradient : ndarray, shape (n, ...)
+            Derivatives of the function by the functionals.
+
+        Returns
+        -------
+        ndarray, shape (...)
+            Standard error: of the coefficients, and by the noise of the components.
+        """
+        components = functionals @ self.scene.basis
+        squares = _quadratic(np.tensordot(components.T, gradient, axes=1), self.covariance)
+        noise = (functionals * self.scene.spectral_noise**2) @ functionals.T
+        noise = noise.reshape(*noise.shape, *(1,) * (gradient.ndim - 1))
+        return np.sqrt(squares + self.leverage * _quadratic(gradient, noise))
+
+
+def cell_covariance(draws: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """
+    Compute the covariance of each cell's coefficients from draws.
+
+    The correlations are those of the draws' products, averaged over neighbouring cells; the variances are
+    the stated ones.
+
+    Parameters
+    ----------
+    draws : ndarray, shape (n_draw, k, ny, nx)
+        Errors, each as likely as any other.
+    errors : ndarray, shape (k, ny, nx)
+        Standard errors.
+
+    Returns
+    -------
+    ndarray, shape (k, k, ny, nx)
+        Covariance.
+    """
+    k = draws.shape[1]
+    relative = draws / np.where(errors > 0, errors, np.inf)
+    covariance = np.empty((k, k, *errors.shape[1:]))
+    for i in range(k):
+        for j in range(i + 1):
+            products = np.einsum("pyx,pyx->yx", relative[:, i], relative[:, j])
+            covariance[i, j] = covariance[j, i] = gaussian_filter(products, SMOOTHING)
+    root = np.sqrt(np.einsum("iiyx->iyx", covariance))
+    scale = errors / np.where(root > 0, root, np.inf)
+    covariance *= scale[:, np.newaxis] * scale
+    return covariance
+
+
+def _quadratic(gradient, covariance):
+    """Variance of a quantity of derivatives (k, ...) by what has a covariance (k, k, ...)."""
+    return np.maximum((gradient * (covariance * gradient).sum(axis=1)).sum(axis=0), 0.0)
