@@ -106,8 +106,8 @@ class LazyModel:
         Keywords of the first and of the SCI header as they stand in the file.
     data, err, dq, wht : Plane, or None
         Arrays on disk; None for what is not in the file.
-    wavetable, hdrtab : ndarray, or None
-        Wavelengths of a cube, and the headers of the exposures that it was built from.
+    wavetable : ndarray, or None
+        Wavelengths of a cube.
     metadata : ImageModel or IFUCubeModel
         Data model of the metadata alone, with the logs that a cube brings.
     """
@@ -121,9 +121,7 @@ class LazyModel:
                 hdus.setdefault(hdu.name, hdu)
             planes = {name: Plane(hdu, file) for name, hdu in hdus.items() if name in PLANES and hdu.is_image}
             self.data, self.err, self.dq, self.wht = (planes.get(name) for name in PLANES)
-            self.wavetable, self.hdrtab = (
-                np.array(hdus[name].data) if name in hdus else None for name in ("WCS-TABLE", "HDRTAB")
-            )
+            self.wavetable = np.array(hdus["WCS-TABLE"].data) if "WCS-TABLE" in hdus else None
             self.header = dict(self._file[0].header)
             if self.data is not None:
                 self.header |= dict(hdus["SCI"].header)
@@ -133,6 +131,11 @@ class LazyModel:
             raise
         self.meta = self.metadata.meta
         self.meta.filename = file
+
+    @property
+    def hdrtab(self):
+        """Headers of the exposures that a cube was built from, ndarray, or None."""
+        return np.array(self._file["HDRTAB"].data) if "HDRTAB" in self._file else None
 
     def hasattr(self, name):
         """
@@ -161,13 +164,14 @@ class LazyModel:
 
 
 def _metadata(first, hdus, data):
-    """Make a data model of the first and the SCI header of a file, and of the logs of a cube."""
+    """Make a data model of the headers of a file's images, and of the logs of a cube."""
     bare = fits.HDUList([fits.PrimaryHDU(header=first.header)])
-    if data is not None:
-        image = fits.ImageHDU(name="SCI")
-        keep = [card for card in hdus["SCI"].header.cards if not _is_structural(card.keyword)]
-        image.header.extend(keep, update=True)
-        bare.append(image)
+    for hdu in hdus.values():
+        if hdu.is_image and hdu is not first:
+            image = fits.ImageHDU(name=hdu.name)
+            keep = [card for card in hdu.header.cards if not _is_structural(card.keyword)]
+            image.header.extend(keep, update=True)
+            bare.append(image)
     is_cube = data is not None and data.ndim == 3
     # what the schema does not allow, such as a filter that is none of JWST's, is judged by who uses it
     model = (IFUCubeModel if is_cube else ImageModel)(bare, pass_invalid_values=True)

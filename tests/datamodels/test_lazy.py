@@ -42,11 +42,11 @@ def test_what_is_not_in_the_file_is_not_there(written):
     image.close()
 
 
-def test_a_cube_brings_its_flags_and_its_logs(tmp_path):
-    cube = IFUCubeModel(
-        data=np.ones((3, 4, 5), dtype=np.float32), dq=np.full((3, 4, 5), 2**31 + 513, dtype=np.uint32)
-    )
+def test_a_cube_brings_its_flags_headers_and_logs(tmp_path):
+    ones = np.ones((3, 4, 5), dtype=np.float32)
+    cube = IFUCubeModel(data=ones, err=ones + 1, dq=np.full((3, 4, 5), 2**31 + 513, dtype=np.uint32))
     cube.meta.instrument.grating = "G235H"
+    cube.meta.ifu.error_type = "ERR"  # in the header of the errors
     cube.cal_logs = {"calwebb_spec3": ["one line", "another"]}
     cube.save(tmp_path / "x_s3d.fits")
     model = LazyModel(str(tmp_path / "x_s3d.fits"))
@@ -56,5 +56,5 @@ def test_a_cube_brings_its_flags_and_its_logs(tmp_path):
     copied = IFUCubeModel()
     copied.update(model.metadata)
     assert copied.cal_logs.instance == {"calwebb_spec3": ["one line", "another"]}
-    assert copied.meta.instrument.grating == "G235H"
+    assert (copied.meta.instrument.grating, copied.meta.ifu.error_type) == ("G235H", "ERR")
     model.close()
