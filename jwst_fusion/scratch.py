@@ -66,7 +66,8 @@ def zeros_on_demand(shape, dtype, folder=None):
             os.posix_fallocate(file.fileno(), 0, size)
         except OSError as error:
             raise LimitError(
-                f"{Path(folder or tempfile.gettempdir())}: no room for {size / 2**30:.1f} GiB to work in "
-                f"({error.strerror}); make room, or set height and width or wavelength_range to fuse a part"
+                f"{Path(folder or tempfile.gettempdir())}: no room for {size / 2**30:.1f} GiB of "
+                f"working data ({error.strerror}); free some space, or set height and width or "
+                "wavelength_range to fuse a part"
             ) from None
         return np.memmap(file, dtype, "r+", shape=tuple(shape))

@@ -39,5 +39,5 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr(scratch, "LARGE", 1000)
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(LimitError, match="No space left on device.*make room"):
+    with pytest.raises(LimitError, match="No space left on device.*free some space"):
         scratch.zeros_on_demand((30, 40), np.uint32, tmp_path)

@@ -114,7 +114,7 @@ def read_regions(given):
         reason = one_line(error)
         raise InputError(f"{text}: cannot be read as regions ({reason}); write them with DS9") from error
     if not len(found):
-        raise InputError(f"{text}: there is no region in it that can be read; write one such as {EXAMPLE}")
+        raise InputError(f"{text}: it contains no readable region; write one such as {EXAMPLE}")
     excluded = [region for region in found if region.meta.get("include") in (0, False, "-")]
     included = [region for region in found if not any(region is other for other in excluded)]
     names = [str(region.meta.get("text") or "") for region in included]

@@ -135,7 +135,8 @@ def open_images(paths):
             models.append(stack.enter_context(closing(_open_file(path))))
             if _kind(models[-1]) != "image":
                 raise InputError(
-                    f"{Path(path).name}: {_description(models[-1])} is no NIRCam image; give *_i2d.fits files"
+                    f"{Path(path).name}: {_description(models[-1])} is not a NIRCam image; give "
+                    "*_i2d.fits files"
                 )
         yield models
 
@@ -164,7 +165,7 @@ def _sort_members(models, where):
     images = [model for model in models if _kind(model) == "image"]
     for model in models:
         if _is_product(model):
-            raise InputError(f"{_name(model)}: is a product of this package, no input; {ADVICE}")
+            raise InputError(f"{_name(model)}: is a product of this package and not an input; {ADVICE}")
         if _kind(model) is None:
             raise InputError(
                 f"{_name(model)}: {_description(model)} is neither a NIRSpec IFU cube nor a NIRCam image; "

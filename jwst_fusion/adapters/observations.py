@@ -176,8 +176,8 @@ def observation(model, optics):
     same = fusion.psf_key in (None, optics.source.key)
     if not same:
         log.warning(
-            "The images were aligned with the PSFs %s, and here they are %s: blurs as measured then are not "
-            "used. Give all steps the same PSFs",
+            "The images were aligned with the PSFs %s, but this step uses %s: the blurs measured then are "
+            "not used. Use the same PSFs in all steps",
             fusion.psf_key, optics.source.key,
         )  # fmt: skip
     d = int(fusion.decimation_factor)

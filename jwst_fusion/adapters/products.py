@@ -185,7 +185,7 @@ def _image_pixfrac(model, name):
     """PIXFRAC of an image, one if it is not stated; an InputError for an image that was not resampled."""
     if model.meta.cal_step.resample != "COMPLETE" and not model.hasattr("wht"):
         raise InputError(
-            f"{name}: it is not resampled: neither is S_RESAMP COMPLETE nor has it weights (WHT); use the "
+            f"{name}: it is not resampled: S_RESAMP is not COMPLETE, and there are no weights (WHT); use the "
             "pipeline's stage-3 image (*_i2d.fits)"
         )
     stated = model.meta.resample.pixfrac
@@ -285,7 +285,7 @@ def _check_axes(model):
         raise ValueError(f"axes {' and '.join(axes)}, {' and '.join(AXES)} needed")
     distorted = next((key for key in keywords if DISTORTION.fullmatch(key)), None)
     if distorted is not None:
-        raise ValueError(f"{distorted} tells of a distortion, none can be used")
+        raise ValueError(f"{distorted} indicates distortion, which cannot be used")
     pole = keywords.get("LONPOLE", 180.0)
     if pole != 180.0:
         raise ValueError(f"LONPOLE is {pole}, 180 needed")

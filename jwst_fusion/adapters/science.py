@@ -142,8 +142,8 @@ def science_scene(model):
     draws = model.draw_errors
     if draws is None or "mean_noise" not in model.components.dtype.names:
         raise InputError(
-            f"{model.meta.filename}: has no draws of its errors (extension DRAWS), without which lines and "
-            "regions have none; make the fused cube again with this version, and with samples not 0"
+            f"{model.meta.filename}: has no draws of its errors (extension DRAWS), which the errors of "
+            "lines and regions need; make the fused cube again with this version, and with samples not 0"
         )
     table = {
         name: np.asarray(model.components[name], dtype=np.float64)

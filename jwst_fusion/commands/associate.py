@@ -15,13 +15,13 @@ def add_parser(commands):
     parser = commands.add_parser(
         "associate",
         help="make the association of a fusion from files, or check one",
-        description="Sort files into one NIRSpec IFU cube and the NIRCam images that go with it, and write "
-        "their association. With --check, check associations and parameter files; products of the archive "
-        "that are not there are judged by their names.",
+        description="Select one NIRSpec IFU cube and the NIRCam images that can be fused with it, and "
+        "write their association. With --check, check associations and parameter files. "
+        "Products of the archive that have not been fetched are judged by their names.",
         example="jwst-fusion associate -n d203-506 *_i2d.fits *_s3d.fits",
     )
     parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="*_i2d.fits and *_s3d.fits, or what to check"
+        "files", metavar="FILE", nargs="+", help="*_i2d.fits and *_s3d.fits, or files to check"
     )
     parser.add_argument("-n", "--name", help="name of the product (default: that of the cube)")
     parser.add_argument(
@@ -89,7 +89,7 @@ def _check(path):
 def _tell(chosen, left_out):
     """Print the members."""
     for member in chosen:
-        missing = " (judged by its name: not here)" if member.from_name else ""
+        missing = " (not here; judged by its name)" if member.from_name else ""
         print(f"  {member.kind:5}  {'/'.join(member.elements):12}  {member.path.name}{missing}")
     for member, reason in left_out:
         print(f"  left out: {member.path.name}: {reason}")

@@ -44,8 +44,8 @@ def add_parser(commands):
         help="further attempts after a crash, a hang or a lack of memory")  # fmt: skip
     for option, text in (
         ("--skip-existing", "keep existing products, even if inputs, parameters or versions have changed"),
-        ("--redo-failed", "run the targets that failed again"),
-        ("--clobber", "run all targets again"),
+        ("--redo-failed", "run again the targets that failed"),
+        ("--clobber", "run again all targets"),
         ("--fail-fast", "stop at the first failure"),
         ("--dry-run", "print what would be done, and do nothing"),
         ("--collect", "only collect the products that the jobs of a queue have finished"),
@@ -57,7 +57,7 @@ def add_parser(commands):
         help="parameter of strun for all targets, such as steps.fusion.mu=2 (default: none)")  # fmt: skip
     add("--parameter-file", metavar="FILE", help="parameter file of strun for all targets (default: none)")
     add("--index", type=int, metavar="N",
-        help="run target N of the manifest, as a job of a queue does (default: all)")  # fmt: skip
+        help="run target N of the manifest, counted from 0, as a job of a queue (default: all)")  # fmt: skip
     parser.set_defaults(run=run)
     _add_verbs(commands)
 

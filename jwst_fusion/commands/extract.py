@@ -17,8 +17,9 @@ def add_parser(commands):
     parser = commands.add_parser(
         "extract",
         help="extract the spectra of regions, with their errors",
-        description="Write the spectra of regions into NAME_regions_x1d.fits, with the columns of the "
-        "pipeline's x1d, beside those of the NIRSpec cube and NIRCam's photometry of the same regions.",
+        description="Write the spectra of regions to NAME_regions_x1d.fits, with the columns of the "
+        "pipeline's x1d, together with the spectra of the NIRSpec cube and NIRCam photometry "
+        "of the same regions.",
         example="jwst-fusion extract NAME_fused.fits --region knots.reg --line 'Pa alpha'",
     )
     parser.add_argument("product", metavar="PRODUCT", help="fused cube, NAME_fused.fits or .asdf")

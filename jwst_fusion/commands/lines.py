@@ -21,8 +21,9 @@ def add_parser(commands):
     parser = commands.add_parser(
         "lines",
         help="measure spectral lines: flux, velocity, dispersion and equivalent width, with their errors",
-        description="Write for each line a FITS file of maps with their errors, NAME_line_LINE.fits, and a "
-        "picture of them, and print what the field as a whole has. Wavelengths are at rest, in vacuum.",
+        description="Write a FITS file of maps with their errors (NAME_line_LINE.fits) and a figure for "
+        "each line, and print the flux, velocity and dispersion of the whole field. "
+        "Wavelengths are rest wavelengths in vacuum.",
         example="jwst-fusion lines NAME_fused.fits --line H2_1-0S1 'Pa alpha' --velocity 30",
     )
     parser.add_argument("product", metavar="PRODUCT", nargs="?", help="fused cube, NAME_fused.fits or .asdf")

@@ -17,10 +17,10 @@ def add_parser(commands):
     parser = commands.add_parser(
         "match",
         help="find pairs of NIRSpec cubes and NIRCam images in a table of MAST",
-        description="Find the NIRCam images that go with each NIRSpec IFU cube of a table of MAST, by "
-        "footprint and band, or by name and epoch for moving targets. Writes a table of the pairs "
-        "(match.ecsv), an association for each fusion (NAME_asn.json) and the manifest that jwst-fusion "
-        "batch takes (manifest.json).",
+        description="Find the NIRCam images that can be fused with each NIRSpec IFU cube in a table of "
+        "MAST, by footprint and band, or by name and epoch for moving targets. The command "
+        "writes a table of the pairs (match.ecsv), an association for each fusion "
+        "(NAME_asn.json) and the manifest that jwst-fusion batch takes (manifest.json).",
         example="jwst-fusion match observations.csv --output-dir work --download",
     )
     parser.add_argument("table", metavar="TABLE", nargs="?", help="CSV, ECSV or VOTable that MAST exported")

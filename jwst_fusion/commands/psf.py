@@ -19,8 +19,9 @@ def add_parser(commands):
         "psf",
         help="build a library of PSFs, or draw it",
         description="Build a library of PSFs for a grating and a channel of NIRCam, for "
-        "--steps.fusion.override_fusion_psf. What the library has already is kept; PSFs of STPSF are kept in "
-        "the user's cache folder, so that an interrupted run resumes where it stopped.",
+        "--steps.fusion.override_fusion_psf. PSFs that the library already contains are kept. "
+        "PSFs of STPSF are stored in the user's cache folder, so that an interrupted run "
+        "resumes where it stopped.",
         example="jwst-fusion psf lib.asdf --grating G235H/F170LP --channel short --plot",
     )
     parser.add_argument(
@@ -107,7 +108,7 @@ def run(arguments):
             write_library(path, entries)
             print(path)
         else:
-            print(f"{path} has all of it")
+            print(f"{path} is complete")
     if arguments.plot is not None:
         from jwst_fusion.atomic import atomic_file
         from jwst_fusion.ownership import MARK

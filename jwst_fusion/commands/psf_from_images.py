@@ -46,7 +46,7 @@ def measure(files, path):
         outputs = _outputs(path, found, parts)
         there = [output for output in (path, *outputs) if output.exists()]
         if there:
-            raise ParameterError(f"{there[0]}: is there already; give the library another name")
+            raise ParameterError(f"{there[0]}: exists already; give the library another name")
         with together():
             write_library(path, [entry for split in found for entry in _entries(found[split], parts[split])])
             for output, write in outputs.items():

@@ -17,7 +17,7 @@ def add_parser(commands):
     parser = commands.add_parser(
         "report",
         help="write the report of a fused cube from the product alone",
-        description="Write the page to explore a fused cube and to judge its fusion, from the product alone.",
+        description="Write the report page of a fused cube, to explore it and to judge its quality.",
         example="jwst-fusion report NAME_fused.fits --figures",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="fused cube, NAME_fused.fits or .asdf")

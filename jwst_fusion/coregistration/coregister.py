@@ -342,7 +342,7 @@ def _cube_on_grid(product, grid):
         *grid.shape, grid.cell_size, noise.size, *cube.wavelength[[0, -1]], (~np.isfinite(noise)).sum(),
     )  # fmt: skip
     log.info(
-        "The cube's noise is %.2f times its stated error; %d outliers are taken out",
+        "The cube's noise is %.2f times its stated error; %d outliers are removed",
         noise_ratio, outliers.sum(),
     )  # fmt: skip
     return cube, outliers, noise_ratio

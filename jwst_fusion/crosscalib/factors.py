@@ -135,8 +135,8 @@ def _cross_calibrate(observation, settings):
         found.append(f"{band.filter}: {problem}")
     if not kept:
         raise InputError(
-            f"{', '.join(found)}: no band can be used; check that the brightest in the images is what the "
-            "cube shows, or set band_policy to keep"
+            f"{', '.join(found)}: no band can be used; check that the brightest source in the "
+            "images is the one in the cube, or set band_policy to keep"
         )
     excess = np.add(observation.cube.excess, shape)
     cube = replace(
@@ -244,7 +244,7 @@ def hold_out(observation: Observation, names: Sequence[str]) -> Observation:
     )
     if all(band.held_out for band in bands):
         raise ParameterError(
-            f"held_out_filters: {', '.join(band.filter for band in bands)} are all bands there are: leave at "
+            f"held_out_filters: {', '.join(band.filter for band in bands)} are all available bands: leave at "
             "least one to be fused"
         )
     return replace(observation, bands=bands)

@@ -257,8 +257,8 @@ def _at_shape(compared, shape, shape_covariance, inverse):
     slope, level = compared.parameters[:2] + gain @ (shape - compared.parameters[2:])
     if slope <= 0 or not np.isfinite(slope):
         raise InputError(
-            f"{compared.band.filter}: the image is not brighter where the cube is (slope {slope:.3g}): no "
-            "scale can be found; check that both show the same field, or leave the image out"
+            f"{compared.band.filter}: the image does not brighten with the cube (slope {slope:.3g}): no "
+            "scale can be determined; check that both show the same field, or leave the image out"
         )
     variance = own - gain @ cross.T + gain @ shape_covariance @ gain.T
     halo = HALO_SHAPE * cross[:, 2] * inverse[2, 2] * shape[2]

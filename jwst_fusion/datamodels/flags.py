@@ -20,12 +20,12 @@ INTERPOLATED = 268435456
 UNCONVERGED = 1073741824
 
 MEANINGS = {
-    DO_NOT_USE: ("DO_NOT_USE", "no value, or one not to be used"),
-    OUTLIER: ("OUTLIER", "an outlier of the cube, not used (co-registered product)"),
+    DO_NOT_USE: ("DO_NOT_USE", "no value, or a value that must not be used"),
+    OUTLIER: ("OUTLIER", "an outlier of the cube that is not used (co-registered product)"),
     NON_SCIENCE: ("NON_SCIENCE", "outside the IFU's footprint"),
-    UNSEEN: ("LOW_QE", "no NIRCam band looks at this wavelength"),
-    PRIOR_DRIVEN: ("UNRELIABLE_SLOPE", "the regularization, not the data, decides the detail"),
-    INTERPOLATED: ("FLUX_ESTIMATED", "the cube, or all images, have no data here"),
+    UNSEEN: ("LOW_QE", "no NIRCam band covers this wavelength"),
+    PRIOR_DRIVEN: ("UNRELIABLE_SLOPE", "the detail is determined by the regularization, not by the data"),
+    INTERPOLATED: ("FLUX_ESTIMATED", "the cube has no data here, or none of the images has"),
     UNCONVERGED: ("OTHER_BAD_PIXEL", "the solution did not reach its tolerance"),
 }
 """JWST's name and the meaning of each bit, by its value."""

@@ -40,8 +40,8 @@ def unbroken(file):
     except (OSError, EOFError, ValueError, TypeError) as error:  # all of these are astropy's ways
         reason = one_line(error)
         raise InputError(
-            f"{file}: cannot be read to its end any more ({reason}): it was changed meanwhile; fetch the "
-            "file again"
+            f"{file}: can no longer be read to its end ({reason}): it was changed during the run; fetch "
+            "the file again"
         ) from error
 
 

@@ -70,7 +70,7 @@ class FusionResult:
         Errors of the coefficients, each as likely as any other: the mean of their products is the covariance,
         between cells too (`jwst_fusion.inversion.uncertainty`); at the settings' beam. None without draws.
     prior_share : ndarray, shape (ny, nx)
-        Share of the variance that is the regularization's and not the noise's.
+        Share of the variance that comes from the regularization and not from the noise.
     dropped_variance : ndarray, shape (n_wave,)
         Variance of the signal outside the subspace, mean over the footprint [(MJy/sr)^2].
     dropped_share : ndarray, shape (ny, nx)

@@ -90,7 +90,7 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
     log.debug("%d iterations to a residual of %.1e", solution.iterations, solution.residual)
     if not solution.converged:
         log.warning(
-            "No convergence in %d iterations: residual %.1e, asked for %.1e; raise max_iterations",
+            "No convergence in %d iterations: residual %.1e, requested %.1e; raise max_iterations",
             solution.iterations, solution.residual, settings.rtol,
         )  # fmt: skip
     return problem, solution, history

@@ -63,7 +63,7 @@ class Posterior:
     covariance : ndarray, shape (k, k, ny, nx)
         Posterior covariance, larger where residuals are.
     prior_share : ndarray, shape (ny, nx)
-        Share of the first component's variance that is the regularization's and not the noise's.
+        Share of the first component's variance that comes from the regularization, not from noise.
     draws : ndarray, shape (n_draw, k, ny, nx), or None
         Errors of the coefficients, each as likely as any other: the mean of their products is the covariance
         before it is averaged over cells, and between cells too. None without draws.

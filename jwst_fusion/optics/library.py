@@ -227,7 +227,7 @@ def _read_asdf(path, name):
     with asdf.open(path, memmap=False, lazy_load=False) as file:
         version = file.tree.get(_MARK)
         if version is None:
-            raise InputError(f"{name}: no library of PSFs; make one with jwst-fusion psf")
+            raise InputError(f"{name}: not a library of PSFs; make one with jwst-fusion psf")
         if version != FORMAT:
             raise InputError(f"{name}: library of format {version}, {FORMAT} needed; make it again")
         entries = []

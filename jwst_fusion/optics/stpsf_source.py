@@ -338,7 +338,7 @@ def _find_opd(date, folder):
             return str(mast_wss.get_opd_at_time(f"{date[:10]}T00:00:00", choice="closest"))
     except Exception as error:  # noqa: BLE001 - astroquery, requests and astropy raise all kinds without network
         reason = one_line(error)[:120]
-        log.warning("No wavefront of %s can be had (%s): STPSF's default is taken", date[:10], reason)
+        log.warning("No wavefront of %s is available (%s): STPSF's default is used", date[:10], reason)
         return "default"
 
 

@@ -136,7 +136,7 @@ def effective_filter(filter: str, pupil: str) -> str:
         return wide
     raise InputError(
         f"found PUPIL={pupil} with FILTER={filter}, expected CLEAR or a filter of the pupil wheel "
-        f"({', '.join(PUPIL_FILTERS)}); correct the header or leave out what is no direct imaging"
+        f"({', '.join(PUPIL_FILTERS)}); correct the header or leave out data that are not from direct imaging"
     )
 
 
@@ -236,7 +236,7 @@ def _band_in_name(name):
     band = match[1].upper() if match else None
     if band not in _table():
         raise InputError(
-            f"{name}: its name does not tell the band; let it begin with a NIRCam filter, as in "
+            f"{name}: its name does not contain the band; let it begin with a NIRCam filter, as in "
             "F182M_throughput.txt"
         )
     return band
@@ -255,7 +255,7 @@ def _two_columns(path):
 def _checked(band, entry, name):
     """Throughputs of a band, by module."""
     if band not in _table():
-        raise InputError(f"{name}: {band} is no NIRCam filter ({', '.join(filter_names())})")
+        raise InputError(f"{name}: {band} is not a NIRCam filter ({', '.join(filter_names())})")
     both = entry.get("throughput")
     curves = {"A": entry.get("A", both), "B": entry.get("B", both)}
     wavelength = np.asarray(entry.get("wavelength", ()), dtype=np.float64)
@@ -269,8 +269,8 @@ def _checked(band, entry, name):
     packaged = _table()[band]["pivot"]
     if not 0.8 * wavelength[0] < packaged < 1.2 * wavelength[-1]:
         raise InputError(
-            f"{name}: wavelengths of {band} from {wavelength[0]:g} to {wavelength[-1]:g}, it lies at "
-            f"{packaged:.2f} um: give them in um"
+            f"{name}: wavelengths of {band} from {wavelength[0]:g} to {wavelength[-1]:g}, but it lies "
+            f"at {packaged:.2f} um: give them in um"
         )
     curves["MULTIPLE"] = 0.5 * (np.asarray(curves["A"], dtype=float) + curves["B"])
     return {m: Throughput(wavelength, np.maximum(np.asarray(c, float), 0.0)) for m, c in curves.items()}

@@ -298,7 +298,7 @@ def simulate(
     conditions = replace(conditions, **{key: value for key, value in given.items() if value is not None})
     scene = make_scene(scene, seed=seed) if isinstance(scene, str) else scene
     if scene.moving and field_stars:
-        raise ParameterError("stars around a moving target are trails: set field_stars to 0")
+        raise ParameterError("stars around a moving target are trailed: set field_stars to 0")
     name = name or scene.name
     if image_field is None:
         image_field = _MOSAIC if field_stars else max(scene.image_field, fov)

@@ -365,4 +365,6 @@ def _check_text(parameters, path=""):
         if isinstance(value, dict):
             _check_text(value, f"{path}{name}.")
         elif isinstance(value, str) and not is_utf8(value):
-            raise ParameterError(f"{path}{name} = {value!a} is not UTF-8 and fits no header; choose another")
+            raise ParameterError(
+                f"{path}{name} = {value!a} is not UTF-8 and cannot be stored in a header; choose another"
+            )

@@ -42,17 +42,17 @@ class CoregisterStep(OpticsMixin, BaseStep):
     output_suffix = "coreg"
 
     spec = """
-        center = force_list(default=None)  # Middle of the field, RA and Dec [deg or sexagesimal]; None: the cube's
-        center_spaxel = float_list(min=2, max=2, default=None)  # The same as spaxel x, y of the cube, counted from 0
-        height = float(min=0.0, default=None)  # Extent of the field along y [arcsec]; None: all that the IFU saw
-        width = float(min=0.0, default=None)  # Extent of the field along x [arcsec]; None: all that the IFU saw
-        position_angle = string(default='cube')  # Of the field's y axis: cube (no rotation), aperture or degrees E of N
-        alignment = option('auto', 'wcs', 'cross_correlation', 'none', default='auto')  # How the offset between the instruments is found
-        capture = float(min=0.0, max=60.0, default=2.0)  # Largest pointing error that is found [arcsec]
-        decimation_factor = integer(min=1, max=8, default=None)  # Cells per spaxel along an axis; None: 3 short, 2 long channel
+        center = force_list(default=None)  # Centre of the field, RA and Dec [deg or sexagesimal]; None: that of the cube
+        center_spaxel = float_list(min=2, max=2, default=None)  # Centre of the field as spaxel x, y of the cube, counted from 0
+        height = float(min=0.0, default=None)  # Extent of the field along y [arcsec]; None: the whole field of the IFU
+        width = float(min=0.0, default=None)  # Extent of the field along x [arcsec]; None: the whole field of the IFU
+        position_angle = string(default='cube')  # Position angle of the field's y axis: cube (no rotation), aperture or degrees E of N
+        alignment = option('auto', 'wcs', 'cross_correlation', 'none', default='auto')  # How the offset between the instruments is measured
+        capture = float(min=0.0, max=60.0, default=2.0)  # Largest pointing error that can be found [arcsec]
+        decimation_factor = integer(min=1, max=8, default=None)  # Cells per spaxel along an axis; None: 3 for the short channel, 2 for the long channel
         margin = float(min=0.0, max=60.0, default=0.6)  # NIRCam sky kept around the field [arcsec]
-        min_overlap = float(min=0.0, max=1.0, default=0.5)  # Least share of the field that an image has to cover
-        wavelength_range = force_list(default=None)  # symmetric (None): shared by filters and cube; cube: all; or limits [um]
+        min_overlap = float(min=0.0, max=1.0, default=0.5)  # Smallest share of the field that an image must cover
+        wavelength_range = force_list(default=None)  # symmetric (None): common to filters and cube; cube: all; or two limits [um]
         offset_file = string(default=None)  # Table to write for the offset_file parameter of cube_build
     """  # noqa: E501
 

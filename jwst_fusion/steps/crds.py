@@ -87,7 +87,7 @@ class WithoutCrds:
         else:
             raise ParameterError(
                 f"override_{reference_file_type}: {override} is not a file; give the path of a file, "
-                "or leave the parameter out to use what the package brings"
+                "or leave the parameter out to use the packaged one"
             )
         self._reference_files_used.append((reference_file_type, recorded))
         return reference

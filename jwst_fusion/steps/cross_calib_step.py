@@ -25,10 +25,10 @@ class CrossCalibStep(OpticsMixin, BaseStep):
 
     spec = """
         method = option('fit', 'ratio', default='fit')  # Joint fit of scale, pedestal and PSF, or the ratio of means
-        pedestal = option('auto', 'fit', 'none', default='auto')  # Constant on top of an image: where significant, always, never
-        band_policy = option('drop', 'keep', 'fail', default='drop')  # What becomes of a band whose factor or coverage cannot be right
-        factors = force_list(default=None)  # FILTER:SCALE each, or a table with the columns filter and scale; None: measured
-        reference = option('nirspec', 'nircam', default='nirspec')  # Whose flux scale the fused cube carries
+        pedestal = option('auto', 'fit', 'none', default='auto')  # Constant background of an image: fitted if significant, always, or never
+        band_policy = option('drop', 'keep', 'fail', default='drop')  # Treatment of a band with an implausible factor or insufficient coverage
+        factors = force_list(default=None)  # List of FILTER:SCALE, or a table with the columns filter and scale; None: measured
+        reference = option('nirspec', 'nircam', default='nirspec')  # Instrument whose flux scale the fused cube has
     """  # noqa: E501
 
     def process(self, input_data):

@@ -47,22 +47,22 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
     reference_file_types = ["fusion_psf"]  # noqa: RUF012
 
     spec = """
-        n_components = integer(min=1, default=None)  # Dimension of the spectral subspace; None: from the noise level
-        max_components = integer(min=1, default=12)  # Largest dimension chosen from the noise level
-        tuning = option('variance_components', 'empirical_bayes', 'manual', default='variance_components')  # How the weights are found
-        mu = float(min=0.0, default=None)  # Factor of the regularization, its weight with uniform weighting; None: by the tuning
-        gamma = float(min=0.0, default=None)  # Weight of NIRSpec over NIRCam, relative to inverse variance; None: by the tuning
-        regularization = option('nuclear', 'edge', 'sobolev', default='nuclear')  # Penalty: length of the gradients, by which components change together; their squares, less at the images' edges; their squares
-        boundary = option('free', 'symmetric', default='free')  # What surrounds the data: an unknown scene, or their mirror image
-        weighting = option('channel', 'voxel', 'uniform', default='channel')  # Noise by channel and band, by voxel and pixel too, or the same
+        n_components = integer(min=1, default=None)  # Number of spectral components; None: from the noise level
+        max_components = integer(min=1, default=12)  # Largest number of components that is chosen from the noise level
+        tuning = option('variance_components', 'empirical_bayes', 'manual', default='variance_components')  # How the weights are determined
+        mu = float(min=0.0, default=None)  # Factor of the regularization (with uniform weighting: its weight); None: from the tuning
+        gamma = float(min=0.0, default=None)  # Weight of NIRSpec over NIRCam, relative to inverse variances; None: from the tuning
+        regularization = option('nuclear', 'edge', 'sobolev', default='nuclear')  # Penalty on the gradients: nuclear norm, squares with less weight at edges of the images, or squares
+        boundary = option('free', 'symmetric', default='free')  # Surroundings of the field: an unknown scene, or the mirrored data
+        weighting = option('channel', 'voxel', 'uniform', default='channel')  # Noise of each channel and band, of each voxel and pixel, or the same for all
         reweightings = integer(min=0, default=2)  # Updates of the weights from the residuals
-        samples = integer(min=0, max=1000, default=12)  # Draws for the errors; 0: errors of a field without masks and edges
+        samples = integer(min=0, max=1000, default=12)  # Number of draws for the errors; 0: errors of a field without masks and edges
         rtol = float(min=0.0, default=3e-4)  # Tolerance of the preconditioned residual
-        max_iterations = integer(min=1, default=500)  # Largest number of iterations of a solution
-        beam = float(min=0.0, default=None)  # FWHM of the Gaussian beam of the fused cube [arcsec], BMAJ and BMIN; None: the scene itself
-        save_report = boolean(default=True)  # Write a page to explore the fused cube and judge the fusion beside it
-        save_figures = boolean(default=False)  # Write the page's main figures as PNG files beside it
-        held_out_filters = force_list(default=None)  # Filters kept from the fit and predicted by it; each: all, one after another
+        max_iterations = integer(min=1, default=500)  # Largest number of iterations of each solution
+        beam = float(min=0.0, default=None)  # FWHM of the Gaussian beam of the fused cube [arcsec], BMAJ and BMIN; None: no beam
+        save_report = boolean(default=True)  # Write the report, a page to explore and judge the fused cube, beside it
+        save_figures = boolean(default=False)  # Also write the main figures of the report as PNG files
+        held_out_filters = force_list(default=None)  # Filters that are excluded from the fit and predicted; each: every filter, one at a time
     """  # noqa: E501
 
     @property

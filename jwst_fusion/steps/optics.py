@@ -147,7 +147,7 @@ def shared_optics(steps):
         given = {text: value for text, value in given.items() if value not in (none, None, "", "N/A")}
         if len(given) > 1:
             raise ParameterError(
-                f"{name} = {' and '.join(given)}: the steps have to use the same; give it to one of them"
+                f"{name} = {' and '.join(given)}: all steps must use the same; give it to only one of them"
             )
         for value in given.values():
             before += [(step, name, getattr(step, name)) for step in takers]

@@ -72,7 +72,7 @@ def _check_readable(path):
         content = file.read(LARGEST + 1)
     cure = "write one with jwst-fusion parameters"
     if len(content) > LARGEST:
-        raise ParameterError(f"{path}: more than {LARGEST} bytes, no parameter file; {cure}")
+        raise ParameterError(f"{path}: more than {LARGEST} bytes, not a parameter file; {cure}")
     if not content.strip():
         raise ParameterError(f"{path}: the file is empty; {cure}")
     if not content.startswith(b"#ASDF"):
@@ -98,7 +98,7 @@ def _known_step(name, file):
         known |= dict.fromkeys((alias, *(f"{place}.{step.__name__}" for place in places)), step)
     if not isinstance(name, str) or name not in known:
         raise ParameterError(
-            f"{file}: parameters of {name}, which is no step of this package; write one with jwst-fusion "
+            f"{file}: parameters of {name}, which is not a step of this package; write one with jwst-fusion "
             "parameters"
         )
     return known[name]

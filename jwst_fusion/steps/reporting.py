@@ -124,7 +124,7 @@ def tell_failure(what, error):
         ``FAILED``, for the keyword.
     """
     log.warning(
-        "%s cannot be made (%s: %s); the product is not touched by it",
+        "%s cannot be made (%s: %s); the product is not affected",
         what, type(error).__name__, one_line(error),
     )  # fmt: skip
     log.debug("The error came from here:", exc_info=error)

@@ -118,7 +118,7 @@ def test_headers_that_do_not_tell(tmp_path, header, words):
 
 def test_files_that_are_no_libraries(tmp_path):
     asdf.AsdfFile({"a": 1}).write_to(tmp_path / "other.asdf")
-    with pytest.raises(InputError, match="no library of PSFs"):
+    with pytest.raises(InputError, match="not a library of PSFs"):
         read_library(tmp_path / "other.asdf")
     asdf.AsdfFile({"jwst_fusion_psf_library": 99}).write_to(tmp_path / "new.asdf")
     with pytest.raises(InputError, match="format 99"):

@@ -160,8 +160,8 @@ def test_users_throughputs_of_modules_in_asdf(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("mine.txt", "1.8 0.5\n1.9 0.5\n2.0 0.5\n", "does not tell the band"),
-        ("F999W.txt", "1.8 0.5\n1.9 0.5\n2.0 0.5\n", "does not tell the band"),
+        ("mine.txt", "1.8 0.5\n1.9 0.5\n2.0 0.5\n", "does not contain the band"),
+        ("F999W.txt", "1.8 0.5\n1.9 0.5\n2.0 0.5\n", "does not contain the band"),
         ("F182M.txt", "1.8 a\n", "cannot be read as throughputs"),
         ("F182M.txt", "1.9 0.5\n1.8 0.5\n2.0 0.5\n", "no usable throughput of F182M"),
         ("F182M.txt", "1.8 nan\n1.9 0.5\n2.0 0.5\n", "no usable throughput"),
@@ -178,7 +178,7 @@ def test_throughputs_that_can_not_be_used(tmp_path, name, text, words):
 def test_a_filter_unknown_to_the_tables(tmp_path):
     entry = {"wavelength": np.linspace(1.7, 2.0, 31), "throughput": np.ones(31)}
     asdf.AsdfFile({"filters": {"F999W": entry}}).write_to(tmp_path / "t.asdf")
-    with pytest.raises(InputError, match="F999W is no NIRCam filter"):
+    with pytest.raises(InputError, match="F999W is not a NIRCam filter"):
         read_throughputs(tmp_path / "t.asdf")
     with pytest.raises(InputError, match="found band F999W"):
         transmission("F999W", "A")

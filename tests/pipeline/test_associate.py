@@ -149,7 +149,7 @@ def test_parameter_files_that_fail_the_check(folder, capsys, monkeypatch):
         ("x.asdf", "mew"),
         ("y.asdf", "not a usable parameter file"),
         ("z.asdf", "no such file"),
-        ("class.asdf", "parameters of evil.A, which is no step of this package; write one"),
+        ("class.asdf", "parameters of evil.A, which is not a step of this package; write one"),
     ):
         assert main(["associate", "--check", name]) == 1
         (line,) = capsys.readouterr().err.splitlines()
@@ -196,7 +196,7 @@ PARAMETER_FILES = {
     "of aliases": (HEAD + STEP + f"parameters: {{}}\na: &a [1]\n{BOMB}...\n", "YAML aliases"),
     "of 10^30 draws": (HEAD + STEP + f"parameters: {{samples: {10**30}}}\n...\n", "jwst-fusion parameters"),
     "of 10^9 draws": (HEAD + STEP + f"parameters: {{samples: {10**9}}}\n...\n", "samples"),
-    "too large": (HEAD + STEP + "parameters: {}\n...\n" + 10**6 * "x", "no parameter file"),
+    "too large": (HEAD + STEP + "parameters: {}\n...\n" + 10**6 * "x", "not a parameter file"),
 }
 
 

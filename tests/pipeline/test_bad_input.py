@@ -208,7 +208,8 @@ BAD = {
             keywords(CUBE, FIRST, SECOND, TARGTYPE="MOVING"),
             *(everywhere(name, brighter_body) for name in (FIRST, SECOND)),
         ),
-        "F182M", "no band can be used", "check that the brightest in the images is what the cube shows",
+        "F182M", "no band can be used",
+        "check that the brightest source in the images is the one in the cube",
     ),
     # place
     "another field": (keywords(FIRST, SECOND, **FAR), SECOND, "about RA 83.83", "use images of the same", 64),
@@ -230,8 +231,8 @@ BAD = {
                     ({"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN"}, "axes GLON-TAN and GLAT-TAN, RA"),
                     ({"CTYPE1": "DEC--TAN", "CTYPE2": "RA---TAN"}, "axes DEC--TAN and RA---TAN"),
                     ({"CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN"}, "axes RA---SIN and DEC--SIN"),
-                    ({"A_ORDER": 2, "A_2_0": 1e-5}, "A_ORDER tells of a distortion"),
-                    ({"PV2_1": 0.1}, "PV2_1 tells of a distortion"),
+                    ({"A_ORDER": 2, "A_2_0": 1e-5}, "A_ORDER indicates distortion"),
+                    ({"PV2_1": 0.1}, "PV2_1 indicates distortion"),
                     ({"LONPOLE": 90.0}, "LONPOLE is 90.0, 180 needed"),
                     ({"RADESYS": "FK4", "EQUINOX": 1950.0}, "RADESYS is FK4 of equinox 1950.0, ICRS needed"),
                     ({"RADESYS": "FK5", "EQUINOX": 1975.0}, "RADESYS is FK5 of equinox 1975.0, ICRS needed"),
@@ -293,7 +294,7 @@ def test_a_file_that_shrinks_while_it_is_read(work, caplog, monkeypatch):
     path = own(work, FIRST)
     monkeypatch.setattr(CoregisterStep, "_coregister", shrinking)
     with pytest.raises(
-        InputError, match=f"{FIRST}: cannot be read to its end any more .*; fetch the file again"
+        InputError, match=f"{FIRST}: can no longer be read to its end .*; fetch the file again"
     ):
         Fusion4Pipeline.call(ASN, configure_log=False, save_results=True)
     assert names_in(".") == sorted(f"./{name}" for name in (ASN, CUBE, FIRST, SECOND))
@@ -367,7 +368,7 @@ def test_truncated_intermediate_product(work, crossed, caplog):
         (FusionStep, {"n_components": 0}, ("n_components", "0", "too small")),
         (FusionStep, {"max_iterations": 0}, ("max_iterations", "0", "too small")),
         (CoregisterStep, {"alignment": "luck"}, ("alignment", "luck", "unacceptable")),
-        (CoregisterStep, {"margin": float("nan")}, ("margin = nan", "0 to 60 arcsec")),
+        (CoregisterStep, {"margin": float("nan")}, ("margin = nan", "between 0 and 60 arcsec")),
         (CoregisterStep, {"decimation_factor": 0}, ("decimation_factor", "0", "too small")),
         (CoregisterStep, {"wavelength_range": [2.3, 1.7]}, ("wavelength_range = (2.3, 1.7)", "ascending")),
         (CoregisterStep, {"output_ext": ".txt"}, ("output_ext", ".txt", "use .fits or .asdf")),

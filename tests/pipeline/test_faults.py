@@ -143,5 +143,5 @@ def test_a_member_that_vanishes_during_the_run(work, monkeypatch):  # noqa: F811
         return found
 
     monkeypatch.setattr(adapters, "examine", examine)
-    with pytest.raises(StpipeExitException, match=f"{FIRST}: cannot be read to its end any more"):
+    with pytest.raises(StpipeExitException, match=f"{FIRST}: can no longer be read to its end"):
         run()

@@ -106,7 +106,7 @@ def test_nothing_is_replaced(folder, capsys):
     image = str(folder / "f212n_i2d.fits")
     status = cli.main(["psf", str(folder / "lib.asdf"), "--from-images", image])
     assert status == 1
-    assert "lib.asdf: is there already; give the library another name" in capsys.readouterr().err
+    assert "lib.asdf: exists already; give the library another name" in capsys.readouterr().err
 
 
 def test_an_image_without_stars_is_refused_in_one_line(tmp_path, capsys):

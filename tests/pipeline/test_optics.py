@@ -46,13 +46,13 @@ def test_the_library_is_built_once_and_drawn(library):
     before = library.stat().st_mtime_ns
     again = run_command(library.parent, "jwst-fusion", "psf", "lib.asdf", "--filters", "F182M", "F210M")
     assert again.status == 0, again.text
-    assert "lib.asdf has all of it" in again.stdout
+    assert "lib.asdf is complete" in again.stdout
     assert library.stat().st_mtime_ns == before
 
 
 def test_all_steps_use_the_library_that_one_is_given(overridden):
     assert overridden.text.count("PSFs: library (lib.asdf") == 1
-    assert "blurs as measured then are not used" not in overridden.text
+    assert "blurs measured then are not used" not in overridden.text
     assert overridden.text.count("Throughputs of F182M from F182M_throughput.txt") == 1
 
 
@@ -69,7 +69,7 @@ def test_blurs_against_other_psfs_are_not_used(full, caplog):
         found = adapters.observation(model, optics)
     assert found.cube.excess == (0.0, 0.0, 0.0)
     assert [band.excess_blur for band in found.bands] == [0.0, 0.0]
-    assert "blurs as measured then are not used" in caplog.text
+    assert "blurs measured then are not used" in caplog.text
 
 
 def test_the_product_names_its_psfs(overridden, product):
@@ -97,7 +97,7 @@ def test_a_library_of_the_analytic_model_gives_what_the_model_gives(overridden, 
     [
         ({"fusion": {"psf_source": "library"}}, "psf_source = library needs a file"),
         ({"fusion": {"override_fusion_psf": "none.asdf"}}, "none.asdf is not a file"),
-        ({"fusion": {"ifu_blur": 0.1}, "coregister": {"ifu_blur": 0.2}}, "have to use the same"),
+        ({"fusion": {"ifu_blur": 0.1}, "coregister": {"ifu_blur": 0.2}}, "must use the same"),
     ],
 )
 def test_what_can_not_be_used_is_told_in_one_line(data, steps, words):

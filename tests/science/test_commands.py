@@ -202,7 +202,7 @@ def test_extract_reads_files_of_regions(product, tmp_path):
     ("region", "words"),
     [
         ("nowhere.reg", "nowhere.reg: no such file; give a file of regions"),
-        ("ball(1, 2, 3)", "there is no region in it that can be read"),
+        ("ball(1, 2, 3)", "it contains no readable region"),
         ('circle(83.9, -5.42, 0.2")', "region 1: lies outside the field of gas_fused.fits"),
         ("circle(83.83, -5.42", "ircle(83.83, -5.42"),
         ("point(83.83, -5.42)", "region 1: a PointSkyRegion has no area"),

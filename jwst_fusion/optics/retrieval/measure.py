@@ -250,10 +250,10 @@ def _judge(result: Retrieval, split, statistics):
         for band, number in stars.items()
     )
     if max(stars.values()) < MIN_STARS or min(result.error.values()) > WORST:
-        log.info("PSFs are not measured: the stars of the %s channel do not agree on one (%s)", split, text)
+        log.info("PSFs are not measured: the stars of the %s channel do not agree on a PSF (%s)", split, text)
         return None
     if result.improvement <= 0:
-        log.info("PSFs are not measured: those assumed fit the stars left out as well (%s)", text)
+        log.info("PSFs are not measured: the assumed PSFs fit the excluded stars as well (%s)", text)
         return None
     log.info("PSFs of the %s channel measured on stars; error over structure: %s", split, text)
     return MeasuredPsf(
