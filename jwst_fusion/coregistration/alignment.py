@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MIN_SPAXELS", "Offset", "find_target", "measure_offset", "spaxel_centres", "spaxel_template"]
 
-#: Share of the overlap at no offset that a trial offset has to keep. Judged.
+#: Share of the overlap at zero offset that a trial offset must keep. Judged.
 MIN_OVERLAP = 0.6
 
 #: Correlation below which no offset is measured. Judged.
@@ -30,7 +30,7 @@ MIN_CORRELATION = 0.5
 #: Variance of the blur [arcsec^2] beyond which its effect is no longer linear, and is fitted again. Judged.
 LINEAR_EXCESS = 3e-4
 
-#: Contrast over brightness that single precision can make. Derived.
+#: Relative contrast that rounding in single precision can cause. Derived.
 ROUNDING = 1e-6
 
 #: Largest number of steps along an axis in the search for a moving target. Judged.
@@ -39,7 +39,7 @@ MAX_STEPS = 2048
 #: Blur of the IFU beyond a spaxel in that search, as a Gaussian's sigma [arcsec]. Judged.
 IFU_BLUR = 0.06
 
-#: Fewest spaxels that a fit is made on. Judged.
+#: Smallest number of spaxels for a fit. Judged.
 MIN_SPAXELS = 12
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "choose_images"]
 
-#: Fewest channels in which a bandpass is looked at. Judged.
+#: Smallest number of channels in which a bandpass is evaluated. Judged.
 MIN_CHANNELS = 3
 
 

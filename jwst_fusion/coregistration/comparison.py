@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "common", "compare_band", "compare_images", "figures", "mismatch", "straighten"]
 
-#: Spaxels known to both images below which nothing is measured, for each unknown. Judged.
+#: Smallest number of spaxels that both images must have for each fitted parameter. Judged.
 FEWEST = 5
 
-#: Updates of the robust weights; they are settled to a per cent after five. Measured.
+#: Updates of the robust weights; they converge to one per cent after five. Measured.
 UPDATES = 10
 
-#: Side of the patch over which a change of brightness is looked for [spaxels]: a point source fills it.
+#: Side of the patch over which a change of brightness is searched for [spaxels]: a point source fills it.
 #: Derived.
 PATCH = 3
 
-#: Brightness of a patch over the brightest's from which its change is looked at. Judged.
+#: Brightness of a patch over the brightest's above which its change is tested. Judged.
 BRIGHT = 0.1
 
 #: Significance of a change, in standard deviations of a patch's residual. Judged.

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 #: Rounding of wavelengths in a file [um]. Derived.
 WAVELENGTH_SLACK = 1e-6
 
-#: Fewest spaxels of a field. Derived.
+#: Smallest number of spaxels of a field. Derived.
 MIN_SPAXELS = 2
 
 

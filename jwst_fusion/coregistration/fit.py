@@ -16,14 +16,14 @@ __all__ = ["BLOCK", "GAUSSIAN_MAD", "BandFit", "covariances", "fit_band", "root_
 #: Standard deviation over median absolute deviation, for a Gaussian. Derived.
 GAUSSIAN_MAD = 1 / float(ndtri(0.75))
 
-#: Residual, in units of the typical one, from which a spaxel counts less and less. Judged.
+#: Residual, in units of the typical one, above which the weight of a spaxel decreases. Judged.
 ROBUST_SCALE = 2.0
 
 #: Largest departure from the optical model of the blur's two variances [arcsec^2] and of the wavefront's
 #: [rad^2]. Judged.
 MAX_EXCESS = (0.005, 0.005, 0.5)
 
-#: Least share of a block's residual that the fit is taken to have left. Judged.
+#: Smallest share of a block's residual that is assumed to remain after the fit. Judged.
 MIN_LEFT = 0.01
 
 #: Side of the blocks of sky within which residuals are taken to be correlated [spaxels]. Derived.

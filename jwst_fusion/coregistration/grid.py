@@ -11,7 +11,7 @@ from jwst_fusion.observation import FusionGrid
 
 __all__ = ["crop_cube", "cube_footprint", "enlarge", "grid_wcs", "local_frame", "make_grid"]
 
-#: Share of its channels that a spaxel of the footprint has to know. Judged.
+#: Share of its channels in which a spaxel of the footprint must have data. Judged.
 MIN_KNOWN = 0.5
 
 

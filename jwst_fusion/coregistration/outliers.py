@@ -16,7 +16,7 @@ __all__ = ["find_outliers"]
 #: Deviation, in units of the local scatter, from which a voxel may be an outlier. Judged.
 THRESHOLD = 8.0
 
-#: Deviation from which a voxel that touches an outlier is one too. Judged.
+#: Deviation above which a voxel that touches an outlier is an outlier as well. Judged.
 NEIGHBOUR_THRESHOLD = 5.5
 
 #: Error of the low-rank model, as a share of its own contrast along wavelength around the voxel. Judged.
@@ -26,8 +26,8 @@ MODEL_ERROR = 0.04
 N_COMPONENTS = 12
 NEEDED = 8
 
-#: Share of the components in successive models: outliers have to be out before small components come in,
-#: or they make one. Judged.
+#: Share of the components in successive models: outliers must be removed before small components are
+#: included, or they would form one. Judged.
 RANKS = (1 / 3, 1)
 
 #: Random mixtures of spectra beyond the components, by which these are found. Judged.
@@ -52,7 +52,7 @@ PEELS = 3
 #: Channels over which continuum and scatter of a spaxel are taken as constant. Judged.
 BLOCK = 48
 
-#: Value over the median absolute value of the cube that no source reaches. Judged.
+#: Value relative to the median absolute value of the cube that no source can reach. Judged.
 HUGE = 1e6
 
 #: Share of such values from which a whole spaxel is off the slices. Judged.
@@ -63,7 +63,7 @@ STEPS = tuple(product((-1, 0, 1), repeat=3))
 
 OWN = len(STEPS) // 2
 
-#: Voxels whose neighbours are looked at together. Judged.
+#: Number of voxels whose neighbours are processed together. Judged.
 CHUNK = 20_000
 
 

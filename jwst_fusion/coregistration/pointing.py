@@ -32,7 +32,7 @@ ASYMMETRY = 0.0022
 #: The part of it that differs between the bands [arcsec]. Measured.
 CHROMATIC_ASYMMETRY = 0.0007
 
-#: Probability below which a common offset of all bands is given up. Judged.
+#: Probability below which a common offset of all bands is rejected. Judged.
 SIGNIFICANT = 1e-3
 
 #: Blur beyond the optical model that is adopted, in standard errors. Judged.

@@ -25,12 +25,12 @@ __all__ = ["register"]
 log = logging.getLogger(__name__)
 
 #: Displacement at the edge of the field from which a roll or a magnification of the images is taken out of
-#: their coordinates [arcsec], a sixth of a cell, and its significance in standard errors: of 16 good random
-#: scenes one had a magnification of three. Measured.
+#: their coordinates [arcsec], a sixth of a cell, and its significance in standard errors: one of 16
+#: good random scenes had a magnification with a significance of three. Measured.
 CORRECTED = 0.005
 SIGNIFICANT = 5.0
 
-#: Largest roll [deg] and magnification that are: what is larger is no error of a calibration. Judged.
+#: Largest roll [deg] and magnification that are corrected: larger ones are not calibration errors. Judged.
 MAX_ROLL = 1.0
 MAX_MAGNIFICATION = 0.03
 

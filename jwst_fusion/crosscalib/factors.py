@@ -25,19 +25,19 @@ __all__ = ["CrossCalibrationSettings", "cross_calibrate", "flux_scale", "given_f
 
 log = logging.getLogger(__name__)
 
-#: Factors between the instruments that their calibrations allow. Judged.
+#: Range of factors between the instruments that their calibrations allow. Judged.
 FACTORS = 0.5, 2.0
 
 #: Largest relative error of a factor. Judged.
 MAX_ERROR = 0.1
 
-#: Least share of a bandpass within the cube's data, isolated lost channels counted as seen. Judged.
+#: Least share of a bandpass within the cube's data, counting isolated lost channels as covered. Judged.
 MIN_COVERED = 0.95
 
-#: Distance of pivot wavelengths over which a trend of the factors is told from their scatter [um]. Judged.
+#: Distance of pivot wavelengths above which a trend of the factors shows beyond their scatter [um]. Judged.
 TREND_REACH = 0.1
 
-#: What the zero points of the bands differ by among themselves. Judged.
+#: Scatter of the zero points of the bands. Judged.
 ZERO_POINTS = 0.01
 
 

@@ -23,23 +23,23 @@ __all__ = ["BandScale", "fit_scales", "missed_light", "ratio_of_means"]
 
 log = logging.getLogger(__name__)
 
-#: Pedestal, in standard errors, from which it is taken for real. Judged.
+#: Pedestal, in standard errors, above which it is considered real. Judged.
 SIGNIFICANT = 3.0
 
-#: Channels on either side of a lost one that tell what it may have held: a line covers two or three. Derived.
+#: Channels on either side of a lost one that estimate its signal: a line covers two or three. Derived.
 BESIDE = 2
 
 #: Chi-squared of the PSF's three departures from its model from which they are adopted: 99.9 %. Derived.
 SIGNIFICANT_SHAPE = 16.3
 
-#: Relative error of a scale from what interpolation and bandpass leave of the flux. Judged.
+#: Relative error of a scale due to interpolation and bandpass. Judged.
 RESAMPLING = 5e-4
 
 #: Standard deviations of what the IFU's PSF may depart from its model before anything is measured: its
 #: two variances [arcsec^2], and its wavefront's variance [rad^2 at 1 um]. Judged.
 PRIOR = np.array([1e-3, 1e-3, 0.5])
 
-#: How much of it may differ from band to band. Judged.
+#: Share of it that may differ from band to band. Judged.
 BETWEEN_BANDS = np.array([3e-5, 3e-5, 0.02])
 
 #: Error of what a halo of the IFU's PSF takes from the core, over what it takes: its shape is not known.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["mirrored", "periodic_shape", "unmirrored", "unweighted"]
 
 #: Least distance of opposite edges of the field on the periodic grid [arcsec]. Twice the usual margin, which
-#: NIRCam sees: cells that nothing sees can take whatever light the PSF's wings would need there. Derived.
+#: NIRCam covers: cells without data could absorb any light that the wings of the PSF require. Derived.
 SEPARATION = 1.2
 
 

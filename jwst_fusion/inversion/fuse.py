@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 #: Channels at which the width of the point spread function is measured. Judged.
 RESOLUTION_SAMPLES = 16
 
-#: Bounds of the stated error of a voxel over its channel's, within which it counts. Judged.
+#: Range of the ratio of a voxel's stated error to that of its channel in which the voxel is used. Judged.
 VOXEL_RANGE = (0.2, 10.0)
 
 

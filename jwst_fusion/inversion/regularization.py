@@ -27,19 +27,19 @@ __all__ = [
     "within",
 ]
 
-#: Least share of a measured mean squared gradient that is taken for signal. Judged.
+#: Smallest share of a measured mean squared gradient that is considered signal. Judged.
 MIN_SIGNAL_SHARE = 0.1
 
 #: Largest sharpening; that of a point source is about 40. Measured.
 MAX_SHARPENING = 100.0
 
-#: Mean squared gradient of a scene without any, in units of the noise. Judged.
+#: Mean squared gradient that is assumed for a uniform scene, in units of the noise. Judged.
 MIN_GRADIENT = 1e-9
 
 #: Standard deviation of the Gaussian over which squared gradients of an image are averaged [cells]. Judged.
 GRADIENT_SMOOTHING = 1.0
 
-#: Quantile of an image's squared gradients that may be put down to its noise. Judged.
+#: Quantile of an image's squared gradients that may be due to its noise. Judged.
 NOISE_QUANTILE = 0.02
 
 #: Share of the smoothing over known steps that a cell needs. Judged.

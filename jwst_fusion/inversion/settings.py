@@ -16,7 +16,7 @@ CHOICES = {
     "weighting": ("channel", "voxel", "uniform"),
 }
 
-#: Most draws for the errors: their scatter is 2 % then. Derived.
+#: Largest number of draws for the errors: the scatter of the errors is then 2 %. Derived.
 MOST_SAMPLES = 1000
 
 

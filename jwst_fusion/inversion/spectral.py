@@ -15,13 +15,13 @@ __all__ = ["denoise_spectra", "shared_noise", "starlet", "starlet_noise"]
 #: Scales of the wavelet transform, in channels a power of two each. Judged.
 SCALES = 6
 
-#: Fewest channels that the widest scale needs, times its width. Derived.
+#: Smallest number of channels, in units of the width of the widest scale. Derived.
 NEEDED = 8
 
 #: Significance, in standard deviations, from which a wavelet coefficient of any probe is kept. Judged.
 SIGNIFICANT = 5.0
 
-#: Channels over which the noise is smoothed, so that its jitter is no structure of the spectra. Judged.
+#: Channels over which the noise is smoothed, so that its scatter adds no structure to the spectra. Judged.
 NOISE_WINDOW = 101
 
 #: Stride of the channels on which the correlation of the noise between spaxels is measured. Judged.

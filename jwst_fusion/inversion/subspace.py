@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Subspace", "find_subspace"]
 
-#: Share of a spaxel's usable channels that must be known for it to count. Judged.
+#: Share of a spaxel's usable channels that must be valid for the spaxel to be used. Judged.
 MIN_KNOWN_FRACTION = 0.7
 
-#: Residual, in units of the noise, beyond which a voxel counts as unknown. Judged.
+#: Residual, in units of the noise, above which a voxel is treated as missing. Judged.
 OUTLIER_SIGMA = 7.0
 
-#: Updates of the unknown voxels and of the axes by which they are predicted. Judged.
+#: Updates of the missing voxels and of the axes that predict them. Judged.
 IMPUTATIONS = 5
 
 #: Share of its power in one channel from which an axis is that channel's, and the effective number of spaxels

@@ -21,7 +21,7 @@ __all__ = ["residual_variances", "solve_and_weigh"]
 
 log = logging.getLogger(__name__)
 
-#: Least share of the data that counts as degrees of freedom of the residuals. Judged.
+#: Smallest number of degrees of freedom of the residuals, as a share of the data. Judged.
 MIN_FREEDOM = 0.05
 
 #: Median of the chi-squared distribution with one degree of freedom. Derived.

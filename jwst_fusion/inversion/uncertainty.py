@@ -41,15 +41,15 @@ GROWTH_RANGE = (0.25, 100.0)
 RESIDUAL_SMOOTHING = 2.0
 
 
-#: Terms of the series of what the prior takes: it converges where the data see the scene, and would not end
-#: where they do not. Judged.
+#: Number of terms of the series for the bias of the prior. It converges where the data constrain the scene,
+#: and would not converge elsewhere. Judged.
 SERIES_TERMS = 3
 
-#: Weight of the last of them, which stands for those that follow. Without it ERR covered 0.57 of the true
+#: Weight of the last term, which represents all following terms. Without it ERR covered 0.57 of the true
 #: values on the average of ten scenes. Measured.
 LAST_TERM = 3.0
 
-#: Most draws that are kept: an error that is computed from them is known to 14 % then. Derived.
+#: Largest number of draws that are kept: errors computed from them are then accurate to 14 %. Derived.
 KEPT_DRAWS = 24
 
 
