@@ -86,7 +86,7 @@ def test_no_command_changes_what_was_there(
 def test_a_pipeline_run_again_replaces_the_products_of_its_steps(tmp_path):
     """Each step's own product is looked at, not that of the pipeline under the step's name."""
     pipeline = Fusion4Pipeline()
-    pipeline.suffix, pipeline.output_file = "fused", str(tmp_path / "x.fits")
+    pipeline.suffix, pipeline.output_file, pipeline.output_dir = "fused", "x.fits", str(tmp_path)
     for step, suffix, model in (
         (pipeline.coregister, "coreg", "CoregisteredModel"),
         (pipeline.cross_calib, "xcal", "CrossCalibratedModel"),
