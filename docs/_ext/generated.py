@@ -236,10 +236,12 @@ class CommandHelp(Generated):
 
     def lines(self):
         """Write a section's worth of text for each subcommand."""
+        from jwst_fusion.commands.parser import HelpFormatter
+
         parser = import_module("jwst_fusion.cli")._build_parser()
         (choices,) = (a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction))
         for name, sub in choices.items():
-            sub.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=90)
+            sub.formatter_class = lambda prog: HelpFormatter(prog, width=90)
             yield from (f"**jwst-fusion {name}**", "", ".. code-block:: text", "")
             yield from (f"    {line}" for line in sub.format_help().splitlines())
             yield ""

@@ -18,12 +18,15 @@ def add_parser(commands):
         description="Sort files into one NIRSpec IFU cube and the NIRCam images that go with it, and write "
         "their association. With --check, check associations and parameter files; products of the archive "
         "that are not there are judged by their names.",
+        example="jwst-fusion associate -n d203-506 *_i2d.fits *_s3d.fits",
     )
     parser.add_argument(
         "files", metavar="FILE", nargs="+", help="*_i2d.fits and *_s3d.fits, or what to check"
     )
-    parser.add_argument("-n", "--name", help="name of the product; by default the cube's")
-    parser.add_argument("-o", "--output", metavar="FILE", help="association; by default NAME_asn.json")
+    parser.add_argument("-n", "--name", help="name of the product (default: that of the cube)")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="association to write (default: NAME_asn.json)"
+    )
     parser.add_argument(
         "--check", action="store_true", help="check associations (.json) and parameters (.asdf)"
     )

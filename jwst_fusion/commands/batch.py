@@ -1,6 +1,5 @@
 """``jwst-fusion batch``: fuse many targets, look at how it goes, try again."""
 
-import argparse
 import signal
 import sys
 import time
@@ -21,39 +20,80 @@ def add_parser(commands):
     parser = commands.add_parser(
         "batch",
         help="fuse the targets of a manifest, each in a process of its own",
-        description="Fuse the targets of a manifest (of jwst-fusion match, or a table with a column "
-        "association), each in a process of its own with limits. What is done already is not done again, "
-        "and what is stale is: run the same command as often as you like. Exit status: 0, 1 if some failed, "
-        "64 if there was nothing to do. Also: batch status, batch logs NAME, batch retry [NAME ...].",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description="Fuse the targets of a manifest (written by jwst-fusion match, or a table with a column "
+        "association). Each target runs in a process of its own with limits on time and memory. Targets that "
+        "are done are skipped, and targets that are out of date are fused again, so the command can be "
+        "repeated at any time. Exit status: 0, 1 if some targets failed, 64 if there was nothing to do. See "
+        "also: batch status, batch logs, batch retry.",
+        example="jwst-fusion batch work/manifest.json --output-dir many --workers 2",
     )
     add = parser.add_argument
     add("what", metavar="MANIFEST", help="the manifest, or: status, logs, retry")
-    add("names", metavar="NAME", nargs="*", help="targets of logs and retry")
-    add("--output-dir", type=Path, help="where the outputs go, if not beside the manifest")
-    add("--workers", type=int, metavar="N", help="targets at the same time, if not one a processor")
-    add("--scheduler", metavar="ADDRESS", help="running Dask scheduler, such as tcp://host:8786")
-    add("--submit", metavar="QUEUE", help="write files for a queue instead: slurm, htcondor")
-    add("--timeout", type=float, default=3600.0, metavar="S", help="longest time of a target")
-    add("--memory", type=float, metavar="GIB", help="most memory of a target, if not its share")
-    add("--threads", type=int, metavar="N", help="threads of a target, if not its share")
-    add("--retries", type=int, default=0, metavar="N", help="tries after crashes, hangs, lack of memory")
+    add("names", metavar="NAME", nargs="*", help="targets, after logs or retry")
+    add("--output-dir", type=Path, metavar="DIR",
+        help="folder for the outputs (default: that of the manifest)")  # fmt: skip
+    add("--workers", type=int, metavar="N", help="number of targets at a time (default: one per processor)")
+    add("--scheduler", metavar="ADDRESS",
+        help="running Dask scheduler, such as tcp://host:8786 (default: own workers)")  # fmt: skip
+    add("--submit", metavar="QUEUE",
+        help="write files for a queue, slurm or htcondor, and run nothing (default: run here)")  # fmt: skip
+    add("--timeout", type=float, default=3600.0, metavar="S", help="time limit of a target [s]")
+    add("--memory", type=float, metavar="GIB", help="memory limit of a target [GiB] (default: its share)")
+    add("--threads", type=int, metavar="N", help="threads of a target (default: its share)")
+    add("--retries", type=int, default=0, metavar="N",
+        help="further attempts after a crash, a hang or a lack of memory")  # fmt: skip
     for option, text in (
-        ("--skip-existing", "leave products as they are, even if inputs, parameters or versions changed"),
-        ("--redo-failed", "run again what failed"),
-        ("--clobber", "run everything again"),
+        ("--skip-existing", "keep existing products, even if inputs, parameters or versions have changed"),
+        ("--redo-failed", "run the targets that failed again"),
+        ("--clobber", "run all targets again"),
         ("--fail-fast", "stop at the first failure"),
-        ("--dry-run", "tell what would be done, and do nothing"),
-        ("--collect", "only put in place what jobs of a queue have finished"),
+        ("--dry-run", "print what would be done, and do nothing"),
+        ("--collect", "only collect the products that the jobs of a queue have finished"),
     ):
         add(option, action="store_true", help=text)
     add("--watch", type=float, nargs="?", const=10.0, metavar="S",
-        help="look again every S seconds: for work to do, or for the status")  # fmt: skip
+        help="look for new work every S seconds (default: look once; default of S: 10)")  # fmt: skip
     add("--parameter", action="append", default=[], metavar="NAME=VALUE",
-        help="parameter of strun for all targets, such as steps.fusion.mu=2")  # fmt: skip
-    add("--parameter-file", metavar="FILE", help="parameter file of strun for all targets")
-    add("--index", type=int, metavar="N", help="run one target as a job of a queue")
+        help="parameter of strun for all targets, such as steps.fusion.mu=2 (default: none)")  # fmt: skip
+    add("--parameter-file", metavar="FILE", help="parameter file of strun for all targets (default: none)")
+    add("--index", type=int, metavar="N",
+        help="run target N of the manifest, as a job of a queue does (default: all)")  # fmt: skip
     parser.set_defaults(run=run)
+    _add_verbs(commands)
+
+
+def _add_verbs(commands):
+    """Describe what looks at a batch or changes it."""
+    status = commands.add_parser(
+        "batch status",
+        help="print the state of all targets of a batch",
+        description="Print the state, the time and the reason of each target, and how many targets are in "
+        "each state. Exit status: 0, 1 if some targets failed.",
+        example="jwst-fusion batch status --output-dir many --watch 30",
+    )
+    status.add_argument("--watch", type=float, nargs="?", const=10.0, metavar="S",
+        help="print the state every S seconds until all targets have ended (default: print it once; "
+        "default of S: 10)")  # fmt: skip
+    status.set_defaults(names=[])
+    logs = commands.add_parser(
+        "batch logs",
+        help="print the logs of targets of a batch",
+        description="Print the logs of the named targets, or of those that failed.",
+        example="jwst-fusion batch logs disk --output-dir many",
+    )
+    retry = commands.add_parser(
+        "batch retry",
+        help="let failed targets of a batch run again",
+        description="Set the named targets, or those that failed, back to PENDING. The next jwst-fusion "
+        "batch runs them. Exit status: 0, 64 if there was nothing to do.",
+        example="jwst-fusion batch retry disk --output-dir many",
+    )
+    for parser in (logs, retry):
+        parser.add_argument("names", metavar="NAME", nargs="*", help="targets (default: those that failed)")
+    for parser, verb in ((status, "status"), (logs, "logs"), (retry, "retry")):
+        parser.add_argument("--output-dir", type=Path, default=Path("."), metavar="DIR",
+            help="folder of the batch's outputs")  # fmt: skip
+        parser.set_defaults(run=run, what=verb)
 
 
 def run(arguments):

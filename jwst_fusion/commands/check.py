@@ -1,6 +1,5 @@
 """``jwst-fusion check``: what can be said of the inputs of a fusion before it is run."""
 
-import argparse
 import json
 
 __all__ = ["add_parser", "run"]
@@ -17,16 +16,21 @@ def add_parser(commands):
     """
     parser = commands.add_parser(
         "check",
-        help="look at the inputs of a fusion without running it",
-        description="Look at the headers of all members of an association: types, units, coordinates, "
-        "wavelengths, overlap, memory and disk. The exit status is that of the run: 0 if it can start, 1 for "
-        "bad input, 64 if nothing overlaps.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        help="check the inputs of a fusion without running it",
+        description="Read the headers of all members of an association and check types, units, coordinates, "
+        "wavelengths, overlap, memory and disk space. The exit status is the one that the run would have: 0 "
+        "if it can start, 1 for bad input, 64 if nothing overlaps.",
+        example="jwst-fusion check NAME_asn.json --max-memory 16",
     )
     parser.add_argument("association", metavar="NAME_asn.json", help="association to be fused")
-    parser.add_argument("--json", action="store_true", help="print JSON, not a table")
-    parser.add_argument("--output_dir", default=".", help="folder of the products")
-    parser.add_argument("--max_memory", type=float, metavar="GIB", help="memory that may be used [GiB]")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--output-dir", default=".", metavar="DIR", help="folder for the products")
+    parser.add_argument(
+        "--max-memory",
+        type=float,
+        metavar="GIB",
+        help="memory that may be used [GiB] (default: 80 %% of what is available)",
+    )
     parser.set_defaults(run=run)
 
 

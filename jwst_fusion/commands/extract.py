@@ -19,6 +19,7 @@ def add_parser(commands):
         help="extract the spectra of regions, with their errors",
         description="Write the spectra of regions into NAME_regions_x1d.fits, with the columns of the "
         "pipeline's x1d, beside those of the NIRSpec cube and NIRCam's photometry of the same regions.",
+        example="jwst-fusion extract NAME_fused.fits --region knots.reg --line 'Pa alpha'",
     )
     parser.add_argument("product", metavar="PRODUCT", help="fused cube, NAME_fused.fits or .asdf")
     parser.add_argument(
@@ -26,10 +27,16 @@ def add_parser(commands):
         help="file of regions (DS9, CASA), or one as text: 'circle(83.83, -5.42, 0.3\")'",
     )  # fmt: skip
     parser.add_argument(
-        "--line", nargs="+", default=[], metavar="LINE", help="measure these lines in each too"
+        "--line",
+        nargs="+",
+        default=[],
+        metavar="LINE",
+        help="also measure these lines in each region (default: none)",
     )
     add_line_options(parser)
-    parser.add_argument("--output_dir", metavar="DIR", help="folder to write to, if not that of the product")
+    parser.add_argument(
+        "--output-dir", metavar="DIR", help="folder to write to (default: that of the product)"
+    )
     parser.set_defaults(run=run)
 
 

@@ -17,9 +17,10 @@ def add_parser(commands):
         help="print what a product is, where it comes from and how good it is",
         description="Print the contents, steps, inputs, parameters and figures of merit of a product of "
         "jwst_fusion (*_coreg, *_xcal or *_fused, FITS or ASDF).",
+        example="jwst-fusion info NAME_fused.fits --log",
     )
     parser.add_argument("file", metavar="FILE", help="product of jwst_fusion")
-    parser.add_argument("--log", action="store_true", help="print the log of the runs that made it too")
+    parser.add_argument("--log", action="store_true", help="also print the log of the runs that made it")
     parser.set_defaults(run=run)
 
 

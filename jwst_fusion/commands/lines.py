@@ -23,21 +23,31 @@ def add_parser(commands):
         help="measure spectral lines: flux, velocity, dispersion and equivalent width, with their errors",
         description="Write for each line a FITS file of maps with their errors, NAME_line_LINE.fits, and a "
         "picture of them, and print what the field as a whole has. Wavelengths are at rest, in vacuum.",
+        example="jwst-fusion lines NAME_fused.fits --line H2_1-0S1 'Pa alpha' --velocity 30",
     )
     parser.add_argument("product", metavar="PRODUCT", nargs="?", help="fused cube, NAME_fused.fits or .asdf")
     parser.add_argument(
-        "--line", nargs="+", default=[], metavar="LINE", help="names, as --list has them, or wavelengths [um]"
+        "--line",
+        nargs="+",
+        default=[],
+        metavar="LINE",
+        help="names, as --list prints them, or wavelengths [um] (default: those of --ratio)",
     )
     parser.add_argument("--list", action="store_true", help="print the known lines with their sources")
     add_line_options(parser)
+    parser.add_argument("--flux-unit", default="W m-2 arcsec-2", metavar="UNIT", help="unit of the flux maps")
     parser.add_argument(
-        "--flux-unit", default="W m-2 arcsec-2", metavar="UNIT", help="such as 'erg s-1 cm-2 arcsec-2'"
+        "--ratio", nargs=2, metavar="LINE", help="also map the first line over the second (default: no map)"
     )
-    parser.add_argument("--ratio", nargs=2, metavar="LINE", help="map of the first line over the second")
     parser.add_argument(
-        "--intrinsic", type=float, metavar="RATIO", help="the ratio without extinction: map of A_V [mag]"
+        "--intrinsic",
+        type=float,
+        metavar="RATIO",
+        help="ratio without extinction; also map A_V [mag] (default: no map)",
     )
-    parser.add_argument("--output_dir", metavar="DIR", help="folder to write to, if not that of the product")
+    parser.add_argument(
+        "--output-dir", metavar="DIR", help="folder to write to (default: that of the product)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -51,16 +61,24 @@ def add_line_options(parser):
         Where to add them.
     """
     systemic = parser.add_mutually_exclusive_group()
-    systemic.add_argument("--redshift", type=float, default=0.0, metavar="Z", help="where velocity is zero")
-    systemic.add_argument("--velocity", type=float, metavar="KM/S", help="the same as c z")
-    parser.add_argument(
-        "--window", type=float, default=WINDOW, metavar="KM/S", help="half width of a line's window (500)"
+    systemic.add_argument(
+        "--redshift", type=float, default=0.0, metavar="Z", help="redshift of zero velocity"
+    )
+    systemic.add_argument(
+        "--velocity", type=float, metavar="KM/S", help="the same as c z [km/s] (default: from --redshift)"
     )
     parser.add_argument(
-        "--significance", type=float, default=SIGNIFICANT, metavar="S/N", help="of the cells of the mask (3)"
+        "--window", type=float, default=WINDOW, metavar="KM/S", help="half width of a line's window [km/s]"
     )
     parser.add_argument(
-        "--resolving-power", type=float, metavar="R", help="of the instrument, if not the grating's"
+        "--significance",
+        type=float,
+        default=SIGNIFICANT,
+        metavar="S/N",
+        help="flux over its error from which a cell is in the mask",
+    )
+    parser.add_argument(
+        "--resolving-power", type=float, metavar="R", help="of the instrument (default: that of the grating)"
     )
 
 

@@ -1,6 +1,5 @@
 """``jwst-fusion match``: find in the archive's tables what can be fused."""
 
-import argparse
 from pathlib import Path
 
 __all__ = ["add_parser", "run"]
@@ -22,31 +21,42 @@ def add_parser(commands):
         "footprint and band, or by name and epoch for moving targets. Writes a table of the pairs "
         "(match.ecsv), an association for each fusion (NAME_asn.json) and the manifest that jwst-fusion "
         "batch takes (manifest.json).",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        example="jwst-fusion match observations.csv --output-dir work --download",
     )
     parser.add_argument("table", metavar="TABLE", nargs="?", help="CSV, ECSV or VOTable that MAST exported")
     parser.add_argument(
         "--query", nargs="+", metavar="KEY=VALUE",
-        help="ask MAST instead of reading a table, such as proposal_id=1288 (needs astroquery)",
+        help="ask MAST instead of reading a table, such as proposal_id=1288; needs astroquery (default: "
+        "read TABLE)",
     )  # fmt: skip
-    parser.add_argument("--output-dir", type=Path, default=Path("."), help="where the results go")
-    parser.add_argument("--data-dir", type=Path, help="where the products are or will be, if not there too")
+    parser.add_argument("--output-dir", type=Path, default=Path("."), metavar="DIR",
+        help="folder for the results")  # fmt: skip
+    parser.add_argument("--data-dir", type=Path, metavar="DIR",
+        help="folder of the archive's products (default: the output folder)")  # fmt: skip
     parser.add_argument(
-        "--min-overlap", type=float, default=0.5, help="least share of the IFU's field that an image covers"
+        "--min-overlap",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="smallest share of the IFU's field that an image must cover",
     )
     parser.add_argument(
-        "--max-gap", type=float, default=float("inf"), metavar="DAYS", help="longest time between the two"
+        "--max-gap",
+        type=float,
+        default=float("inf"),
+        metavar="DAYS",
+        help="longest time between cube and image",
     )
     parser.add_argument(
         "--max-gap-moving", type=float, default=2.0, metavar="DAYS", help="the same for moving targets"
     )
     parser.add_argument(
         "--stale", type=Path, nargs="?", const=Path(), metavar="DIR",
-        help="only what has no product, or an outdated one, among the outputs of a batch in DIR; DIR is the "
-        "output directory if not given",
+        help="keep only targets whose product is missing or out of date among the outputs of a batch in DIR "
+        "(default of DIR: the output folder)",
     )  # fmt: skip
-    parser.add_argument("--download", action="store_true", help="fetch the products that are not there")
-    parser.add_argument("--base-url", metavar="URL", help="download service, if not MAST's")
+    parser.add_argument("--download", action="store_true", help="fetch the products that are missing")
+    parser.add_argument("--base-url", metavar="URL", help="download service (default: that of MAST)")
     parser.set_defaults(run=run)
 
 

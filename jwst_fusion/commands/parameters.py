@@ -17,9 +17,11 @@ def add_parser(commands):
         help="write a parameter file to edit and run",
         description="Write the parameters of all steps into a file for strun: the defaults "
         "(calwebb_fusion4) or those of the paper's symmetric fusion (calwebb_fusion4_syfu).",
+        example="jwst-fusion parameters calwebb_fusion4 --output mine.asdf",
     )
-    parser.add_argument("name", metavar="NAME", nargs="?", default="calwebb_fusion4", help="which parameters")
-    parser.add_argument("-o", "--output", metavar="FILE", help="file to write; by default NAME.asdf")
+    parser.add_argument("name", metavar="NAME", nargs="?", default="calwebb_fusion4",
+        help="calwebb_fusion4 or calwebb_fusion4_syfu")  # fmt: skip
+    parser.add_argument("-o", "--output", metavar="FILE", help="file to write (default: NAME.asdf)")
     parser.set_defaults(run=run)
 
 

@@ -20,32 +20,57 @@ def add_parser(commands):
         help="build a library of PSFs, or draw it",
         description="Build a library of PSFs for a grating and a channel of NIRCam, for "
         "--steps.fusion.override_fusion_psf. What the library has already is kept; PSFs of STPSF are kept in "
-        "the user's cache folder, so that a run that was stopped goes on where it was.",
+        "the user's cache folder, so that an interrupted run resumes where it stopped.",
+        example="jwst-fusion psf lib.asdf --grating G235H/F170LP --channel short --plot",
     )
-    parser.add_argument("library", nargs="?", metavar="LIBRARY", help="file to write (.asdf), or to draw")
-    parser.add_argument("--grating", default="G235H/F170LP", help="grating and blocking filter of the cube")
-    parser.add_argument("--channel", choices=("short", "long"), help="NIRCam's channel, if not the filters'")
-    parser.add_argument("--filters", nargs="+", metavar="FILTER", help="filters, if not all of the grating")
+    parser.add_argument(
+        "library", nargs="?", metavar="LIBRARY",
+        help="file to write (.asdf) or to draw (default: named after the grating and the first filter)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--grating", default="G235H/F170LP",
+        help="grating and blocking filter of the cube: G140M or G140H with F070LP or F100LP, G235M or G235H "
+        "with F170LP, G395M or G395H with F290LP, PRISM with CLEAR",
+    )  # fmt: skip
+    parser.add_argument(
+        "--channel", choices=("short", "long"), help="NIRCam's channel (default: that of the filters)"
+    )
+    parser.add_argument(
+        "--filters",
+        nargs="+",
+        metavar="FILTER",
+        help="NIRCam's filters (default: all that go with the grating)",
+    )
     parser.add_argument("--module", choices=("A", "B"), default="B", help="module of NIRCam")
-    parser.add_argument("--detector", default="", help="detector of NIRCam, if not the module's first")
-    parser.add_argument("--date", default="", help="date of the observation, YYYY-MM-DD, for its wavefront")
+    parser.add_argument(
+        "--detector", default="", help="detector of NIRCam (default: the first of the module)"
+    )
+    parser.add_argument(
+        "--date", default="", help="date of the wavefront, YYYY-MM-DD (default: STPSF's own wavefront)"
+    )
     parser.add_argument(
         "--psf-source", choices=("auto", "stpsf", "analytic"), default="auto", help="source of the PSFs"
     )
-    parser.add_argument("--wavefront-rms", type=float, help="wavefront error of the analytic PSFs [nm]")
+    parser.add_argument(
+        "--wavefront-rms", type=float, metavar="NM",
+        help="wavefront error of the analytic PSFs [nm] (default: that of the channel)",
+    )  # fmt: skip
     parser.add_argument(
         "--from-images",
         nargs="+",
         default=[],
         metavar="FILE",
-        help="measure the PSFs on the stars of these *_i2d.fits, and write FITS files and a picture too",
+        help="measure the PSFs on the stars of these *_i2d.fits instead, and also write FITS files and a "
+        "picture (default: none)",
     )
     parser.add_argument(
-        "--add", nargs="+", default=[], metavar="FILE", help="files of PSFs to put into the library instead"
-    )
+        "--add", nargs="+", default=[], metavar="FILE",
+        help="put the PSFs of these files into the library instead of building any (default: none)",
+    )  # fmt: skip
     parser.add_argument(
-        "--plot", nargs="?", const="", metavar="PNG", help="draw PSFs, widths, encircled energy, throughputs"
-    )
+        "--plot", nargs="?", const="", metavar="PNG",
+        help="draw PSFs, widths, encircled energies and throughputs (default of PNG: named after LIBRARY)",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 

@@ -18,10 +18,13 @@ def add_parser(commands):
         "report",
         help="write the report of a fused cube from the product alone",
         description="Write the page to explore a fused cube and to judge its fusion, from the product alone.",
+        example="jwst-fusion report NAME_fused.fits --figures",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="fused cube, NAME_fused.fits or .asdf")
-    parser.add_argument("--output_dir", metavar="DIR", help="folder to write to, if not that of the product")
-    parser.add_argument("--figures", action="store_true", help="write the main figures as PNG files too")
+    parser.add_argument(
+        "--output-dir", metavar="DIR", help="folder to write to (default: that of the product)"
+    )
+    parser.add_argument("--figures", action="store_true", help="also write the main figures as PNG files")
     parser.set_defaults(run=run)
 
 

@@ -1,10 +1,12 @@
 """``jwst-fusion simulate``: files of a scene as the pipeline would have reduced them."""
 
-import argparse
 import tempfile
 from pathlib import Path
 
 __all__ = ["add_parser", "run"]
+
+#: What the console command puts among the arguments of all subcommands.
+COMMON = ("command", "verbose", "traceback")
 
 
 def add_parser(commands):
@@ -21,33 +23,70 @@ def add_parser(commands):
         help="simulate NIRCam images and a NIRSpec IFU cube of one scene",
         description="Simulate the stage-3 products of NIRCam and of the NIRSpec IFU for one scene, with "
         "their association and the truth.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        example="jwst-fusion simulate random demo --seed 7 --fov 1.5",
     )
-    parser.add_argument("scene", metavar="SCENE", help="disk, titan, nebula, or random: drawn by the seed")
-    parser.add_argument("output_dir", metavar="OUTDIR", help="directory to write to")
-    parser.add_argument("--seed", type=int, default=0, help="seed of all that is random")
-    parser.add_argument("--name", help="product name, the scene's name if not given")
-    parser.add_argument("--setup", default="G235H/F170LP", help="grating, blocking filter and range")
-    parser.add_argument("--filters", nargs="+", metavar="FILTER", help="NIRCam filters, if not the setup's")
+    parser.add_argument("scene", metavar="SCENE", help="disk, titan, nebula, or random (drawn by --seed)")
+    parser.add_argument("output_dir", metavar="OUTDIR", help="folder to write to")
+    _add_observation(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_observation(parser):
+    """Add the options that tell how the scene is observed."""
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything that is random")
+    parser.add_argument("--name", help="name of the product (default: that of the scene)")
+    parser.add_argument(
+        "--setup", default="G235H/F170LP",
+        help="grating, blocking filter and range: G140M or G140H/F070LP, G140M or G140H/F100LP-blue or -red, "
+        "G235H or G235M/F170LP, G395M or G395H/F290LP-blue or -red, PRISM/CLEAR-short or -long",
+    )  # fmt: skip
+    parser.add_argument(
+        "--filters", nargs="+", metavar="FILTER", help="NIRCam filters (default: those of the setup)"
+    )
     parser.add_argument(
         "--wavelength-range", nargs=2, type=float, metavar=("LOW", "HIGH"),
-        help="wavelengths of the cube [um], if not the grating's",
+        help="wavelengths of the cube [um] (default: those of the grating)",
     )  # fmt: skip
-    parser.add_argument("--n-wave", type=int, help="number of channels, if not at the grating's spacing")
-    parser.add_argument("--fov", type=float, default=3.0, help="side of the IFU's field [arcsec]")
     parser.add_argument(
-        "--image-field", type=float, help="side of the NIRCam exposures [arcsec], if not the scene's"
+        "--n-wave",
+        type=int,
+        metavar="N",
+        help="number of channels (default: from the spacing of the grating)",
     )
     parser.add_argument(
-        "--snr", type=float, help="signal-to-noise ratio of a voxel, if not 15 or, of random, drawn"
+        "--fov", type=float, default=3.0, metavar="ARCSEC", help="side of the IFU's field [arcsec]"
     )
-    parser.add_argument("--image-snr", type=float, help="the same of a NIRCam pixel, if not 70 or drawn")
-    parser.add_argument("--psf-scale", type=float, default=1.0, help="width of the PSFs over the nominal one")
+    parser.add_argument(
+        "--image-field",
+        type=float,
+        metavar="ARCSEC",
+        help="side of the NIRCam exposures [arcsec] (default: that of the scene)",
+    )
+    parser.add_argument(
+        "--snr", type=float, help="signal-to-noise ratio of a voxel (default: 15; drawn for random)"
+    )
+    parser.add_argument(
+        "--image-snr",
+        type=float,
+        metavar="SNR",
+        help="signal-to-noise ratio of a NIRCam pixel (default: 70; drawn for random)",
+    )
+    parser.add_argument(
+        "--psf-scale",
+        type=float,
+        default=1.0,
+        metavar="RATIO",
+        help="width of the PSFs over the nominal width",
+    )
     parser.add_argument(
         "--field-stars", type=int, default=0, metavar="N", help="stars in the images around the IFU's field"
     )
-    parser.add_argument("--wavefront-seed", type=int, help="seed of the telescope's wavefronts alone")
-    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--wavefront-seed",
+        type=int,
+        metavar="SEED",
+        help="seed of the telescope's wavefronts alone (default: from --seed)",
+    )
 
 
 def run(arguments):
@@ -63,7 +102,7 @@ def run(arguments):
     from jwst_fusion.ownership import check_own, is_plain_name
     from jwst_fusion.simulation import simulate
 
-    options = {k: v for k, v in vars(arguments).items() if k not in ("run", "command", "scene", "output_dir")}
+    options = {k: v for k, v in vars(arguments).items() if k not in ("run", "scene", "output_dir", *COMMON)}
     name = arguments.name or arguments.scene
     if not is_plain_name(name):
         raise ParameterError(f"--name {name!r} cannot begin the names of files; choose one without folders")

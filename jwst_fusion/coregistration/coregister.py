@@ -102,19 +102,23 @@ class CoregistrationSettings:
         for name in ("margin", "capture"):
             value = getattr(self, name)
             if value is None or not (np.isfinite(value) and 0 <= value <= 60):
-                raise ParameterError(f"{name} = {value} cannot be used: 0 to 60 arcsec can")
+                raise ParameterError(f"{name} = {value} cannot be used: it must be between 0 and 60 arcsec")
         for name in ("height", "width"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and 0 < value <= 600):
-                raise ParameterError(f"{name} = {value} cannot be used: more than 0 to 600 arcsec can")
+                raise ParameterError(
+                    f"{name} = {value} cannot be used: it must be above 0 and at most 600 arcsec"
+                )
         if not (self.min_overlap is not None and 0 < self.min_overlap <= 1):
-            raise ParameterError(f"min_overlap = {self.min_overlap} cannot be used: more than 0 to 1 can")
+            raise ParameterError(
+                f"min_overlap = {self.min_overlap} cannot be used: it must be above 0 and at most 1"
+            )
         if self.center is not None and self.center_spaxel is not None:
             raise ParameterError("center and center_spaxel are both given: give one of them")
         limits = self.wavelength_range
         if limits is not None and not (len(limits) == 2 and 0 < limits[0] < limits[1] < np.inf):
             raise ParameterError(
-                f"wavelength_range = {limits} cannot be used: two ascending wavelengths [um] can"
+                f"wavelength_range = {limits} cannot be used: give two ascending wavelengths [um]"
             )
 
 

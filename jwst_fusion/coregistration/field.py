@@ -83,7 +83,7 @@ def field_angle(position_angle: str | float, product: CubeProduct) -> float | No
         angle = np.nan
     if not np.isfinite(angle):
         raise ParameterError(
-            f"position_angle = {position_angle!r} cannot be used: cube, aperture or degrees E of N can"
+            f"position_angle = {position_angle!r} cannot be used: use cube, aperture or degrees E of N"
         )
     return angle
 

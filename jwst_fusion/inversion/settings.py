@@ -97,13 +97,15 @@ class FusionSettings:
                     f"{name} = {value} cannot be used: a whole number from {least} is needed"
                 )
         if self.samples > MOST_SAMPLES:
-            raise ParameterError(f"samples = {self.samples} cannot be used: {MOST_SAMPLES} at most")
+            raise ParameterError(
+                f"samples = {self.samples} cannot be used: it must be at most {MOST_SAMPLES}"
+            )
         if self.rtol is None:
             raise ParameterError("rtol = None cannot be used: a positive number is needed")
         for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
-                raise ParameterError(f"{name} = {value!r} cannot be used: {', '.join(choices)} can")
+                raise ParameterError(f"{name} = {value!r} cannot be used: use one of {', '.join(choices)}")
         if self.beam is not None and not self.samples:
             raise ParameterError("beam needs draws for its errors, and samples = 0; leave one of them out")
         if self.tuning == "manual" and None in (self.mu, self.gamma):

@@ -236,7 +236,9 @@ def _models(wavefront_rms, ifu_blur):
     nircam, ifu = NIRCamOptics(), IFUOptics()
     if wavefront_rms is not None:
         if not (np.isfinite(wavefront_rms) and 0 <= wavefront_rms <= 500):
-            raise ParameterError(f"wavefront_rms = {wavefront_rms} cannot be used: 0 to 500 nm can")
+            raise ParameterError(
+                f"wavefront_rms = {wavefront_rms} cannot be used: it must be between 0 and 500 nm"
+            )
         nircam = replace(
             nircam,
             short_wavefront=replace(nircam.short_wavefront, rms=float(wavefront_rms)),
@@ -245,7 +247,9 @@ def _models(wavefront_rms, ifu_blur):
         ifu = replace(ifu, wavefront=replace(ifu.wavefront, rms=float(wavefront_rms)))
     if ifu_blur is not None:
         if not (np.isfinite(ifu_blur) and 0 < ifu_blur <= 0.5):
-            raise ParameterError(f"ifu_blur = {ifu_blur} cannot be used: more than 0 to 0.5 arcsec can")
+            raise ParameterError(
+                f"ifu_blur = {ifu_blur} cannot be used: it must be above 0 and at most 0.5 arcsec"
+            )
         ifu = replace(ifu, blur="gaussian", sigma=float(ifu_blur))
     return nircam, ifu
 

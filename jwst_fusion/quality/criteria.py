@@ -32,67 +32,68 @@ class Limit:
     unit: str = ""
 
 
-STRUCTURE = "structure below a spaxel, at all wavelengths"
+STRUCTURE = "structure smaller than a spaxel, at all wavelengths"
 _AGREEMENT = "Agreement with NIRCam"
-_SHAPES = "shapes of continua and ratios of lines that lie far apart"
+_SHAPES = "continuum shapes, and ratios of lines that are far apart in wavelength"
 
 #: Limits of each measure, causes before their consequences: of reasons of one level the first is told first.
 LIMITS = {
     "roll": Limit(
-        0.01, 0.04, "displacement at the edge of the field by a roll of NIRCam against NIRSpec",
+        0.01, 0.04, "displacement at the edge of the field due to a roll of NIRCam relative to NIRSpec",
         STRUCTURE, "Registration", "mas",
     ),
     "magnification": Limit(
-        0.01, 0.04, "displacement at the edge of the field by unequal pixel scales",
+        0.01, 0.04, "displacement at the edge of the field due to unequal pixel scales",
         STRUCTURE, "Registration", "mas",
     ),
     "shift": Limit(
-        0.015, 0.04, "offset left between NIRCam and NIRSpec", STRUCTURE, "Registration", "mas"
+        0.015, 0.04, "remaining offset between NIRCam and NIRSpec", STRUCTURE, "Registration", "mas"
     ),
     "image_blur": Limit(
         0.015, 0.04, "blur of the images beyond their PSFs, as the cube shows it",
         STRUCTURE, "Point spread functions", "mas",
     ),
     "blur_spread": Limit(
-        0.02, 0.05, "difference between the blur of one image and the others'", STRUCTURE,
+        0.02, 0.05, "difference between the blur of one image and that of the others", STRUCTURE,
         "Registration", "mas",
     ),
     "change": Limit(
         0.1, 0.3, "largest difference of brightness between the instruments over 3 x 3 spaxels",
-        "all that lies there: a variable source, or an artefact of one instrument", "Registration", "%",
+        "everything in that area, which has a variable source or an artefact of one instrument",
+        "Registration", "%",
     ),
     # At most 1.16 in 14 good random scenes, where exchanged and copied bands had 1.4 to 5, unless the scene
     # looked alike in both; at most 0.95 in 40 good scenes of another simulator.
     "mismatch": Limit(
-        1.25, 2.0, "misfit of an image in its own band over its misfit in another band of the cube",
-        "all that this image decides: its filter may be wrong", "Registration",
+        1.25, 2.0, "misfit of an image with the cube in its own band, over its misfit in another band",
+        "everything that this image determines, as its filter may be wrong", "Registration",
     ),
     # At most 17 in 61 good scenes, most of which had less than 6.
     "image_patch": Limit(
         20, 50, "spaxels in the largest area where an image differs from the fused cube by more than three "
         "times its noise and the error of its PSF",
-        "all that lies there: an artefact of this image, a wrong filter, or errors that are too small",
+        "everything in that area, because of an artefact, a wrong filter, or errors that are too small",
         "Residuals",
     ),
     "compared": Limit(
         1.0, 0.0, "share of the images that could be compared with the cube", STRUCTURE, "Registration", "%"
     ),
     "correlation": Limit(
-        0.9, 0.6, "correlation of NIRCam's and NIRSpec's images of a band", STRUCTURE, "Registration"
+        0.9, 0.6, "correlation between the NIRCam and NIRSpec images of a band", STRUCTURE, "Registration"
     ),
     # At most 2.1 in 61 good scenes.
     "outside": Limit(
         3, 10, "light from outside the cube's field in its worst cell, over the field's mean brightness",
-        "what lies at the edge of the field", _AGREEMENT,
+        "the edge of the field", _AGREEMENT,
     ),
     "offset_error": Limit(0.01, 0.05, "error of the measured offset", "positions", "Registration", "mas"),
     "scale_departure": Limit(
-        0.25, 0.5, "departure of a band's flux scale from one", _SHAPES, "Cross-calibration", "%"
+        0.25, 0.5, "deviation of a band's flux scale from one", _SHAPES, "Cross-calibration", "%"
     ),
     # Flux scales of the two instruments differ by up to 15 %.
     "scale_ratio": Limit(
-        0.3, 1.0, "ratio of the flux scales of two bands, less one",
-        f"{_SHAPES}; a filter may be wrong", "Cross-calibration",
+        0.3, 1.0, "ratio of the flux scales of two bands, minus one",
+        f"{_SHAPES}, as a filter may be wrong", "Cross-calibration",
     ),
     "scale_error": Limit(0.03, 0.1, "error of a band's flux scale", _SHAPES, "Cross-calibration", "%"),
     # At most 0.95 in 61 good scenes.
@@ -101,8 +102,8 @@ LIMITS = {
         STRUCTURE, "Residuals",
     ),
     "image_noise": Limit(
-        0.3, 0.1, "residuals of a NIRCam image over its noise, the least of all bands",
-        "the balance of the instruments: its stated errors are too large", "Residuals",
+        0.3, 0.1, "residuals of a NIRCam image over its noise, smallest of all bands",
+        "the balance between the instruments, as its stated errors are too large", "Residuals",
     ),
     "cube_residual": Limit(
         1.5, 3.0, "residuals of the NIRSpec cube over its noise in the median channel",
@@ -114,34 +115,36 @@ LIMITS = {
     ),
     "cube_patch": Limit(
         2, 10, "spaxels in the largest area where the cube's residuals are more than 1.5 times its noise and "
-        "the error of its PSF", "spectra there: a source that has changed, or bad data of one instrument",
+        "the error of its PSF",
+        "the spectra in that area, because of a change of the source or bad data of one instrument",
         "Residuals",
     ),
     "cube_spaxel": Limit(
         6.0, 12.0, "residuals of the cube over its noise and the error of its PSF, in the worst spaxel",
-        "spectra there", "Residuals",
+        "the spectra in that spaxel", "Residuals",
     ),
     # 7 in good scenes of bright sources, whose fused cubes were right within their errors; 16 to 200 where
     # images and cube contradicted each other.
     "cube_chi2": Limit(10.0, 40.0, "reduced chi-squared of the NIRSpec cube", "spectra", "Residuals"),
     "mean_spectrum": Limit(
-        0.03, 0.1, "typical departure of the mean spectrum from the cube's", "all fluxes", "Residuals", "%"
+        0.03, 0.1, "typical deviation of the mean spectrum from that of the cube", "all fluxes",
+        "Residuals", "%",
     ),
     # Noise alone makes it 0.9 in faint images that were fused well.
     "used_ssim": Limit(0.8, 0.5, "structural similarity of a band that was used", STRUCTURE, _AGREEMENT),
     "held_out_ssim": Limit(
         0.75, 0.5, "structural similarity of a band that was held out",
-        "wavelengths that no image sees", _AGREEMENT
+        "wavelengths that no image covers", _AGREEMENT
     ),
     "wiggle": Limit(
         0.05, 0.15, "wiggles in the cube's single-spaxel spectra",
         "spectra of single spaxels", "Residuals", "%",
     ),
     "unseen": Limit(
-        0.7, 0.9, "share of the wavelengths that no image sees", STRUCTURE, "Throughputs", "%"
+        0.7, 0.9, "share of the wavelengths that no image covers", STRUCTURE, "Throughputs", "%"
     ),
     "prior_driven": Limit(
-        0.9, 1.0, "share of voxels whose detail the regularization decides",
-        f"{STRUCTURE}: images of little weight, or PSFs that are wider than the images show", "Errors", "%",
+        0.9, 1.0, "share of voxels whose detail is determined by the regularization",
+        f"{STRUCTURE}, as the images have little weight or the PSFs are too wide", "Errors", "%",
     ),
 }  # fmt: skip

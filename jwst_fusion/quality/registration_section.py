@@ -44,23 +44,24 @@ def registration_section(content):
         ))  # fmt: skip
     head = (
         "band", "offset east (mas)", "north (mas)", "error (mas)",
-        "left after it, east (mas)", "north (mas)", "error (mas)", "correlation",
+        "remaining offset east (mas)", "north (mas)", "error (mas)", "correlation",
         "roll (deg)", "magnification (%)", "blur (mas^2)", "change of brightness (%)",
-        "misfit over another band's",
+        "misfit ratio to the best other band",
     )  # fmt: skip
     table = Table(
         head, tuple(rows),
-        "Where NIRCam's coordinates put a source less where the cube's put it; then what the registered "
-        "image and the cube differ by: offset, correlation, position angle, distances, variance of the "
-        "cube's PSF beyond the model's, and the largest significant difference of brightness over 3 x 3 "
-        "spaxels; last, its misfit with the cube in its own band over that in the best other band, which is "
-        "more than about one if the image has the name of another filter.",
+        "The first columns give the position of a source in NIRCam's coordinates minus its position in the "
+        "cube's. The next columns give the remaining differences between the registered image and the cube: "
+        "offset, correlation, position angle, magnification, variance of the cube's PSF beyond that of the "
+        "model, and the largest significant difference of brightness over 3 x 3 spaxels. The last column is "
+        "the misfit of the image with the cube in its own band, divided by the misfit in the best other "
+        "band. It exceeds about one if the image is labelled with the wrong filter.",
     )  # fmt: skip
     return Section(
         "registration", "Registration",
-        "NIRCam's images at the resolution of the IFU, with the coordinates of their file and after "
-        "registration; Blink shows the NIRSpec cube's image of the band over each: nothing may move after "
-        f"registration. Method: {content.settings.get('alignment', 'not known')}.",
+        "NIRCam images at the resolution of the IFU, with the coordinates in their files and after "
+        "registration. Blink alternates each of them with the NIRSpec cube's image of the band. After "
+        f"registration nothing should move. Method: {content.settings.get('alignment', 'not known')}.",
         images=_registration_images(content), tables=(table,) if rows else (),
     )  # fmt: skip
 
@@ -84,7 +85,7 @@ def _registration_images(content):
         over_alt = f"NIRSpec cube seen through {row.filter}"
         before = _moved(matched, inverse @ [row.offset_east, row.offset_north])
         offset = 1e3 * np.hypot(row.offset_east, row.offset_north)
-        for name, image in ((f"before, {offset:.0f} mas off", before), ("after", matched)):
+        for name, image in ((f"before, offset {offset:.0f} mas", before), ("after", matched)):
             if image is None or not np.isfinite(image).any():
                 continue
             source, _ = brightness_png(np.where(content.inside, image, np.nan), limits)

@@ -73,7 +73,8 @@ def _footprints(content):
         )
         tables = (Table(("band", "share of the fused field that the image covers"), rows),)
     return Section(
-        "footprints", "Footprints", "Hulls of the cells with data, inside the frame of the fused cube.",
+        "footprints", "Footprints",
+        "Convex hulls of the cells with data, within the frame of the fused cube.",
         curves=(footprints(outlines),) if outlines else (), tables=tables,
     )  # fmt: skip
 
@@ -91,8 +92,8 @@ def _factors(content):
     head = ("band", "pivot wavelength (um)", "scale", "error", "departure from one", "")
     return Section(
         "calibration", "Cross-calibration",
-        "Brightness in NIRCam's image over the cube's synthetic photometry. The instruments' flux scales are "
-        f"known to differ by up to {100 * USUAL_SCALE:.0f} %.",
+        "Flux in the NIRCam image over the cube's synthetic photometry. Differences of up to "
+        f"{100 * USUAL_SCALE:.0f} % between the flux scales of the instruments are usual.",
         tables=(Table(head, tuple(rows)),) if rows else (),
     )  # fmt: skip
 
@@ -105,7 +106,8 @@ def _throughputs(content):
     peaks = np.maximum(bandpasses.max(axis=1, keepdims=True), 1e-30)
     lines = {row.filter: values for row, values in zip(content.bands, bandpasses / peaks, strict=False)}
     figure = curve(
-        "throughput", "Weight of each channel in each band, over its largest.", content.wavelength, lines,
+        "throughput", "Weight of each channel in each band, relative to the largest.",
+        content.wavelength, lines,
         x_label="wavelength [um]", y_label="relative weight",
     )  # fmt: skip
     return Section("throughputs", "Throughputs over the fused range", curves=(figure,))
@@ -117,20 +119,21 @@ def _optics(content):
     if diagnosis.psf_wavelength is None or diagnosis.psf_radius is None:
         return Section("optics", "Point spread functions")
     widths = curve(
-        "psf-width", "Full width at half maximum of the optical model in each band.",
+        "psf-width", "Full width at half maximum of the PSFs of the optical model.",
         diagnosis.psf_wavelength,
         {"NIRCam": diagnosis.psf_nircam, "NIRSpec": diagnosis.psf_nirspec},
         x_label="wavelength [um]", y_label="FWHM [arcsec]",
     )  # fmt: skip
     middle = np.argmin(np.abs(diagnosis.psf_wavelength - content.wavelength.mean()))
     energy = curve(
-        "psf-energy", f"Energy encircled at {diagnosis.psf_wavelength[middle]:.2f} um.", diagnosis.psf_radius,
+        "psf-energy", f"Encircled energy at {diagnosis.psf_wavelength[middle]:.2f} um.", diagnosis.psf_radius,
         {"NIRCam": diagnosis.energy_nircam, "NIRSpec": diagnosis.energy_nirspec},
-        x_label="radius [arcsec]", y_label="share of the energy",
+        x_label="radius [arcsec]", y_label="encircled energy (fraction)",
     )  # fmt: skip
     source = content.settings.get("psf_source", "not known")
     return Section(
-        "optics", "Point spread functions", f"Source: {source}. Detector, drizzle and spaxel are included.",
+        "optics", "Point spread functions",
+        f"Source: {source}. The PSFs include detector, drizzle and spaxel.",
         curves=(widths, energy),
     )  # fmt: skip
 
@@ -144,7 +147,7 @@ def _subspace(content):
     peaks = np.maximum(np.nanmax(np.abs(content.basis), axis=0), 1e-30)
     lines = {f"component {i + 1}": column for i, column in enumerate((content.basis / peaks).T)}
     curves.append(curve(
-        "components", "Basis spectra, over their largest value.", content.wavelength, lines,
+        "components", "Basis spectra, relative to their largest value.", content.wavelength, lines,
         x_label="wavelength [um]", y_label="relative brightness",
     ))  # fmt: skip
     images = []
@@ -172,7 +175,7 @@ def _tuning(content):
                 kept.tuning_merit,
                 kept.tuning_chosen,
                 "weight of NIRSpec over NIRCam",
-                "weight that the residuals ask for, over it",
+                "optimal weight from the residuals, over it",
             ),  # fmt: skip
         )
     names = (
@@ -187,7 +190,7 @@ def _tuning(content):
     )
     rows = tuple((name, words(content.settings[name])) for name in names if name in content.settings)
     return Section(
-        "tuning-section", "Weights", "How much each instrument and the smoothness of the maps count.",
+        "tuning-section", "Weights", "Weights of the instruments, and of the smoothness of the maps.",
         curves=curves, tables=(Table(("setting", "value"), rows),) if rows else (),
     )  # fmt: skip
 
@@ -214,7 +217,8 @@ def _residuals(content):
         images.append(Picture(source, alt, "cube, rms over wavelengths, 0 to 3 sigma (noise alone: 1)"))
     if diagnosis.residual_mean is not None and diagnosis.residual_rms is not None:
         curves.append(curve(
-            "residual-spectrum", "Residuals of the cube over the noise; noise alone: 0 and 1.",
+            "residual-spectrum",
+            "Residuals of the cube over the noise. Noise alone gives a mean of 0 and an rms of 1.",
             content.wavelength, {"mean": diagnosis.residual_mean, "rms": diagnosis.residual_rms},
             x_label="wavelength [um]", y_label="residual [sigma]", level=1.0,
         ))  # fmt: skip
@@ -231,13 +235,13 @@ def _residuals(content):
         ))  # fmt: skip
     if error is not None and np.isfinite(error).any():
         curves.append(curve(
-            "mean-error", "Relative difference of the mean spectra.", content.wavelength,
-            {"fused less cube, over cube": 100 * error}, x_label="wavelength [um]", y_label="difference [%]",
+            "mean-error", "Relative difference between the mean spectra.", content.wavelength,
+            {"(fused - cube) / cube": 100 * error}, x_label="wavelength [um]", y_label="difference [%]",
             level=0.0,
         ))  # fmt: skip
     return Section(
-        "residuals", "Residuals", "Data less fused cube as the instrument would see it, over the noise "
-        "(images: blue -5 to red +5 sigma). Structure here is what the fusion could not explain.",
+        "residuals", "Residuals", "Data minus the fused cube as the instrument would observe it, over the "
+        "noise (images: blue -5 to red +5 sigma). Structure in the residuals is not explained by the fusion.",
         images=tuple(images), curves=tuple(curves),
     )  # fmt: skip
 
@@ -247,7 +251,7 @@ def _bands(content):
     head = ["band", "in the fit", "PSNR (dB)", "SSIM", "chi-squared"]
     predicted = any(np.isfinite(row.psnr_unseen) for row in content.bands)
     if predicted:
-        head += ["PSNR (dB) unseen", "SSIM unseen"]
+        head += ["PSNR (dB) if held out", "SSIM if held out"]
     rows = []
     for row in content.bands:
         used = "held out" if row.held_out else "used"
@@ -260,12 +264,13 @@ def _bands(content):
             image = np.where(content.inside, image, np.nan)
             source, limits = brightness_png(image)
             fused, _ = brightness_png(np.where(content.inside, predicted, np.nan), limits)
-            words = f"{row.filter}: NIRCam, blinks with the fused cube"
+            words = f"{row.filter}: NIRCam, blink with the fused cube"
             texts = f"NIRCam image in {row.filter}", words, fused, f"Fused cube through {row.filter}"
             images.append(Picture(source, *texts))
     return Section(
-        "bands", "Agreement with NIRCam", "The fused cube seen through each band against the image (paper, "
-        "Appendix E): peak signal-to-noise ratio, structural similarity, squared residual over variance.",
+        "bands", "Agreement with NIRCam",
+        "Comparison of the fused cube, seen through each band, with the image (paper, Appendix E): peak "
+        "signal-to-noise ratio, structural similarity, and mean squared residual over variance.",
         tables=(Table(tuple(head), tuple(rows)),) if rows else (),
         images=tuple(images),
     )  # fmt: skip
@@ -283,7 +288,7 @@ def _resolution(content):
             if values is not None:
                 lines[name] = (diagnosis.psf_wavelength, values)
     figure = curve(
-        "resolution-curve", "Width of the response to a point source, and of the instruments' PSFs.",
+        "resolution-curve", "FWHM of the response to a point source, and of the PSFs of the instruments.",
         content.wavelength, lines, x_label="wavelength [um]", y_label="FWHM [arcsec]",
     )  # fmt: skip
     return Section("resolution", "Resolution", curves=(figure,))

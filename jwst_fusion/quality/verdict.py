@@ -58,7 +58,7 @@ class Measures:
     offset_error : float
         Largest error of a measured offset [arcsec].
     scale_departure, scale_ratio, scale_error : float
-        Largest difference of a flux scale from one, largest ratio of two less one, largest error of one.
+        Largest difference of a flux scale from one, largest ratio of two minus one, largest error of one.
     image_residual : float
         Largest root mean square of a band's residuals over its noise and the error of its PSF.
     image_noise : float
@@ -77,7 +77,7 @@ class Measures:
     wiggle : float
         Relative amplitude in bright single-spaxel spectra.
     unseen : float
-        Share of the voxels at wavelengths that no image sees.
+        Share of the voxels at wavelengths that no image covers.
     prior_driven : float
         Share of voxels that are flagged as decided by the prior, or else that one instrument alone sees:
         without both, no data tell their detail.
@@ -86,7 +86,7 @@ class Measures:
     converged : bool or None
         Whether the solver converged.
     warnings : str or None
-        What the steps warned of; empty if of nothing.
+        Warnings of the steps; empty if there were none.
     by_hand : str or None
         Parameters that are not the defaults; empty if all are.
     """
@@ -167,8 +167,8 @@ class Verdict:
         found = sum(reason.level != GREEN for reason in self.reasons)
         return {
             GREEN: f"All {len(self.reasons)} tests were passed.",
-            AMBER: f"Use it with care: {found} of {len(self.reasons)} tests found something.",
-            RED: "Do not use this fusion before the cause of what is said below is found.",
+            AMBER: f"Use it with care: {found} of {len(self.reasons)} tests found a problem.",
+            RED: "Do not use this fused cube until the cause of the problems below has been found.",
         }[self.level]
 
     @property
@@ -214,8 +214,8 @@ def judge(measures):
 _YES_OR_NO = {
     "registered": (
         "The offset between the instruments was measured.",
-        "The offset between the instruments was not measured: their coordinates were believed. This concerns "
-        f"{STRUCTURE}; see Registration.",
+        "The offset between the instruments was not measured: their coordinates were used as they are. This "
+        f"affects {STRUCTURE}; see Registration.",
     ),
     "converged": ("The solver converged.", "The solver did not converge: raise max_iterations."),
 }
@@ -224,15 +224,15 @@ _YES_OR_NO = {
 def _warned(warnings):
     """Say that the steps warned, or did not."""
     if not warnings:
-        return Reason(GREEN, "The steps gave no warning.")
-    return Reason(AMBER, f"The steps warned: {warnings}. See the log.")
+        return Reason(GREEN, "The steps issued no warnings.")
+    return Reason(AMBER, f"The steps issued warnings: {warnings}. See the log.")
 
 
 def _by_hand(parameters):
     """Say which parameters were set; that is no fault."""
     if not parameters:
-        return Reason(GREEN, "All parameters are the defaults.")
-    text = f"Set by hand: {parameters}. The limits of these tests hold for the defaults."
+        return Reason(GREEN, "All parameters have their default values.")
+    text = f"Set by hand: {parameters}. The limits of these tests were determined with the defaults."
     return Reason(GREEN, text)
 
 
@@ -250,7 +250,7 @@ def _compare(value, limit):
     relation = "at most" if sign > 0 else "at least"
     text = f"{limit.words[0].upper()}{limit.words[1:]}: {found} ({relation} {allowed})."
     if level != GREEN:
-        text += f" This concerns {limit.concerns}; see {limit.look}."
+        text += f" This affects {limit.concerns}; see {limit.look}."
     return Reason(level, text)
 
 

@@ -142,6 +142,6 @@ def _limits(words):
         low, high = (float(word) for word in words)
     except ValueError:
         raise ParameterError(
-            f"wavelength_range = {', '.join(words)} cannot be used: symmetric, cube or two limits [um] can"
+            f"wavelength_range = {', '.join(words)} cannot be used: use symmetric, cube or two limits [um]"
         ) from None
     return low, high

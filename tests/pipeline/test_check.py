@@ -184,7 +184,7 @@ def test_too_little_memory_is_told_before_any_work(work, monkeypatch, caplog, ca
     error = fail(Fusion4Pipeline, ASN, caplog, max_memory=0.1)
     assert isinstance(error, LimitError)
     assert "0.1 GiB of max_memory; set height and width or wavelength_range" in str(error)
-    status, text = check(capsys, "--max_memory=0.1")
+    status, text = check(capsys, "--max-memory=0.1")
     assert status == 1
     assert "raise max_memory" in text
 
@@ -205,10 +205,10 @@ def test_the_command_as_a_user_types_it(work):  # noqa: F811
     assert "no image covers the field" in finished.stdout
 
 
-def test_verbose_shows_where_an_error_comes_from(capsys):
+def test_traceback_shows_where_an_error_comes_from(capsys):
     assert cli.main(["simulate", "nothing", "there"]) == 1
     assert "Traceback" not in capsys.readouterr().err
-    assert cli.main(["simulate", "nothing", "there", "--verbose"]) == 1
+    assert cli.main(["simulate", "nothing", "there", "--traceback"]) == 1
     text = capsys.readouterr().err
     assert "Traceback" in text
     assert text.splitlines()[-1].startswith("jwst-fusion: error: ")

@@ -49,7 +49,7 @@ def test_sections_without_data_are_left_out(bare):
     keys = [section.key for section in quality_sections(bare)]
     assert keys == ["footprints", "registration", "calibration", "subspace", "bands", "errors", "provenance"]
     page = report_page(bare)
-    assert "does not hold the cube's spectra" in page
+    assert "does not contain the cube's spectra" in page
     assert "Not judged" in page
 
 
@@ -114,7 +114,7 @@ def test_bands_predicted_from_all_others_are_told(content):
     rows = tuple(replace(row, psnr_unseen=31.5, ssim_unseen=0.7) for row in content.bands)
     told = replace(content, bands=rows)
     (section,) = [section for section in quality_sections(told) if section.key == "bands"]
-    assert section.tables[0].head[-1] == "SSIM unseen"
+    assert section.tables[0].head[-1] == "SSIM if held out"
     assert section.tables[0].rows[0][-2:] == ("31.5", "0.7")
     assert measure(told).held_out_ssim == 0.7
     assert judge(measure(told)).level == "amber"

@@ -50,11 +50,11 @@ def test_each_figure_alone_makes_it_amber_and_red(name):
 
 def test_value_and_limit_are_in_the_words():
     assert judge(replace(GOOD, shift=0.05)).findings == (
-        "Offset left between NIRCam and NIRSpec: 50 mas (at most 40 mas). This concerns structure below a "
-        "spaxel, at all wavelengths; see Registration.",
+        "Remaining offset between NIRCam and NIRSpec: 50 mas (at most 40 mas). This affects structure "
+        "smaller than a spaxel, at all wavelengths; see Registration.",
     )
     texts = [reason.text for reason in judge(GOOD).reasons]
-    assert "Correlation of NIRCam's and NIRSpec's images of a band: 0.99 (at least 0.9)." in texts
+    assert "Correlation between the NIRCam and NIRSpec images of a band: 0.99 (at least 0.9)." in texts
 
 
 def test_worst_reason_comes_first():
@@ -68,7 +68,7 @@ def test_worst_reason_comes_first():
     [
         ({"converged": False}, "did not converge"),
         ({"registered": False}, "was not measured"),
-        ({"warnings": "F182M left out: its scale is 100"}, "warned: F182M left out"),
+        ({"warnings": "F182M left out: its scale is 100"}, "warnings: F182M left out"),
     ],
 )
 def test_no_convergence_no_registration_and_a_warning_are_amber(change, words):
