@@ -9,6 +9,7 @@ from jwst_fusion.commands import (
     associate,
     batch,
     check,
+    cubeviz,
     extract,
     info,
     lines,
@@ -24,7 +25,7 @@ from jwst_fusion.limits import check_working_folder
 __all__ = ["main"]
 
 #: Modules of the subcommands, in the order of the help. They import what is heavy when they run.
-COMMANDS = (simulate, associate, match, check, batch, info, lines, extract, psf, report, parameters)
+COMMANDS = (simulate, associate, match, check, batch, info, lines, extract, cubeviz, psf, report, parameters)
 
 
 def _build_parser():
