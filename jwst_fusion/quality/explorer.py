@@ -199,6 +199,7 @@ def explorer_figures(content):
     cell = content.frame.cell
     marker = ColumnDataSource({"x": [], "y": []}, name="marker-source")
     aperture = ColumnDataSource({"left": [], "right": [], "bottom": [], "top": []}, name="aperture-source")
+    ellipse = ColumnDataSource({"x": [], "y": [], "width": [], "height": []}, name="ellipse-source")
     shapes = {"fused": (ny, nx)}
     if content.diagnosis.spectra is not None:
         shapes["nirspec"] = content.diagnosis.spectra.shape[1:]
@@ -230,6 +231,9 @@ def explorer_figures(content):
             fill_alpha=0,
             line_color="#39d5ff",
             line_width=2,
+        )
+        plot.ellipse(
+            "x", "y", "width", "height", source=ellipse, fill_alpha=0, line_color="#39d5ff", line_width=2
         )
         select, wheel = BoxSelectTool(description="Drag an aperture"), WheelZoomTool()
         plot.add_tools(select, PanTool(), wheel, ResetTool(), SaveTool(filename=name))
@@ -264,11 +268,11 @@ def _compass(plot, frame, extent):
 
 def _line_marks(plot):
     """Places and names of the lines, for the page to fill."""
-    source = ColumnDataSource({"wavelength": [], "name": []}, name="lines-source")
+    source = ColumnDataSource({"wavelength": [], "name": [], "height": []}, name="lines-source")
     plot.extra_y_ranges = {"height": Range1d(0, 1)}
     plot.vspan("wavelength", source=source, line_color="#8b949e", line_dash="dotted", line_alpha=0.8)
     plot.text(
-        x="wavelength", y=0.02, text="name", source=source, y_range_name="height", angle=np.pi / 2,
+        x="wavelength", y="height", text="name", source=source, y_range_name="height", angle=np.pi / 2,
         text_font_size="10px", text_baseline="bottom", x_offset=-1, name="lines-text",
     )  # fmt: skip
 
@@ -279,7 +283,7 @@ def _spectrum_figure(content):
     source = ColumnDataSource({name: [] for name in names}, name="spectrum-source")
     hover = ColumnDataSource({"wavelength": [], "value": []}, name="hover-source")
     plot = figure(
-        name="spectrum", sizing_mode="stretch_width", height=300, x_axis_label="wavelength [um]",
+        name="spectrum", sizing_mode="stretch_width", height=330, x_axis_label="wavelength [um]",
         y_axis_label="brightness [MJy/sr]", tools="pan,xbox_zoom,xwheel_zoom,reset,save",
         toolbar_location="above", x_range=Range1d(*map(float, content.wavelength[[0, -1]])), **_transparent(),
     )  # fmt: skip
@@ -296,7 +300,7 @@ def _spectrum_figure(content):
         "wavelength", "value", source=source, color=FUSED, line_width=1.5, legend_label="fused, 1 sigma"
     )
     plot.y_range.renderers = list(plot.renderers)  # all but the marks of lines, for which it leaves room
-    plot.y_range.range_padding = 0.35
+    plot.y_range.range_padding = 0.5
     _line_marks(plot)
     now = Span(location=0, dimension="height", line_color="#39a0ff", line_dash="dashed", name="spectrum-now")
     plot.add_layout(now)

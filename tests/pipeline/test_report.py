@@ -340,6 +340,31 @@ def test_drag_sums_over_an_aperture(window, cube):
     np.testing.assert_allclose(shown[known], total[known], rtol=1e-3)
 
 
+def test_an_ellipse_sums_over_the_cells_in_it(window, cube):
+    sci, header = cube["SCI"], cube["header"]
+    middle = [n // 2 for n in sci.shape[1:]]
+    choose(window, "shape", "ellipse")
+    pointer(window, "fused", (middle[0] - 4, middle[1] - 6), (middle[0] + 4, middle[1] + 6))
+    left, right, bottom, top = window.execute_script("return window.fusionReport.state.aperture")
+    shown = numbers(window, "window.fusionReport.view.spectrum.value")
+    y, x = np.indices(sci.shape[1:])
+    across = (x - (left + right) / 2) / ((right - left + 1) / 2)
+    along = (y - (bottom + top) / 2) / ((top - bottom + 1) / 2)
+    inside = across**2 + along**2 <= 1
+    total = np.nansum(sci[:, inside], axis=1) * header["PIXAR_SR"] * 1e9
+    known = np.isfinite(shown)
+    np.testing.assert_allclose(shown[known], total[known], rtol=1e-3)
+    drawn = window.execute_script(
+        "const m = window.fusionReport.model; return ['aperture-source', 'ellipse-source'].map("
+        "(name) => Object.values(m(name).data)[0].length)"
+    )
+    assert drawn == [0, 1]
+    title = window.execute_script("return document.getElementById('spectrum-title').textContent")
+    assert "ellipse" in title
+    assert f"{(inside & np.isfinite(sci).any(axis=0)).sum()} cells" in title
+    choose(window, "shape", "box")
+
+
 def test_keys_move_the_cell_and_the_wavelength(window):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys

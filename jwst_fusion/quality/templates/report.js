@@ -126,7 +126,7 @@
   }
   const state = {
     channel: Number(byId("wavelength").value), mode: "channel", width: leastWidth(), line: null, redshift: 0, band: null, quantity: "value",
-    stretch: "linear", limits: 99.5, colours: data.palettes[0].name, cell: data.cell, aperture: null, pointer: null,
+    stretch: "linear", limits: 99.5, colours: data.palettes[0].name, cell: data.cell, aperture: null, shape: "box", pointer: null,
     playing: false,
   };
   const view = { fused: new Float32Array(nCells), nirspec: null, nircam: null, spectrum: null };
@@ -264,6 +264,9 @@
   const spaxelOf = (i) => spaxels
     ? Math.floor(Math.floor(i / nx) / cellOfSpaxel) * spaxels.mx + Math.floor((i % nx) / cellOfSpaxel) : 0;
 
+  // an ellipse has the cells whose middle lies in it
+  const isInAperture = (x, y, [left, right, bottom, top]) => state.shape === "box"
+    || ((2 * x - left - right) / (right - left + 1)) ** 2 + ((2 * y - bottom - top) / (top - bottom + 1)) ** 2 <= 1;
   function apertureSpectrum(box) {
     const total = { value: new Float64Array(nWave), error: new Float64Array(nWave), nirspec: new Float64Array(nWave) };
     const counts = new Map();
@@ -272,7 +275,7 @@
     for (let y = box[2]; y <= box[3]; y++) {
       for (let x = box[0]; x <= box[1]; x++) {
         const i = y * nx + x;
-        if (!Number.isFinite(coefficients[0][i])) continue;
+        if (!isInAperture(x, y, box) || !Number.isFinite(coefficients[0][i])) continue;
         n++;
         for (let c = 0; c < k; c++) sums[c] += coefficients[c][i];
         for (let q = 0; q < errors.length; q++) errors[q] += errorMaps[q][i];
@@ -449,6 +452,15 @@
     tell();
   }
 
+  function drawAperture(box) {
+    const [left, bottom, right, top] = box ? [...middleOf(box[2] - 0.5, box[0] - 0.5), ...middleOf(box[3] + 0.5, box[1] + 0.5)] : [];
+    const isBox = state.shape === "box";
+    model("aperture-source").data = box && isBox ? { left: [left], right: [right], bottom: [bottom], top: [top] }
+      : { left: [], right: [], bottom: [], top: [] };
+    model("ellipse-source").data = box && !isBox ? { x: [(left + right) / 2], y: [(bottom + top) / 2], width: [right - left], height: [top - bottom] }
+      : { x: [], y: [], width: [], height: [] };
+  }
+
   function drawSpectrum() {
     const source = model("spectrum-source");
     const spectrum = state.aperture ? apertureSpectrum(state.aperture) : cellSpectrum(state.cell[0] * nx + state.cell[1]);
@@ -461,7 +473,7 @@
     source.data = { wavelength: Float64Array.from(wavelength), value: spectrum.value, low, high, nirspec: spectrum.nirspec };
     const [row, column] = state.cell;
     const name = state.aperture
-      ? `Sum over ${spectrum.n} cells, x ${state.aperture[0]} to ${state.aperture[1]}, y ${state.aperture[2]} to ${state.aperture[3]}`
+      ? `Sum over ${spectrum.n} cells, ${state.shape === "box" ? "" : "ellipse in "}x ${state.aperture[0]} to ${state.aperture[1]}, y ${state.aperture[2]} to ${state.aperture[3]}`
       : `Cell x ${column}, y ${row}`;
     byId("spectrum-title").textContent = `Spectrum: ${name}`;
     byId("spectrum").setAttribute("aria-label", `Spectrum of the fused cube with its error, and of NIRSpec. ${name}`);
@@ -471,12 +483,7 @@
     const axis = model("spectrum-axis");
     axis.axis_label = state.aperture ? "flux density [mJy]" : "brightness [MJy/sr]";
     model("marker-source").data = { x: [middleOf(row, column)[0]], y: [middleOf(row, column)[1]] };
-    const box = state.aperture;
-    const corner = box && [...middleOf(box[2], box[0]), ...middleOf(box[3], box[1])];
-    const half = data.frame.cell / 2;
-    model("aperture-source").data = box
-      ? { left: [corner[0] - half], right: [corner[2] + half], bottom: [corner[1] - half], top: [corner[3] + half] }
-      : { left: [], right: [], bottom: [], top: [] };
+    drawAperture(state.aperture);
     byId("at-chosen").textContent = place(column, row);
     tell();
   }
@@ -486,7 +493,8 @@
       if (!cell) return;
       const i = cell[0] * nx + cell[1];
       const one = (name, value, unit) => `${name} ${short(value)}${Number.isFinite(value) ? ` ${unit}` : ""}`;
-      const parts = [one("fused", view.shown ? view.shown[i] : NaN, unitOf(state.quantity))];
+      const shown = view.shown ? view.shown[i] : NaN;
+      const parts = [state.quantity === "ratio" ? `fused S/N ${short(shown)}` : one("fused", shown, unitOf(state.quantity))];
       if (spaxels) parts.push(one("NIRSpec", view.nirspec[spaxelOf(i)], unitOf("value")));
       if (view.nircam) parts.push(one("NIRCam", view.nircam[i], "MJy/sr"));
       byId(id).textContent = parts.join(", ");
@@ -508,14 +516,17 @@
     if (velocity.disabled && state.quantity === "velocity") state.quantity = byId("quantity").value = "value";
   }
   const setLine = (line) => setChannel(nearest(placeOf(data.lines[line])), line);
+  const NAME_WIDTH = 0.012; // of the spectrum's width: names that are nearer do not stand side by side
   // the list, and the marks in the spectrum, of the lines that the redshift brings into the range
   function drawLines() {
-    const options = [new Option("choose", "")], marks = { wavelength: [], name: [] };
+    const options = [new Option("choose", "")], marks = { wavelength: [], name: [], height: [] };
     data.lines.forEach((line, number) => {
       if (!isInRange(line)) return;
       const option = new Option(`${line.name} ${placeOf(line).toFixed(4)} um`, String(number));
       option.title = line.source;
       options.push(option);
+      const isClose = placeOf(line) - marks.wavelength[marks.wavelength.length - 1] < NAME_WIDTH * (wavelength[nWave - 1] - wavelength[0]);
+      marks.height.push(isClose && marks.height[marks.height.length - 1] === 0.02 ? 0.32 : 0.02);
       marks.wavelength.push(placeOf(line));
       marks.name.push(line.name);
     });
@@ -584,6 +595,10 @@
   select("width", "width", (text) => (Number(text) > 0 ? Number(text) : leastWidth()));
   select("band", "band", (text) => (text === "" ? null : Number(text)));
   select("quantity", "quantity", String);
+  byId("shape").addEventListener("change", (event) => {
+    state.shape = event.target.value;
+    drawSpectrum();
+  });
   select("stretch", "stretch", String);
   select("limits", "limits", Number);
   select("colours", "colours", String);
