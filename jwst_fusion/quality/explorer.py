@@ -35,7 +35,7 @@ PALETTES = {
 STEPS = 16
 
 #: Step of a covariance of coefficients, in their typical standard errors. Judged.
-COVARIANCE_STEP = 0.004
+COVARIANCE_STEP = 0.01
 
 #: Blue for the fused cube, orange for NIRSpec: told apart by the colour-blind, and on white and on black.
 FUSED, NIRSPEC = "#2f81c7", "#e08214"
