@@ -12,6 +12,7 @@ from jwst_fusion.commands import (
     associate,
     batch,
     check,
+    cubeviz,
     extract,
     info,
     lines,
@@ -30,7 +31,7 @@ __all__ = ["main"]
 log = logging.getLogger(__name__)
 
 #: Modules of the subcommands, in the order of the help. They import what is heavy when they run.
-COMMANDS = (simulate, associate, match, check, batch, info, lines, extract, psf, report, parameters)
+COMMANDS = (simulate, associate, match, check, batch, info, lines, extract, cubeviz, psf, report, parameters)
 
 
 def _build_parser():

@@ -6,11 +6,12 @@ import numpy as np
 
 from jwst_fusion.datamodels.flags import PRIOR_DRIVEN
 from jwst_fusion.exceptions import InputError
-from jwst_fusion.quality.content import BandRow, ReportContent, SkyFrame
+from jwst_fusion.quality.content import BandRow, LineErrors, ReportContent, SkyFrame
 from jwst_fusion.quality.diagnosis import Diagnosis
 from jwst_fusion.quality.packing import factor_errors
 
 from .products import celestial_wcs
+from .science import science_scene
 
 __all__ = ["report_content", "store_diagnosis"]
 
@@ -131,12 +132,25 @@ def report_content(model, *, name=None):
         preflight=tuple(fusion.get("preflight", ())),
         log=_log(model),
         diagnosis=_diagnosis(model, coefficients.shape, wavelength.size),
+        line_errors=_line_errors(model),
     )
 
 
 def _native(array):
     """Copy an array to native float64."""
     return np.array(array, dtype=np.float64)
+
+
+def _line_errors(model):
+    """Errors of lines; None without draws, table of bands or size of a cell."""
+    if model.meta.photometry.pixelarea_arcsecsq is None or not model.hasattr("filters"):
+        return None
+    try:
+        cells = science_scene(model).cells()
+    except InputError:
+        return None
+    scene = cells.scene
+    return LineErrors(cells.covariance, cells.leverage, scene.spectral_noise, scene.scale_error)
 
 
 def _diagnosis(model, shape, n_wave):

@@ -45,7 +45,7 @@ class LineMaps:
         Redshift of the systemic velocity.
     half_width : float
         Half width of the window [km/s].
-    maps : LineMeasurement
+    cells : LineMeasurement
         Quantities of each cell, `Quantity` with ``value``, ``error`` and ``unit``.
     total : LineMeasurement
         The same of the field as a whole.
@@ -60,7 +60,7 @@ class LineMaps:
     line: Line
     redshift: float
     half_width: float
-    maps: LineMeasurement
+    cells: LineMeasurement
     total: LineMeasurement
     mask: np.ndarray
     wcs: WCS
@@ -86,11 +86,11 @@ class LineMaps:
             The unit cannot be read, or is of another kind.
         """
         try:
-            return replace(self, maps=replace(self.maps, flux=self.maps.flux.to(unit)))
+            return replace(self, cells=replace(self.cells, flux=self.cells.flux.to(unit)))
         except (ValueError, UnitConversionError) as error:
             raise ParameterError(
                 f"flux unit {unit!r} cannot be used ({one_line(error)}); give a surface brightness such as "
-                f"{self.maps.flux.unit!r}"
+                f"{self.cells.flux.unit!r}"
             ) from None
 
     def hdus(self, model):
@@ -109,7 +109,7 @@ class LineMaps:
         """
         return map_hdus(
             model,
-            self.maps.quantities,
+            self.cells.quantities,
             self.mask,
             self.wcs,
             LINE=(self.line.name, "Line"),

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from jwst_fusion.archive.manifest import read_manifest
-from jwst_fusion.archive.plan import Outputs, leftovers
+from jwst_fusion.archive.plan import Outputs
 from jwst_fusion.archive.state import STATE, STATES, StateFile
 from jwst_fusion.archive.summary import SUMMARIES, write_summary
 from jwst_fusion.archive.worker import AT_WORK, WORK, run_job
@@ -161,7 +161,7 @@ def plan_batch(manifest, settings):
     _check_folder(folder)
     known = (folder / STATE).is_file()
     with StateFile(folder if known else None, write=False) as state:
-        outputs = Outputs(state, settings, leftovers(folder, remove=False))
+        outputs = Outputs(state, settings)
         return [(target, outputs.plan(target)) for target in targets]
 
 
@@ -216,7 +216,7 @@ def run_batch(manifest, settings, report=None):
             end = time.monotonic() + STOPPING
             while AT_WORK and time.monotonic() < end:  # this process's own workers were told to stop
                 time.sleep(0.05)
-            leftovers(settings.output_dir)
+            Outputs(state, settings).clean()
             write_summary(settings.output_dir, state.rows)
         return coordinator.outcome
 
@@ -226,7 +226,8 @@ class _Coordinator:
 
     def __init__(self, targets, state, settings, report):
         self.targets, self.state, self.settings, self.report = targets, state, settings, report
-        self.outputs = Outputs(state, settings, leftovers(settings.output_dir))
+        self.outputs = Outputs(state, settings)
+        self.outputs.clean()
         self.outcome = Outcome()
         self._events = queue.Queue()
         self._running = {}
@@ -432,7 +433,7 @@ def index_job(manifest, index, settings):
     if not 0 <= index < len(targets):
         raise ParameterError(f"index {index}: the manifest has targets 0 to {len(targets) - 1}")
     with StateFile(None) as state:
-        plan = Outputs(state, settings, {}).plan(targets[index])
+        plan = Outputs(state, settings, take=False).plan(targets[index])
     if plan.action != "run":
         done = plan.action == "commit"
         return {"name": targets[index].name, "state": "DONE" if done else plan.state, "reason": plan.reason}

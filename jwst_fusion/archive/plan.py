@@ -20,7 +20,7 @@ from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.ownership import is_own
 
-__all__ = ["Outputs", "Plan", "forget_products", "leftovers", "outdated"]
+__all__ = ["Outputs", "Plan", "forget_products", "outdated"]
 
 #: Packages whose version makes a product another one.
 PACKAGES = ("jwst_fusion", "jwst", "stpsf")
@@ -77,13 +77,23 @@ class Outputs:
         State of the batch.
     settings : BatchSettings
         What the user asks for.
-    found : dict of list of pathlib.Path
-        What earlier runs left, see `leftovers`.
+    take : bool, optional
+        Whether what earlier runs finished is taken.
     """
 
-    def __init__(self, state, settings, found):
-        self._state, self._settings, self._found = state, settings, found
-        self._folder = settings.output_dir
+    def __init__(self, state, settings, *, take=True):
+        self._state, self._settings, self._folder = state, settings, settings.output_dir
+        self._unfinished, self._finished = [], defaultdict(list)
+        for work in sorted((self._folder / WORK).glob("*")):
+            if not work.is_symlink() and re.fullmatch(f"~?(.+){WORK_NAME}", work.name):
+                name = _finished(work)
+                (self._finished[name] if take and name else self._unfinished).append(work)
+
+    def clean(self):
+        """Remove what earlier runs did not finish, unless it is worked on."""
+        for work in self._unfinished:
+            if not is_alive(work) and not _finished(work):  # in this order: it may end now
+                shutil.rmtree(work, ignore_errors=True)
 
     def plan(self, target):
         """
@@ -138,7 +148,7 @@ class Outputs:
             return Plan("set", "BLOCKED", str(reason))
         key = _work_key(target, inputs, settings)
         same = row.get("work_key") == key
-        for work in self._found.get(target.name, []):
+        for work in self._finished.get(target.name, []):
             if _record(work / "out").get("work_key") == key:
                 return Plan("commit", "", "finished by an earlier run", key, inputs, work)
         if settings.clobber:
@@ -201,34 +211,6 @@ class Outputs:
             for old in (work, work.with_name(f"~{work.name}")):
                 shutil.rmtree(old, ignore_errors=True)
         return record
-
-
-def leftovers(output_dir, *, remove=True):
-    """
-    Look at what earlier runs left, and remove what was not finished.
-
-    Parameters
-    ----------
-    output_dir : pathlib.Path
-        Folder of the outputs.
-    remove : bool, optional
-        Whether to remove anything.
-
-    Returns
-    -------
-    dict of list of pathlib.Path
-        Folders with finished work by name of the target.
-    """
-    found = defaultdict(list)
-    for work in sorted((output_dir / WORK).glob("*")):
-        if work.is_symlink() or not re.fullmatch(f"~?(.+){WORK_NAME}", work.name):
-            continue
-        record = _record(work / "out")
-        if record.get("state") in ("DONE", "FAILED", "SKIPPED"):
-            found[record.get("name")].append(work)
-        elif remove and not is_alive(work):
-            shutil.rmtree(work, ignore_errors=True)
-    return found
 
 
 def forget_products(folder, name):
@@ -323,7 +305,7 @@ def _inputs(target, state):
     inputs = {}
     for path in members:
         try:
-            inputs[path.name] = {"sha256": state.checksum(path, checksum_of), **_origin(path)}
+            inputs[path.name] = {"sha256": state.checksum(path), **_origin(path)}
         except OSError as error:
             raise InputError(
                 f"input {path.name} of {product} is not there ({error.strerror}); fetch it, for example with "
@@ -358,6 +340,12 @@ def _work_key(target, inputs, settings):
         "versions": _versions(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _finished(work):
+    """Name of the target whose work is finished in a folder; empty if it is not."""
+    record = _record(work / "out")
+    return record.get("name", "") if record.get("state") in ("DONE", "FAILED", "SKIPPED") else ""
 
 
 def _record(folder):

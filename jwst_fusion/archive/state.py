@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from jwst_fusion.archive.download import checksum_of
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.ownership import MARK, check_own
 
@@ -108,16 +109,14 @@ class StateFile:
             self._append(columns)
             self.rows[name] = row
 
-    def checksum(self, path, compute):
+    def checksum(self, path):
         """
-        Get the checksum of a file; a file of unchanged length and time is not read again.
+        Get the SHA-256 of a file; a file of unchanged length and time is not read again.
 
         Parameters
         ----------
         path : pathlib.Path
             The file.
-        compute : callable
-            Computes the checksum of a path.
 
         Returns
         -------
@@ -128,7 +127,7 @@ class StateFile:
         seen = [status.st_size, status.st_mtime_ns]
         known = self._checksums.get(str(path), {})
         if known.get("seen") != seen:
-            known = {"path": str(path), "seen": seen, "sha256": compute(path)}
+            known = {"path": str(path), "seen": seen, "sha256": checksum_of(path)}
             self._append(known)
             self._checksums[str(path)] = known
         return known["sha256"]

@@ -292,9 +292,10 @@ def _text(value):
 
 def _date(text):
     """MJD of a date that is given as MJD or in ISO 8601; NaN if missing."""
-    for read in (float, lambda iso: float(Time(iso.rstrip("Z").replace(" ", "T"), format="isot").mjd)):
-        with suppress(ValueError):
-            return read(text)
+    with suppress(ValueError):
+        return float(text or "nan")
+    with suppress(ValueError):
+        return float(Time(text.rstrip("Z").replace(" ", "T"), format="isot", scale="utc").mjd)
     return float("nan")
 
 

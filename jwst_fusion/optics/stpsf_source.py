@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from jwst_fusion.exceptions import ParameterError, one_line
+from jwst_fusion.atomic import atomic_file
+from jwst_fusion.exceptions import InputError, ParameterError, one_line
 from jwst_fusion.optics.nodes import LIMITS, fixed_nodes
 from jwst_fusion.optics.sampled import PsfImages
 from jwst_fusion.optics.telescope import FIELD
@@ -207,11 +208,10 @@ class StpsfPsf(PsfImages):
         path = self._path(wavelength)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{os.getpid()}_{path.name}")
-            np.save(temporary, image)
-            temporary.replace(path)
-        except OSError as error:
-            log.warning("%s: a PSF cannot be kept (%s)", path, error.strerror)
+            with atomic_file(path, mark="") as file:  # a broken one is replaced
+                np.save(file, image)
+        except (OSError, InputError) as error:
+            log.warning("%s: a PSF cannot be kept (%s)", path, one_line(error))
 
     def _set_up(self):
         """Instrument of STPSF, set as the product's."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from .diagnosis import Diagnosis
 
-__all__ = ["BandRow", "ReportContent", "SkyFrame"]
+__all__ = ["BandRow", "LineErrors", "ReportContent", "SkyFrame"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,29 @@ class SkyFrame:
         """Side of a cell [arcsec]."""
         a, b, c, d = self.matrix
         return 3600 * float(np.sqrt(abs(a * d - b * c)))
+
+
+@dataclass(frozen=True, eq=False)
+class LineErrors:
+    """
+    What the errors of a line's flux and velocity in each cell are made of.
+
+    Attributes
+    ----------
+    covariance : ndarray, shape (k, k, ny, nx)
+        Covariance of the errors of a cell's coefficients.
+    leverage : ndarray, shape (ny, nx)
+        Variance of a cell by the noise of the components, in units of that of the mean spectrum.
+    spectral_noise : ndarray, shape (n_wave,)
+        Noise of the mean spectrum [MJy/sr].
+    scale_error : float
+        Relative error of the flux scale between the instruments.
+    """
+
+    covariance: np.ndarray
+    leverage: np.ndarray
+    spectral_noise: np.ndarray
+    scale_error: float
 
 
 @dataclass(frozen=True)
@@ -122,6 +145,8 @@ class ReportContent:
         Lines of the run's log.
     diagnosis : Diagnosis
         Arrays that the fusion left for the report.
+    line_errors : LineErrors or None
+        Errors of lines; none if the product has no draws of its errors.
     """
 
     name: str
@@ -147,6 +172,7 @@ class ReportContent:
     preflight: tuple = ()
     log: tuple = ()
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
+    line_errors: LineErrors | None = None
 
     @property
     def inside(self):

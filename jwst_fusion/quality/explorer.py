@@ -16,8 +16,9 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from .lines import lines_between
+from .lines import LINES, lines_between
 from .packing import pack, pack_floats
+from .raster import DIVERGING
 
 __all__ = ["PALETTES", "explorer_data", "explorer_figures", "first_channel"]
 
@@ -32,6 +33,9 @@ PALETTES = {
 
 #: Steps per standard error in which coefficients and images are kept.
 STEPS = 16
+
+#: Step of a covariance of coefficients, in their typical standard errors. Judged.
+COVARIANCE_STEP = 0.01
 
 #: Blue for the fused cube, orange for NIRSpec: told apart by the colour-blind, and on white and on black.
 FUSED, NIRSPEC = "#2f81c7", "#e08214"
@@ -101,9 +105,12 @@ def explorer_data(content):
         "errorSpectra": pack_floats(content.error_spectra),
         "errorMaps": [pack(image, 1e-3 * _typical(np.abs(image))) for image in content.error_maps],
         "lines": [
-            line.wavelength for line in lines_between(content.wavelength[0], content.wavelength[-1])
+            {"name": line.name, "wavelength": line.wavelength, "source": line.source}
+            for line in sorted(LINES, key=lambda line: line.wavelength)
         ],
+        "lineErrors": _line_errors(content.line_errors, content.inside),
         "palettes": [{"name": name, "colours": list(colours)} for name, colours in PALETTES.items()],
+        "diverging": list(DIVERGING),
         "bands": _bands(content),
         "spectra": _spectra(content.diagnosis),
     }  # fmt: skip
@@ -124,6 +131,24 @@ def _typical(values):
 def _step(image, noise):
     """Step in which an image is kept: a sixteenth of its noise, or little of its contrast."""
     return noise / STEPS if np.isfinite(noise) else np.nanstd(image) / 4096
+
+
+def _line_errors(errors, inside):
+    """Errors of lines, the covariance as its lower triangle."""
+    if errors is None:
+        return None
+    unit = [np.sqrt(_typical(np.where(inside, variance, np.nan))) for variance in
+            np.einsum("iiyx->iyx", errors.covariance)]  # fmt: skip
+    return {
+        "covariance": [
+            pack(np.where(inside, errors.covariance[i, j], np.nan), COVARIANCE_STEP * unit[i] * unit[j])
+            for i in range(len(unit))
+            for j in range(i + 1)
+        ],
+        "leverage": pack(errors.leverage, COVARIANCE_STEP * _typical(errors.leverage)),
+        "noise": pack_floats(errors.spectral_noise),
+        "scale": errors.scale_error,
+    }
 
 
 def _bands(content):
@@ -174,6 +199,7 @@ def explorer_figures(content):
     cell = content.frame.cell
     marker = ColumnDataSource({"x": [], "y": []}, name="marker-source")
     aperture = ColumnDataSource({"left": [], "right": [], "bottom": [], "top": []}, name="aperture-source")
+    ellipse = ColumnDataSource({"x": [], "y": [], "width": [], "height": []}, name="ellipse-source")
     shapes = {"fused": (ny, nx)}
     if content.diagnosis.spectra is not None:
         shapes["nirspec"] = content.diagnosis.spectra.shape[1:]
@@ -206,6 +232,9 @@ def explorer_figures(content):
             line_color="#39d5ff",
             line_width=2,
         )
+        plot.ellipse(
+            "x", "y", "width", "height", source=ellipse, fill_alpha=0, line_color="#39d5ff", line_width=2
+        )
         select, wheel = BoxSelectTool(description="Drag an aperture"), WheelZoomTool()
         plot.add_tools(select, PanTool(), wheel, ResetTool(), SaveTool(filename=name))
         plot.toolbar.active_drag, plot.toolbar.logo = select, None
@@ -225,7 +254,7 @@ def _compass(plot, frame, extent):
         np.reshape(frame.matrix, (2, 2))
     )  # cells for a step to the east and to the north
     steps = 0.09 * extent * directions.T / np.linalg.norm(directions, axis=0)[:, np.newaxis]
-    corner = np.array([-0.4, -0.4]) * extent - steps.sum(axis=0) / 2
+    corner = np.array([-0.37, -0.37]) * extent - steps.sum(axis=0) / 2
     for step, letter in zip(steps, "EN", strict=True):
         tip = corner + step
         for colour, width in (("black", 4), ("white", 1.5)):
@@ -237,13 +266,24 @@ def _compass(plot, frame, extent):
         )  # fmt: skip
 
 
+def _line_marks(plot):
+    """Places and names of the lines, for the page to fill."""
+    source = ColumnDataSource({"wavelength": [], "name": [], "height": []}, name="lines-source")
+    plot.extra_y_ranges = {"height": Range1d(0, 1)}
+    plot.vspan("wavelength", source=source, line_color="#8b949e", line_dash="dotted", line_alpha=0.8)
+    plot.text(
+        x="wavelength", y="height", text="name", source=source, y_range_name="height", angle=np.pi / 2,
+        text_font_size="10px", text_baseline="bottom", x_offset=-1, name="lines-text",
+    )  # fmt: skip
+
+
 def _spectrum_figure(content):
     """Figure of a spectrum."""
     names = ("wavelength", "value", "low", "high", "nirspec")
     source = ColumnDataSource({name: [] for name in names}, name="spectrum-source")
     hover = ColumnDataSource({"wavelength": [], "value": []}, name="hover-source")
     plot = figure(
-        name="spectrum", sizing_mode="stretch_width", height=300, x_axis_label="wavelength [um]",
+        name="spectrum", sizing_mode="stretch_width", height=330, x_axis_label="wavelength [um]",
         y_axis_label="brightness [MJy/sr]", tools="pan,xbox_zoom,xwheel_zoom,reset,save",
         toolbar_location="above", x_range=Range1d(*map(float, content.wavelength[[0, -1]])), **_transparent(),
     )  # fmt: skip
@@ -259,6 +299,9 @@ def _spectrum_figure(content):
     plot.line(
         "wavelength", "value", source=source, color=FUSED, line_width=1.5, legend_label="fused, 1 sigma"
     )
+    plot.y_range.renderers = list(plot.renderers)  # all but the marks of lines, for which it leaves room
+    plot.y_range.range_padding = 0.5
+    _line_marks(plot)
     now = Span(location=0, dimension="height", line_color="#39a0ff", line_dash="dashed", name="spectrum-now")
     plot.add_layout(now)
     plot.legend.location, plot.legend.orientation = "top_right", "horizontal"

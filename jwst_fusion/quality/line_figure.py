@@ -34,7 +34,7 @@ def line_figure(maps, title):
     Returns
     -------
     matplotlib.figure.Figure
-        Five maps and that of the significance; those on the left with coordinates.
+        Five maps and that of the significance; the one in the corner has coordinates.
     """
     from matplotlib.figure import Figure
 
@@ -44,16 +44,16 @@ def line_figure(maps, title):
     panels = [
         (words, quantity.value, quantity.unit, colours, both)
         for name, words, colours, both in PANELS
-        for quantity in [maps.maps.quantities[name]]
+        for quantity in [maps.cells.quantities[name]]
     ]
-    panels.append(("Flux over its error", maps.maps.significance, "", "magma", False))
+    panels.append(("Flux over its error", maps.cells.significance, "", "magma", False))
     for number, (words, values, unit, colours, both) in enumerate(panels):
-        first = number % 3 == 0  # coordinates are slow to draw, and the same in all
-        axes = figure.add_subplot(2, 3, number + 1, projection=maps.wcs if first else None)
+        corner = number == 3  # coordinates are slow to draw, and the same in all
+        axes = figure.add_subplot(2, 3, number + 1, projection=maps.wcs if corner else None)
         masked = words in ("Velocity", "Dispersion", "Equivalent width")
         _panel(figure, axes, np.where(maps.mask, values, np.nan) if masked else values, colours, both, unit)
         axes.set_title(words, fontsize=10)
-        if first:
+        if corner:
             _label(axes)
         else:
             axes.set_xticks([])

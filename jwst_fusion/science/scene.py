@@ -16,10 +16,12 @@ __all__ = ["Scene", "Sum", "cell_covariance"]
 #: Standard deviation of the Gaussian over which products of draws are averaged [cells], as for ERR. Judged.
 SMOOTHING = 1.5
 
-#: How far a region is moved over the draws, each way [cells], and the number of its places: the covariance of
-#: its sum is the mean over them, as that of a cell is one over its neighbours. Judged.
+#: How far a region is moved over the draws, each way [cells]: the covariance of its sum is the mean over
+#: these places, as that of a cell is one over its neighbours. Judged.
 MOVE = 3
-PLACES = 9
+
+#: Share of a region that has to lie in the field at such a place. Judged.
+LEAST_INSIDE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +101,14 @@ class Scene:
     @cached_property
     def _relative_draws(self):
         """Draws over the errors, mirrored at the edges, ndarray of shape (n_draw, k, ny + 2 m, nx + 2 m)."""
-        errors = np.where(self.inside & (self.errors > 0), self.errors, np.inf)
+        errors = np.where(self.inside & (self.errors > 0), self.errors, np.inf).astype(np.float32)
         margin = (MOVE, MOVE)
         return np.pad(self.draws / errors, ((0, 0), (0, 0), margin, margin), mode="reflect")
+
+    @cached_property
+    def _inside_mirrored(self):
+        """Cells of the field, mirrored at the edges as the draws are."""
+        return np.pad(self.inside, MOVE, mode="reflect")
 
     @property
     def inside(self) -> np.ndarray:
@@ -149,12 +156,15 @@ class Scene:
         weight, known = weight[box], self.inside[box]
         coefficients = np.where(known, self.coefficients[(slice(None), *box)], 0.0)
         weighted = np.where(known, self.errors[(slice(None), *box)], 0.0) * weight
-        covariance = np.zeros(2 * (len(coefficients),))
-        for place in product((0, MOVE, 2 * MOVE), repeat=2):
-            moved = (slice(b.start + at, b.stop + at) for b, at in zip(box, place, strict=True))
+        products: list[np.ndarray] = []
+        for place in product((MOVE, 0, 2 * MOVE), repeat=2):  # its own first
+            moved = tuple(slice(b.start + at, b.stop + at) for b, at in zip(box, place, strict=True))
+            if products and (self._inside_mirrored[moved] * weight).sum() < LEAST_INSIDE * weight.sum():
+                continue
             relative = self._relative_draws[(slice(None), slice(None), *moved)]
             added = np.einsum("piyx,iyx->pi", relative, weighted, optimize=True)
-            covariance += added.T @ added / len(added) / PLACES
+            products.append(added.T @ added / len(added))
+        covariance = np.mean(products, axis=0)
         changes = np.einsum("siyx,yx->si", self._displacement[(slice(None), slice(None), *box)], weight)
         covariance += changes.T @ changes
         total = np.einsum("iyx,yx->i", coefficients, weight)
@@ -264,7 +274,7 @@ def cell_covariance(draws: np.ndarray, errors: np.ndarray) -> np.ndarray:
         Covariance.
     """
     k = draws.shape[1]
-    relative = draws / np.where(errors > 0, errors, np.inf)
+    relative = draws / np.where(errors > 0, errors, np.inf).astype(np.float32)
     covariance = np.empty((k, k, *errors.shape[1:]))
     for i in range(k):
         for j in range(i + 1):

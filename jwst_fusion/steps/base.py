@@ -251,7 +251,8 @@ class FusionStepMixin(WithoutCrds):
         for step in (outer, *(step for step in steps if not step.skip)):
             if not (step.save_results or step.output_file) or step.output_suffix not in PRODUCTS:
                 continue
-            path = Path(step.make_output_path(basepath=step.output_file))
+            suffix = step.suffix or step.output_suffix  # a step that has not run would have its pipeline's
+            path = Path(step.make_output_path(basepath=step.output_file, suffix=suffix))
             if outer._input_path is not None and path.exists() and path.samefile(outer._input_path):
                 raise InputError(f"{path}: is the input and is not replaced; choose another output_file")
             check_own(path, mark=product_mark(PRODUCTS[step.output_suffix].__name__))

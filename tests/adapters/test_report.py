@@ -52,6 +52,7 @@ def test_what_does_not_fit_the_product_is_left_out(fused_model):
     for name in ("images", "bandpasses", "spectra"):
         assert getattr(content.diagnosis, name) is None
     assert explorer_data(content)["spectra"] is None
+    assert explorer_data(content)["lineErrors"] is None  # there are no draws
     assert "</html>" in report_page(content)
 
 

@@ -4,12 +4,13 @@ import os
 import shutil
 from contextlib import suppress
 
+import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from jwst_fusion import CoregisterStep
+from jwst_fusion import CoregisterStep, Fusion4Pipeline
 from jwst_fusion.cli import main
-from jwst_fusion.exceptions import FusionError
+from jwst_fusion.exceptions import FusionError, InputError
 from tests.files import contents
 
 from .conftest import NAME
@@ -80,3 +81,20 @@ def test_no_command_changes_what_was_there(
     assert {name: after.get(name, "gone") for name in before[0]} == before[0]
     assert {path: path.read_bytes() for path in before[1]} == before[1]
     assert not any(name.startswith(".") for name in after)
+
+
+def test_a_pipeline_run_again_replaces_the_products_of_its_steps(tmp_path):
+    """Each step's own product is looked at, not that of the pipeline under the step's name."""
+    pipeline = Fusion4Pipeline()
+    pipeline.suffix, pipeline.output_file, pipeline.output_dir = "fused", "x.fits", str(tmp_path)
+    for step, suffix, model in (
+        (pipeline.coregister, "coreg", "CoregisteredModel"),
+        (pipeline.cross_calib, "xcal", "CrossCalibratedModel"),
+        (pipeline.fusion, "fused", "FusedCubeModel"),
+    ):
+        step.save_results = suffix != "fused"
+        (tmp_path / f"x_{suffix}.fits").write_text(f"FUSMODL = '{model} '")
+    pipeline.cross_calib.check_outputs()
+    (tmp_path / "x_xcal.fits").write_text("mine")
+    with pytest.raises(InputError, match=r"x_xcal\.fits: not made by jwst-fusion"):
+        pipeline.cross_calib.check_outputs()

@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.optimize import least_squares
 from specutils import Spectrum
 
-from jwst_fusion import FusionStep, datamodels
+from jwst_fusion import FusionStep, datamodels, extract, lines
 from jwst_fusion.datamodels import FusedCubeModel
 from jwst_fusion.quality.metrics import psnr, spectral_angle, ssim
 
@@ -364,3 +364,29 @@ def test_a_stated_beam_is_in_data_errors_and_header(product, hdulist, tmp_path):
         assert np.nanmax(abs(departure)) < 1e-3 * sharp.max()
         assert np.nanmedian(blunt["ERR"].data / hdulist["ERR"].data) < 0.8
     assert "BMAJ" not in hdulist["SCI"].header
+
+
+def test_lines_and_regions_are_measured_in_it(product, hdulist):
+    """Channels of this cube are wide: so is the window."""
+    (maps,) = lines(product, 1.8756, window=3500.0)
+    inside = np.isfinite(hdulist["COEFFS"].data[0])
+    flux = maps.cells.flux
+    np.testing.assert_array_equal(np.isfinite(flux.value), inside)
+    assert (flux.error[inside] > 0).all()
+    area = float(hdulist["SCI"].header["PIXAR_A2"])
+    assert maps.total.flux.value == pytest.approx(flux.value[inside].sum() * area, rel=1e-5)
+    independent, shared = (area * np.sqrt((flux.error[inside] ** 2).sum()), area * flux.error[inside].sum())
+    assert 0.5 * independent < maps.total.flux.error < shared
+    (spectrum,) = extract(product, "image; circle(14, 14, 6)")
+    alive = np.isfinite(spectrum.flux)
+    assert alive.mean() > 0.9
+    assert (spectrum.error[alive] > 0).all()
+    np.testing.assert_allclose(np.nanmedian(spectrum.cube_flux / spectrum.flux), 1.0, atol=0.3)
+    assert [band["filter"] for band in spectrum.bands] == ["F182M", "F210M"]
+    for band in spectrum.bands:
+        assert band["nircam"] == pytest.approx(band["seen"], rel=0.05)
+
+
+def test_draws_take_a_small_part_of_it(product, hdulist):
+    assert 4 <= len(hdulist["DRAWS"].data)
+    assert hdulist["DRAWS"].data.nbytes < 0.1 * product.stat().st_size

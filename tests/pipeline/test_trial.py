@@ -10,12 +10,12 @@ from .conftest import QUICK
 @pytest.mark.parametrize(
     ("injection", "words"),
     [
-        ("images turned by 4 deg", "by a roll of nircam"),
+        ("images turned by 4 deg", "a roll of nircam"),
         ("pixels of the cube 10 % smaller", "unequal pixel scales"),
         ("images blurred by 62 mas", "blur of the images"),
         ("source five times as bright", "in the worst spaxel"),
-        ("errors of the images 100 times", "the least of all bands"),
-        ("first and last band exchanged", "in another band of the cube"),
+        ("errors of the images 100 times", "smallest of all bands"),
+        ("first and last band exchanged", "over its misfit in another band"),
         ("jump of 20 nm in the wavelengths", "the wavelengths jump"),
         (None, None),
     ],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bokeh.resources import Resources
 
-from jwst_fusion.quality.content import BandRow
+from jwst_fusion.quality.content import BandRow, LineErrors
 from jwst_fusion.quality.diagnosis import Diagnosis
 from jwst_fusion.quality.explorer import explorer_data, explorer_figures
 from jwst_fusion.quality.packing import unpack
@@ -32,6 +32,25 @@ class Elements(HTMLParser):
 
     def handle_data(self, data):
         self.words.append(data)
+
+
+def test_errors_of_lines_are_kept_in_the_page(content):
+    rng = np.random.default_rng(3)
+    root = rng.normal(size=(2, 2, *content.inside.shape)) * np.array([1e-3, 2.0]).reshape(2, 1, 1, 1)
+    covariance = np.einsum("imyx,jmyx->ijyx", root, root)
+    leverage = np.where(content.inside, 1.5, np.nan)
+    noise = np.full(content.wavelength.size, 0.2)
+    packed = explorer_data(replace(content, line_errors=LineErrors(covariance, leverage, noise, 0.01)))
+    errors = packed["lineErrors"]
+    deviation = np.sqrt(np.einsum("iiyx->iyx", covariance))
+    for kept, (i, j) in zip(errors["covariance"], [(0, 0), (1, 0), (1, 1)], strict=True):
+        unit = np.median(deviation[i, content.inside]) * np.median(deviation[j, content.inside])
+        off = np.abs(unpack(kept) - covariance[i, j])[content.inside] / unit
+        assert off.max() < 0.01
+        assert np.isnan(unpack(kept)[~content.inside]).all()
+    np.testing.assert_allclose(unpack(errors["leverage"]), leverage, rtol=0.01)
+    assert errors["scale"] == 0.01
+    assert explorer_data(content)["lineErrors"] is None
 
 
 def test_all_sections_are_there(content):

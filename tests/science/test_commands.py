@@ -64,12 +64,12 @@ def test_lines_in_python_gives_what_the_command_writes(product):
     (maps,) = jwst_fusion.lines(product, LINE, window=700.0)
     assert main(["lines", product, "--line", str(LINE), "--window", "700"]) == 0
     with fits.open(Path(product).with_name("gas_line_2.08.fits")) as hdus:
-        np.testing.assert_array_equal(hdus["FLUX"].data, maps.maps.flux.value.astype(np.float32))
+        np.testing.assert_array_equal(hdus["FLUX"].data, maps.cells.flux.value.astype(np.float32))
     with datamodels.open(product) as model:
         (again,) = jwst_fusion.lines(model, LINE, window=700.0)
-    np.testing.assert_array_equal(again.maps.velocity.error, maps.maps.velocity.error)
-    erg = maps.maps.flux.to("erg s-1 cm-2 arcsec-2")
-    np.testing.assert_allclose(erg.value, 1e3 * maps.maps.flux.value)
+    np.testing.assert_array_equal(again.cells.velocity.error, maps.cells.velocity.error)
+    erg = maps.cells.flux.to("erg s-1 cm-2 arcsec-2")
+    np.testing.assert_allclose(erg.value, 1e3 * maps.cells.flux.value)
 
 
 def test_redshift_and_velocity_say_the_same(product):
@@ -78,8 +78,8 @@ def test_redshift_and_velocity_say_the_same(product):
     (one,) = jwst_fusion.lines(product, rest, redshift=0.001, window=700.0)
     (two,) = jwst_fusion.lines(product, rest, velocity=0.001 * speed, window=700.0)
     (three,) = jwst_fusion.lines(product, LINE, window=700.0)
-    np.testing.assert_allclose(one.maps.velocity.value, three.maps.velocity.value, atol=1e-6)
-    np.testing.assert_allclose(two.maps.velocity.value, one.maps.velocity.value, atol=1e-6)
+    np.testing.assert_allclose(one.cells.velocity.value, three.cells.velocity.value, atol=1e-6)
+    np.testing.assert_allclose(two.cells.velocity.value, one.cells.velocity.value, atol=1e-6)
 
 
 def test_flux_unit_and_ratio(product):
@@ -139,7 +139,7 @@ def test_an_unknown_grating_needs_a_resolving_power(product, tmp_path, capsys):
     assert "give resolving_power" in failed(capsys, "lines", prism, "--line", LINE)
     (given,) = jwst_fusion.lines(prism, LINE, resolving_power=2.08 / (3.7e-4 * 2.3548), window=700.0)
     (known,) = jwst_fusion.lines(product, LINE, window=700.0)
-    np.testing.assert_allclose(given.maps.dispersion.value, known.maps.dispersion.value, rtol=1e-3)
+    np.testing.assert_allclose(given.cells.dispersion.value, known.cells.dispersion.value, rtol=1e-3)
 
 
 def test_foreign_files_are_not_replaced(product, capsys):

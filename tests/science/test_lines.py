@@ -172,6 +172,20 @@ def test_flux_of_a_region_is_the_sum_of_its_cells(scene, window, measured):
     assert region.flux.unit == "W m-2"
 
 
+def test_errors_of_regions_at_the_edge_are_those_within(truth, window):
+    mean, basis, coefficients = low_rank(truth.cube)
+    whole = make_scene(mean, basis, coefficients, n_draws=60)
+    outside = np.indices(coefficients.shape[1:]).sum(axis=0) > 24
+    cut = make_scene(
+        mean, basis, np.where(outside, np.nan, coefficients),
+        n_draws=60, draws=np.where(outside, 0.0, whole.draws),
+    )  # fmt: skip
+    weight = np.zeros(outside.shape)
+    weight[10:12, 11:13] = 1  # its corner is the last cell of the field
+    errors = [measure_line(scene.region(weight), window).flux.error for scene in (whole, cut)]
+    assert errors[1] == pytest.approx(errors[0], rel=0.1)
+
+
 def test_cells_outside_the_field_are_unknown(scene, window):
     coefficients = scene.coefficients.copy()
     coefficients[:, :4] = np.nan

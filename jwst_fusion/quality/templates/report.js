@@ -47,6 +47,7 @@
     return values;
   }
 
+  const SIGNIFICANT = 3; // flux over its error from which a line has a velocity
   const data = read("report-data");
   const plots = read("report-plots");
   const started = performance.now();
@@ -58,6 +59,7 @@
   function paintPlots() {
     const style = getComputedStyle(document.documentElement);
     const [ink, line, paper] = ["--ink", "--line", "--panel"].map((name) => style.getPropertyValue(name).trim());
+    model("lines-text").glyph.text_color = style.getPropertyValue("--soft").trim();
     for (const figure of plot.roots()) {
       figure.title.text_color = ink;
       for (const part of [...figure.below, ...figure.left, ...figure.right, ...figure.center]) {
@@ -110,11 +112,21 @@
     for (let l = 0; l < nKept; l++) for (let i = 0; i < my * mx; i++) rest[l * my * mx + i] *= step[l];
     spaxels = { my, mx, rest, own, averaged: packed.averaged };
   }
+  const lineErrors = data.lineErrors && {
+    covariance: await Promise.all(data.lineErrors.covariance.map(unpack)), leverage: await unpack(data.lineErrors.leverage),
+    noise: floats(data.lineErrors.noise), scale: data.lineErrors.scale,
+  };
   const cellOfSpaxel = spaxels ? ny / spaxels.my : 1;
 
+  // two channels each way at least, in whole hundreds of km/s
+  function leastWidth() {
+    const l = Number(byId("wavelength").value), n = nWave > 1 ? Math.min(nWave - 1, Math.max(1, l)) : 0;
+    const channel = n ? (fusionScience.LIGHT_SPEED * (wavelength[n] - wavelength[n - 1])) / wavelength[n] : 0;
+    return Math.max(500, 100 * Math.ceil((2 * channel) / 100));
+  }
   const state = {
-    channel: Number(byId("wavelength").value), mode: "channel", width: 3, band: null, quantity: "value",
-    stretch: "linear", limits: 99.5, colours: data.palettes[0].name, cell: data.cell, aperture: null, pointer: null,
+    channel: Number(byId("wavelength").value), mode: "channel", width: leastWidth(), line: null, redshift: 0, band: null, quantity: "value",
+    stretch: "linear", limits: 99.5, colours: data.palettes[0].name, cell: data.cell, aperture: null, shape: "box", pointer: null,
     playing: false,
   };
   const view = { fused: new Float32Array(nCells), nirspec: null, nircam: null, spectrum: null };
@@ -122,23 +134,59 @@
 
   // what is shown, as weights of channels
   function weights() {
-    const l = state.channel;
     if (state.mode === "band") {
       const pairs = [];
       const bandpass = bands[currentBand()].bandpass;
       for (let i = 0; i < nWave; i++) if (bandpass[i] > 0) pairs.push([i, bandpass[i]]);
       return pairs;
     }
-    if (state.mode === "line") {
-      const core = [], sides = [];
-      for (let i = l - state.width; i <= l + state.width; i++) if (alive[i]) core.push(i);
-      for (let j = 0; j <= state.width; j++) {
-        for (const i of [l - 2 * state.width - 1 - j, l + 2 * state.width + 1 + j]) if (alive[i]) sides.push(i);
-      }
-      if (core.length === 0 || sides.length === 0) return [[l, NaN]];
-      return [...core.map((i) => [i, 1 / core.length]), ...sides.map((i) => [i, -1 / sides.length])];
+    return [[state.channel, alive[state.channel] ? 1 : NaN]];
+  }
+  const pairsOf = (weight) => Array.from(weight, (w, l) => [l, w]).filter((pair) => pair[1] !== 0);
+
+  // lines
+  const placeOf = (line) => line.wavelength * (1 + state.redshift);
+  const isInRange = (line) => placeOf(line) >= wavelength[0] && placeOf(line) <= wavelength[nWave - 1];
+  const lineCentre = () => (state.line === null ? wavelength[state.channel] : placeOf(data.lines[state.line]));
+  // mean spectrum and components, each with the contrast that it has in the field
+  function contrasts() {
+    const spectra = [mean];
+    for (let c = 0; c < k; c++) {
+      const known = coefficients[c].filter(Number.isFinite);
+      const middle = known.reduce((total, value) => total + value, 0) / known.length;
+      const spread = Math.sqrt(known.reduce((total, value) => total + (value - middle) ** 2, 0) / known.length);
+      spectra.push(Float64Array.from(wavelength, (_, l) => basis[l * k + c] * spread));
     }
-    return [[l, alive[l] ? 1 : NaN]];
+    return spectra;
+  }
+  let spectraOfWindow = null;
+  function lineWindow() {
+    spectraOfWindow = spectraOfWindow || contrasts();
+    return fusionScience.lineWindow({ wavelength, alive, spectra: spectraOfWindow }, lineCentre(), state.width);
+  }
+
+  // variance of a weighted sum of a cell's coefficients
+  function quadratic(share, i) {
+    let total = 0, q = 0;
+    for (let a = 0; a < k; a++) for (let b = 0; b <= a; b++) total += (a === b ? 1 : 2) * share[a] * share[b] * lineErrors.covariance[q++][i];
+    return Math.max(0, total);
+  }
+  // flux and velocity of each cell with their errors: those of the coefficients, and by the noise of the components
+  function lineMaps(window) {
+    const empty = () => new Float32Array(nCells).fill(NaN);
+    const maps = { value: empty(), error: empty(), ratio: empty(), velocity: empty() };
+    if (window.problem) return maps;
+    const [flux, first] = window.moments.map((weight) => fusedSlice(pairsOf(weight), empty()));
+    const share = combine(pairsOf(window.moments[0]))[1];
+    const noise = lineErrors ? window.moments[0].reduce((total, w, l) => total + (w * lineErrors.noise[l]) ** 2, 0) : NaN;
+    for (let i = 0; i < nCells; i++) {
+      if (!Number.isFinite(coefficients[0][i])) continue;
+      maps.value[i] = flux[i];
+      maps.error[i] = lineErrors ? Math.sqrt(quadratic(share, i) + lineErrors.leverage[i] * noise + (lineErrors.scale * flux[i]) ** 2) : NaN;
+      maps.ratio[i] = flux[i] / maps.error[i];
+      maps.velocity[i] = maps.ratio[i] > SIGNIFICANT ? first[i] / flux[i] : NaN;
+    }
+    return maps;
   }
 
   function currentBand() {
@@ -216,6 +264,9 @@
   const spaxelOf = (i) => spaxels
     ? Math.floor(Math.floor(i / nx) / cellOfSpaxel) * spaxels.mx + Math.floor((i % nx) / cellOfSpaxel) : 0;
 
+  // an ellipse has the cells whose middle lies in it
+  const isInAperture = (x, y, [left, right, bottom, top]) => state.shape === "box"
+    || ((2 * x - left - right) / (right - left + 1)) ** 2 + ((2 * y - bottom - top) / (top - bottom + 1)) ** 2 <= 1;
   function apertureSpectrum(box) {
     const total = { value: new Float64Array(nWave), error: new Float64Array(nWave), nirspec: new Float64Array(nWave) };
     const counts = new Map();
@@ -224,7 +275,7 @@
     for (let y = box[2]; y <= box[3]; y++) {
       for (let x = box[0]; x <= box[1]; x++) {
         const i = y * nx + x;
-        if (!Number.isFinite(coefficients[0][i])) continue;
+        if (!isInAperture(x, y, box) || !Number.isFinite(coefficients[0][i])) continue;
         n++;
         for (let c = 0; c < k; c++) sums[c] += coefficients[c][i];
         for (let q = 0; q < errors.length; q++) errors[q] += errorMaps[q][i];
@@ -285,7 +336,7 @@
 
   // colours
   const tables = {};
-  for (const palette of data.palettes) {
+  for (const palette of [...data.palettes, { name: "diverging", colours: data.diverging }]) {
     tables[palette.name] = Uint32Array.from(palette.colours, (text) => {
       const n = parseInt(text.slice(1), 16);
       return (0xff000000 | ((n & 0xff) << 16) | (n & 0xff00) | (n >> 16)) >>> 0;
@@ -305,10 +356,20 @@
     asinh: (t) => Math.asinh(20 * t) / Math.asinh(20),
     log: (t) => Math.log1p(1000 * t) / Math.log1p(1000),
   };
-  function paint(name, values, [low, high]) {
+  // limits of a velocity: as far below as above the median
+  function balanced([low, high], values) {
+    const known = values.filter(Number.isFinite).sort();
+    if (known.length === 0) return [NaN, NaN];
+    const middle = known[known.length >> 1], half = Math.max(high - middle, middle - low);
+    return [middle - half, middle + half];
+  }
+  const bars = {}; // limits, unit, colours and stretch of each panel, as they are painted
+  function paint(name, values, [low, high], unit) {
     const source = model(`${name}-source`);
     const pixels = source.data.image[0];
-    const table = tables[state.colours], stretch = stretches[state.stretch], span = high - low;
+    const moves = unit === "km/s";
+    const table = tables[moves ? "diverging" : state.colours], stretch = stretches[moves ? "linear" : state.stretch], span = high - low;
+    bars[name] = { low: short(low), high: short(high), unit };
     for (let i = 0; i < values.length; i++) {
       const t = (values[i] - low) / span;
       pixels[i] = t === t ? table[Math.round(255 * stretch(t < 0 ? 0 : t > 1 ? 1 : t))] : 0;
@@ -316,21 +377,39 @@
     source.change.emit();
     byId(`${name}-low`).textContent = short(low);
     byId(`${name}-high`).textContent = short(high);
+    byId(`${name}-unit`).textContent = unit;
     const canvas = byId(`${name}-bar`), context = canvas.getContext("2d");
     const strip = context.createImageData(256, 1), words = new Uint32Array(strip.data.buffer);
     for (let i = 0; i < 256; i++) words[i] = table[Math.round(255 * stretch(i / 255))];
     context.putImageData(strip, 0, 0);
-    canvas.setAttribute("aria-label", `Colours from ${short(low)} to ${short(high)}, ${state.stretch}`);
+    canvas.setAttribute("aria-label", `Colours from ${short(low)} to ${short(high)} ${unit}, ${moves ? "linear" : state.stretch}`);
   }
 
+  function unitOf(quantity) {
+    if (quantity === "ratio") return "signal to noise";
+    if (quantity === "velocity") return "km/s";
+    return state.mode === "line" ? "W m-2 arcsec-2" : "MJy/sr";
+  }
+
+  function quantityWords() {
+    const words = { value: state.mode === "line" ? "flux" : "brightness", error: "error", ratio: "signal to noise", velocity: "velocity" };
+    return words[state.quantity];
+  }
+  const title = () => `${quantityWords()} ${state.mode === "channel" ? "at" : "of"} ${what()}`;
   function what() {
     const at = `${wavelength[state.channel].toFixed(4)} um`;
     if (state.mode === "band") return `the band ${bands[currentBand()].filter}`;
-    return state.mode === "line" ? `the line at ${at} less its continuum` : at;
+    if (state.mode !== "line") return at;
+    const named = state.line === null ? "the line" : `${data.lines[state.line].name}, z = ${Number(state.redshift.toPrecision(5))},`;
+    return `${named} at ${lineCentre().toFixed(4)} um less its continuum`;
   }
 
-  function drawImages() {
-    const pairs = weights();
+  function shownLine(window) {
+    const maps = lineMaps(window);
+    view.fused.set(maps.value);
+    return maps[state.quantity];
+  }
+  function shownSlice(pairs) {
     fusedSlice(pairs, view.fused);
     let shown = view.fused;
     if (state.quantity !== "value") {
@@ -338,21 +417,30 @@
       shown = state.quantity === "error" ? error : error.map((e, i) => view.fused[i] / e);
     }
     for (let i = 0; i < nCells; i++) if (!Number.isFinite(coefficients[0][i])) shown[i] = NaN;
-    view.shown = shown;
-    const limits = limitsOf(shown);
-    paint("fused", shown, limits);
-    const unit = state.quantity === "ratio" ? "" : " MJy/sr";
-    byId("fused").setAttribute("aria-label", `Fused cube, ${state.quantity} at ${what()}, colours from ${short(limits[0])} to ${short(limits[1])}${unit}`);
+    return shown;
+  }
+
+  function drawImages() {
+    const window = state.mode === "line" ? lineWindow() : null;
+    view.window = window;
+    const pairs = window ? (window.problem ? [[state.channel, NaN]] : pairsOf(window.moments[0])) : weights();
+    const shown = view.shown = window ? shownLine(window) : shownSlice(pairs);
+    const unit = unitOf(state.quantity);
+    const limits = state.quantity === "velocity" ? balanced(limitsOf(shown), shown) : limitsOf(shown);
+    paint("fused", shown, limits, unit);
+    byId("line-trouble").hidden = !(window && window.problem);
+    byId("line-trouble").textContent = (window && window.problem) || "";
+    byId("fused").setAttribute("aria-label", `Fused cube, ${title()}, colours from ${short(limits[0])} to ${short(limits[1])} ${unit}`);
     const common = state.quantity === "value" ? limits : null;
     if (spaxels) {
       nirspecSlice(pairs, view.nirspec);
-      paint("nirspec", view.nirspec, common || limitsOf(view.nirspec));
+      paint("nirspec", view.nirspec, common || limitsOf(view.nirspec), unitOf("value"));
       byId("nirspec").setAttribute("aria-label", `NIRSpec cube at ${what()}`);
     }
     if (bands.length && bands[0].image) {
       const band = bands[currentBand()];
       view.nircam = band.image;
-      paint("nircam", band.image, state.mode === "band" && common ? common : limitsOf(band.image));
+      paint("nircam", band.image, state.mode === "band" && common ? common : limitsOf(band.image), "MJy/sr");
       byId("nircam-name").textContent = band.filter;
       byId("nircam").setAttribute("aria-label", `NIRCam image in ${band.filter}`);
     }
@@ -362,6 +450,15 @@
     const span = model("spectrum-now");
     if (span !== null) span.location = wavelength[state.channel];
     tell();
+  }
+
+  function drawAperture(box) {
+    const [left, bottom, right, top] = box ? [...middleOf(box[2] - 0.5, box[0] - 0.5), ...middleOf(box[3] + 0.5, box[1] + 0.5)] : [];
+    const isBox = state.shape === "box";
+    model("aperture-source").data = box && isBox ? { left: [left], right: [right], bottom: [bottom], top: [top] }
+      : { left: [], right: [], bottom: [], top: [] };
+    model("ellipse-source").data = box && !isBox ? { x: [(left + right) / 2], y: [(bottom + top) / 2], width: [right - left], height: [top - bottom] }
+      : { x: [], y: [], width: [], height: [] };
   }
 
   function drawSpectrum() {
@@ -376,7 +473,7 @@
     source.data = { wavelength: Float64Array.from(wavelength), value: spectrum.value, low, high, nirspec: spectrum.nirspec };
     const [row, column] = state.cell;
     const name = state.aperture
-      ? `Sum over ${spectrum.n} cells, x ${state.aperture[0]} to ${state.aperture[1]}, y ${state.aperture[2]} to ${state.aperture[3]}`
+      ? `Sum over ${spectrum.n} cells, ${state.shape === "box" ? "" : "ellipse in "}x ${state.aperture[0]} to ${state.aperture[1]}, y ${state.aperture[2]} to ${state.aperture[3]}`
       : `Cell x ${column}, y ${row}`;
     byId("spectrum-title").textContent = `Spectrum: ${name}`;
     byId("spectrum").setAttribute("aria-label", `Spectrum of the fused cube with its error, and of NIRSpec. ${name}`);
@@ -386,12 +483,7 @@
     const axis = model("spectrum-axis");
     axis.axis_label = state.aperture ? "flux density [mJy]" : "brightness [MJy/sr]";
     model("marker-source").data = { x: [middleOf(row, column)[0]], y: [middleOf(row, column)[1]] };
-    const box = state.aperture;
-    const corner = box && [...middleOf(box[2], box[0]), ...middleOf(box[3], box[1])];
-    const half = data.frame.cell / 2;
-    model("aperture-source").data = box
-      ? { left: [corner[0] - half], right: [corner[2] + half], bottom: [corner[1] - half], top: [corner[3] + half] }
-      : { left: [], right: [], bottom: [], top: [] };
+    drawAperture(state.aperture);
     byId("at-chosen").textContent = place(column, row);
     tell();
   }
@@ -400,18 +492,53 @@
     const tellOne = (id, cell) => {
       if (!cell) return;
       const i = cell[0] * nx + cell[1];
-      const parts = [`fused ${short(view.shown ? view.shown[i] : NaN)}`];
-      if (spaxels) parts.push(`NIRSpec ${short(view.nirspec[spaxelOf(i)])}`);
-      if (view.nircam) parts.push(`NIRCam ${short(view.nircam[i])}`);
+      const one = (name, value, unit) => `${name} ${short(value)}${Number.isFinite(value) ? ` ${unit}` : ""}`;
+      const shown = view.shown ? view.shown[i] : NaN;
+      const parts = [state.quantity === "ratio" ? `fused S/N ${short(shown)}` : one("fused", shown, unitOf(state.quantity))];
+      if (spaxels) parts.push(one("NIRSpec", view.nirspec[spaxelOf(i)], unitOf("value")));
+      if (view.nircam) parts.push(one("NIRCam", view.nircam[i], "MJy/sr"));
       byId(id).textContent = parts.join(", ");
     };
     tellOne("value-chosen", state.cell);
     tellOne("value-pointer", state.pointer);
   }
 
-  function setChannel(channel) {
+  function setChannel(channel, line = null) {
     state.channel = Math.min(nWave - 1, Math.max(0, channel));
+    state.line = line;
+    byId("line").value = line === null ? "" : String(line);
     drawImages();
+  }
+  function setMode(mode) {
+    state.mode = byId("mode").value = mode;
+    const velocity = byId("quantity").querySelector("[value=velocity]");
+    velocity.disabled = mode !== "line";
+    if (velocity.disabled && state.quantity === "velocity") state.quantity = byId("quantity").value = "value";
+  }
+  const setLine = (line) => setChannel(nearest(placeOf(data.lines[line])), line);
+  const NAME_WIDTH = 0.012; // of the spectrum's width: names that are nearer do not stand side by side
+  // the list, and the marks in the spectrum, of the lines that the redshift brings into the range
+  function drawLines() {
+    const options = [new Option("choose", "")], marks = { wavelength: [], name: [], height: [] };
+    data.lines.forEach((line, number) => {
+      if (!isInRange(line)) return;
+      const option = new Option(`${line.name} ${placeOf(line).toFixed(4)} um`, String(number));
+      option.title = line.source;
+      options.push(option);
+      const isClose = placeOf(line) - marks.wavelength[marks.wavelength.length - 1] < NAME_WIDTH * (wavelength[nWave - 1] - wavelength[0]);
+      marks.height.push(isClose && marks.height[marks.height.length - 1] === 0.02 ? 0.32 : 0.02);
+      marks.wavelength.push(placeOf(line));
+      marks.name.push(line.name);
+    });
+    byId("line").replaceChildren(...options);
+    model("lines-source").data = marks;
+  }
+  function setRedshift(redshift) {
+    state.redshift = redshift;
+    drawLines();
+    if (state.line === null) return;
+    if (isInRange(data.lines[state.line])) setLine(state.line);
+    else setChannel(state.channel);
   }
   function setCell(row, column) {
     state.cell = [Math.min(ny - 1, Math.max(0, row)), Math.min(nx - 1, Math.max(0, column))];
@@ -425,8 +552,8 @@
   }
   function toLine(direction) {
     const now = wavelength[state.channel], half = (wavelength[nWave - 1] - wavelength[0]) / nWave / 2;
-    const ahead = data.lines.filter((value) => direction * (value - now) > 1.5 * half);
-    if (ahead.length) setChannel(nearest(direction > 0 ? ahead[0] : ahead[ahead.length - 1]));
+    const ahead = [...data.lines.keys()].filter((number) => isInRange(data.lines[number]) && direction * (placeOf(data.lines[number]) - now) > 1.5 * half);
+    if (ahead.length) setLine(direction > 0 ? ahead[0] : ahead[ahead.length - 1]);
   }
 
   let timer = null;
@@ -442,16 +569,36 @@
   byId("wavelength").addEventListener("input", (event) => setChannel(Number(event.target.value)));
   byId("play").addEventListener("click", () => play(!state.playing));
   byId("line").addEventListener("change", (event) => {
-    if (event.target.value !== "") setChannel(nearest(data.lines[Number(event.target.value)]));
+    if (event.target.value === "") return setChannel(state.channel);
+    setMode("line");
+    setLine(Number(event.target.value));
+  });
+  const perUnit = () => (byId("redshift-unit").value === "z" ? 1 : fusionScience.LIGHT_SPEED);
+  byId("redshift").addEventListener("input", (event) => {
+    const redshift = event.target.value.trim() === "" ? NaN : Number(event.target.value) / perUnit();
+    const isKnown = Number.isFinite(redshift) && redshift > -1;
+    event.target.setCustomValidity(isKnown ? "" : "A redshift above -1 is needed.");
+    event.target.setAttribute("aria-invalid", String(!isKnown));
+    if (isKnown) setRedshift(redshift);
+  });
+  byId("redshift-unit").addEventListener("change", () => {
+    byId("redshift").value = String(Number((state.redshift * perUnit()).toPrecision(9)));
+  });
+  byId("mode").addEventListener("change", (event) => {
+    setMode(event.target.value);
+    drawImages();
   });
   const select = (id, name, convert) => byId(id) && byId(id).addEventListener("change", (event) => {
     state[name] = convert(event.target.value);
     drawImages();
   });
-  select("mode", "mode", String);
-  select("width", "width", (text) => Math.min(50, Math.max(1, Math.round(Number(text)) || 1)));
+  select("width", "width", (text) => (Number(text) > 0 ? Number(text) : leastWidth()));
   select("band", "band", (text) => (text === "" ? null : Number(text)));
   select("quantity", "quantity", String);
+  byId("shape").addEventListener("change", (event) => {
+    state.shape = event.target.value;
+    drawSpectrum();
+  });
   select("stretch", "stretch", String);
   select("limits", "limits", Number);
   select("colours", "colours", String);
@@ -530,32 +677,78 @@
     for (let l = 0; l < nWave; l++) rows.push([wavelength[l].toFixed(6), text(value[l]), text(error[l]), text(nirspec[l])].join(","));
     return rows.join("\n") + "\n";
   }
+  // a panel as it stands in the page: title, figure, colour bar with its limits and unit
+  const HEAD = 26, FOOT = 44;
+  function panelPicture(name) {
+    const figure = Bokeh.index.get_one(model(name)).export("png").canvas, bar = bars[name];
+    const [canvas, context] = blank(figure.width, HEAD + figure.height + FOOT);
+    write(context, byId(`panel-${name}`).querySelector("h3").textContent, 8, 18, "bold 15px");
+    context.drawImage(figure, 0, HEAD);
+    const top = HEAD + figure.height + 4, strip = byId(`${name}-bar`), side = 90;
+    context.imageSmoothingEnabled = false;
+    context.drawImage(strip, side, top, figure.width - 2 * side, 14);
+    context.strokeStyle = context.fillStyle;
+    context.strokeRect(side, top, figure.width - 2 * side, 14);
+    write(context, bar.low, side - 6, top + 12, "13px", "right");
+    write(context, bar.high, figure.width - side + 6, top + 12, "13px");
+    write(context, bar.unit, figure.width / 2, top + 32, "13px", "center");
+    return canvas;
+  }
+  function blank(width, height) {
+    const canvas = document.createElement("canvas"), style = getComputedStyle(document.documentElement);
+    [canvas.width, canvas.height] = [width, height];
+    const context = canvas.getContext("2d");
+    context.fillStyle = style.getPropertyValue("--paper");
+    context.fillRect(0, 0, width, height);
+    context.fillStyle = style.getPropertyValue("--ink");
+    return [canvas, context];
+  }
+  function write(context, text, x, y, font, align = "left") {
+    context.font = `${font} sans-serif`;
+    context.textAlign = align;
+    context.fillText(text, x, y);
+  }
   function picture() {
-    const canvases = [...panels, "spectrum"].map((name) => Bokeh.index.get_one(model(name)).export("png").canvas);
-    const top = canvases.slice(0, -1), bottom = canvases[canvases.length - 1];
+    const top = panels.map(panelPicture), bottom = Bokeh.index.get_one(model("spectrum")).export("png").canvas;
     const width = Math.max(top.reduce((sum, c) => sum + c.width, 0), bottom.width);
     const head = 28, height = Math.max(...top.map((c) => c.height));
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [width, head + height + bottom.height];
-    const context = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
-    context.fillStyle = style.getPropertyValue("--paper");
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    context.fillStyle = style.getPropertyValue("--ink");
-    context.font = "16px sans-serif";
-    context.fillText(`${data.name}, ${what()}`, 8, 20);
+    const [canvas, context] = blank(width, head + height + HEAD + bottom.height);
+    write(context, `${data.name}, ${title()}`, 8, 20, "16px");
     let x = 0;
     for (const each of top) {
       context.drawImage(each, x, head);
       x += each.width;
     }
-    context.drawImage(bottom, 0, head + height);
+    write(context, byId("spectrum-title").textContent, 8, head + height + 18, "bold 15px");
+    context.drawImage(bottom, 0, head + height + HEAD);
     return canvas;
+  }
+  // what is shown of the fused cube, as a FITS file
+  function mapFile() {
+    const unit = state.quantity === "ratio" ? "" : unitOf(state.quantity);
+    const cards = [["BUNIT", unit, "unit"], ["SHOWN", quantityWords(), "what the map shows"], ["PRODUCT", data.name, "fused cube"]];
+    if (state.mode === "band") cards.push(["FILTER", bands[currentBand()].filter, "band"]);
+    else cards.push(["WAVELEN", state.mode === "line" ? lineCentre() : wavelength[state.channel], "[um] wavelength"]);
+    if (state.mode === "line") {
+      if (state.line !== null) {
+        const line = data.lines[state.line];
+        cards.push(["LINE", line.name, "line"], ["RESTWAV", line.wavelength, "[um] at rest in vacuum"], ["REDSHIFT", state.redshift, "where velocity is zero"]);
+      }
+      cards.push(["WINDOW", state.width, "[km/s] half width of the window"]);
+      if (state.quantity === "velocity") cards.push(["SIGNIF", SIGNIFICANT, "least flux over its error"]);
+    }
+    cards.push(["ORIGIN", "made by jwst-fusion", "explorer of the report"]);
+    return fusionScience.fitsImage(view.shown, data.shape, data.frame, cards);
   }
   const stem = data.name.replace(/\.[^.]*$/, "").replace(/[^\w.-]+/g, "_");
   byId("export-csv").addEventListener("click", () => save(`${stem}_spectrum.csv`, new Blob([spectrumTable()], { type: "text/csv" })));
+  byId("export-fits").addEventListener("click", () => save(`${stem}_map.fits`, new Blob([mapFile()], { type: "application/fits" })));
   byId("export-png").addEventListener("click", () => picture().toBlob((blob) => save(`${stem}_view.png`, blob)));
 
+  byId("width").value = String(state.width);
+  setMode(state.mode);
+  drawLines();
   drawImages();
   drawSpectrum();
-  window.fusionReport = { state, view, setChannel, setCell, spectrumTable, picture, sky, model, loading: performance.now() - started };
+  window.fusionReport = { state, view, setChannel, setCell, setRedshift, spectrumTable, picture, mapFile, sky, model, loading: performance.now() - started };
 })();

@@ -1,0 +1,80 @@
+"""``jwst-fusion open``: a product in the Cubeviz of jdaviz."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+__all__ = ["add_parser", "run"]
+
+#: First version of jdaviz whose command takes a file behind an option.
+FILE_OPTION = 5
+
+
+def add_parser(commands):
+    """
+    Describe the subcommand.
+
+    Parameters
+    ----------
+    commands : argparse._SubParsersAction
+        Where to add it.
+    """
+    parser = commands.add_parser(
+        "open",
+        help="open a fused cube in Cubeviz, if jdaviz is installed",
+        description="Open a fused cube in Cubeviz, a tool of jdaviz, in a browser. Ctrl-C ends it.",
+        example="jwst-fusion open NAME_fused.fits",
+    )
+    parser.add_argument("product", metavar="PRODUCT", help="fused cube, NAME_fused.fits")
+    parser.set_defaults(run=run)
+
+
+def run(arguments):
+    """
+    Start Cubeviz and wait for its end.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        What the user typed.
+
+    Returns
+    -------
+    int
+        Exit status of Cubeviz.
+
+    Raises
+    ------
+    InputError
+        The product is not a fused cube in a FITS file.
+    ParameterError
+        jdaviz is not installed.
+    """
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    from jwst_fusion import datamodels
+    from jwst_fusion.exceptions import InputError
+
+    from .products import open_product
+
+    path = Path(arguments.product).absolute()
+    major = _jdaviz_version()
+    with open_product(path, datamodels.FusedCubeModel):
+        pass
+    if path.suffix.lower() != ".fits":
+        raise InputError(f"{path}: Cubeviz reads FITS alone; give NAME_fused.fits")
+    file = ["--filepath", str(path)] if major >= FILE_OPTION else [str(path)]
+    return subprocess.run([sys.executable, "-m", "jdaviz.cli", "--layout=cubeviz", *file]).returncode
+
+
+def _jdaviz_version():
+    """Find the first number of the version of jdaviz."""
+    from jwst_fusion.exceptions import ParameterError
+
+    try:
+        return int(version("jdaviz").split(".")[0])
+    except PackageNotFoundError:
+        raise ParameterError(
+            "jdaviz is not installed here; install it (pip install jdaviz), or explore the product's page, "
+            "NAME_fused.html"
+        ) from None
