@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import time
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from jwst_fusion.quality.lines import find_line
 from jwst_fusion.quality.verdict import judge, measure
 from jwst_fusion.science.lines import line_window, measure_line
 
-from ..browser import load, open_browser, requests, resize, wait_for
+from ..browser import PATIENCE, load, open_browser, requests, resize, wait_for
 from .conftest import NAME, QUICK
 
 
@@ -164,8 +165,14 @@ def test_failing_report_does_not_fail_the_fusion(
 
 
 @pytest.fixture(scope="module")
-def window(page, tmp_path_factory):
-    with open_browser(tmp_path_factory.mktemp("browser")) as window:
+def folder(tmp_path_factory):
+    """Folder of the browser."""
+    return tmp_path_factory.mktemp("browser")
+
+
+@pytest.fixture(scope="module")
+def window(page, folder):
+    with open_browser(folder) as window:
         resize(window, 1280)
         load(window, page)
         yield window
@@ -600,6 +607,21 @@ def test_map_is_exported_as_fits(window, cube, product, at_rest):
         (density.value * share[share > 0]).sum(),
         abs=0.2 * measured(product, header["RESTWAV"], width).flux.error[row, column],
     )
+
+
+def test_buttons_save_the_files(window, folder, product, at_rest):
+    from selenium.webdriver.common.by import By
+
+    choose_line(window, "Br gamma")
+    for button, name in (("export-fits", "map.fits"), ("export-png", "view.png")):
+        path = folder / "downloads" / f"{product.stem}_{name}"
+        window.find_element(By.ID, button).click()  # files that no one asks for are held back
+        end = time.monotonic() + PATIENCE
+        while not path.exists():
+            assert time.monotonic() < end, path
+            time.sleep(0.05)
+    header = fits.getheader(folder / "downloads" / f"{product.stem}_map.fits")
+    assert header["LINE"] == "Br gamma"
 
 
 def test_view_has_titles_bars_and_units(window, at_rest):
