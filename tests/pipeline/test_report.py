@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import time
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from jwst_fusion.quality.lines import find_line
 from jwst_fusion.quality.verdict import judge, measure
 from jwst_fusion.science.lines import line_window, measure_line
 
-from ..browser import load, open_browser, requests, resize, wait_for
+from ..browser import PATIENCE, load, open_browser, requests, resize, wait_for
 from .conftest import NAME, QUICK
 
 
@@ -164,8 +165,14 @@ def test_failing_report_does_not_fail_the_fusion(
 
 
 @pytest.fixture(scope="module")
-def window(page, tmp_path_factory):
-    with open_browser(tmp_path_factory.mktemp("browser")) as window:
+def folder(tmp_path_factory):
+    """Folder of the browser."""
+    return tmp_path_factory.mktemp("browser")
+
+
+@pytest.fixture(scope="module")
+def window(page, folder):
+    with open_browser(folder) as window:
         resize(window, 1280)
         load(window, page)
         yield window
@@ -460,6 +467,31 @@ def test_maps_of_a_chosen_line_are_those_of_the_command(window, cube, product, a
     assert off[significant].max() < 0.2
 
 
+def test_line_of_nirspec_is_that_of_its_cube(window, cube, product, data, at_rest):
+    choose_line(window, "Pa alpha")
+    width = window.execute_script("return window.fusionReport.state.width")
+    with datamodels.open(product) as model:
+        weight = line_window(
+            adapters.science_scene(model), find_line("Pa alpha").wavelength, width
+        ).functionals[0]
+    my, mx = (n // 3 for n in cube["SCI"].shape[1:])
+    shown = numbers(window, "window.fusionReport.view.nirspec").reshape(my, mx)
+    with fits.open(data.cube) as hdus:
+        header, source = cube["header"], hdus["SCI"]
+        corner = WCS(source.header).celestial.wcs_world2pix(*WCS(header).celestial.wcs_pix2world(1, 1, 0), 0)
+        x, y = (round(float(value)) for value in corner)
+        first = round((header["CRVAL3"] - source.header["CRVAL3"]) / source.header["CDELT3"])
+        field = slice(first, first + weight.size), slice(y, y + my), slice(x, x + mx)
+        own, noise = source.data[field].astype(float), hdus["ERR"].data[field].astype(float)
+    used = weight != 0
+    flux = np.tensordot(weight[used], own[used], axes=1)
+    error = np.sqrt(np.tensordot(weight[used] ** 2, noise[used] ** 2, axes=1))
+    known = np.isfinite(flux) & np.isfinite(error)
+    assert known.sum() > 40
+    assert np.isfinite(shown[known]).mean() > 0.95  # outliers in few channels leave no hole
+    assert np.nanmedian(np.abs(shown - flux)[known] / error[known]) < 0.15
+
+
 def test_redshift_moves_the_lines(window, at_rest):
     rest = find_line("Br gamma").wavelength
     lines = (
@@ -508,7 +540,7 @@ def test_units_are_told(window, at_rest):
             "(id) => document.getElementById(id).textContent)"
         )
 
-    brightness, flux = "MJy/sr", "W m-2 arcsec-2"
+    brightness, flux = "MJy/sr", "W m\u207b\u00b2 arcsec\u207b\u00b2"
     assert told()[:3] == [brightness, brightness, brightness]
     choose_line(window, "Br gamma")
     assert told()[:3] == [flux, flux, brightness]
@@ -575,6 +607,21 @@ def test_map_is_exported_as_fits(window, cube, product, at_rest):
         (density.value * share[share > 0]).sum(),
         abs=0.2 * measured(product, header["RESTWAV"], width).flux.error[row, column],
     )
+
+
+def test_buttons_save_the_files(window, folder, product, at_rest):
+    from selenium.webdriver.common.by import By
+
+    choose_line(window, "Br gamma")
+    for button, name in (("export-fits", "map.fits"), ("export-png", "view.png")):
+        path = folder / "downloads" / f"{product.stem}_{name}"
+        window.find_element(By.ID, button).click()  # files that no one asks for are held back
+        end = time.monotonic() + PATIENCE
+        while not path.exists():
+            assert time.monotonic() < end, path
+            time.sleep(0.05)
+    header = fits.getheader(folder / "downloads" / f"{product.stem}_map.fits")
+    assert header["LINE"] == "Br gamma"
 
 
 def test_view_has_titles_bars_and_units(window, at_rest):

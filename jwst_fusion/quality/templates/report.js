@@ -47,6 +47,7 @@
     return values;
   }
 
+  const MOST_LOST = 0.2; // share of the weights of a sum over channels that may be unknown
   const SIGNIFICANT = 3; // flux over its error from which a line has a velocity
   const data = read("report-data");
   const plots = read("report-plots");
@@ -232,14 +233,20 @@
     return out;
   }
 
+  // of a sum over channels a few may be unknown, and are taken from the projection on the components
   function nirspecSlice(pairs, out) {
-    const n = spaxels.my * spaxels.mx;
+    const n = spaxels.my * spaxels.mx, all = pairs.reduce((total, [, w]) => total + Math.abs(w), 0);
     const [level, share] = combine(pairs);
     for (let i = 0; i < n; i++) {
       let value = level;
       for (let c = 0; c < k; c++) value += share[c] * spaxels.own[c * n + i];
-      for (const [l, w] of pairs) value += w * spaxels.rest[Math.floor(l / spaxels.averaged) * n + i];
-      out[i] = value;
+      let lost = 0;
+      for (const [l, w] of pairs) {
+        const rest = spaxels.rest[Math.floor(l / spaxels.averaged) * n + i];
+        if (Number.isFinite(rest)) value += w * rest;
+        else lost += Math.abs(w);
+      }
+      out[i] = lost > MOST_LOST * all ? NaN : value;
     }
     return out;
   }
@@ -369,7 +376,7 @@
     const pixels = source.data.image[0];
     const moves = unit === "km/s";
     const table = tables[moves ? "diverging" : state.colours], stretch = stretches[moves ? "linear" : state.stretch], span = high - low;
-    bars[name] = { low: short(low), high: short(high), unit };
+    bars[name] = { low: short(low), high: short(high), unit: printed(unit) };
     for (let i = 0; i < values.length; i++) {
       const t = (values[i] - low) / span;
       pixels[i] = t === t ? table[Math.round(255 * stretch(t < 0 ? 0 : t > 1 ? 1 : t))] : 0;
@@ -377,7 +384,7 @@
     source.change.emit();
     byId(`${name}-low`).textContent = short(low);
     byId(`${name}-high`).textContent = short(high);
-    byId(`${name}-unit`).textContent = unit;
+    byId(`${name}-unit`).textContent = printed(unit);
     const canvas = byId(`${name}-bar`), context = canvas.getContext("2d");
     const strip = context.createImageData(256, 1), words = new Uint32Array(strip.data.buffer);
     for (let i = 0; i < 256; i++) words[i] = table[Math.round(255 * stretch(i / 255))];
@@ -390,6 +397,7 @@
     if (quantity === "velocity") return "km/s";
     return state.mode === "line" ? "W m-2 arcsec-2" : "MJy/sr";
   }
+  const printed = (unit) => unit.replaceAll("-2", "\u207b\u00b2");
 
   function quantityWords() {
     const words = { value: state.mode === "line" ? "flux" : "brightness", error: "error", ratio: "signal to noise", velocity: "velocity" };
@@ -492,7 +500,7 @@
     const tellOne = (id, cell) => {
       if (!cell) return;
       const i = cell[0] * nx + cell[1];
-      const one = (name, value, unit) => `${name} ${short(value)}${Number.isFinite(value) ? ` ${unit}` : ""}`;
+      const one = (name, value, unit) => `${name} ${short(value)}${Number.isFinite(value) ? ` ${printed(unit)}` : ""}`;
       const shown = view.shown ? view.shown[i] : NaN;
       const parts = [state.quantity === "ratio" ? `fused S/N ${short(shown)}` : one("fused", shown, unitOf(state.quantity))];
       if (spaxels) parts.push(one("NIRSpec", view.nirspec[spaxelOf(i)], unitOf("value")));
