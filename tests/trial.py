@@ -373,14 +373,15 @@ REASONS = {
     "named": ("second image",),
     "exchanged": ("filter",),
     "a copy": ("filter",),
+    "smeared": ("residuals of the NIRSpec cube", "bad data"),
+    "falls": ("flux scale",),
     "wavelength": ("wavelength",),
     "voxels": ("artefact", "bad data"),
     "PSFs": ("PSF",),
     "mirrored": ("roll", "source", "bad data"),
     "slice": ("bad data",),
     "waves": ("bad data", "wiggles"),
-    "smeared": ("residuals of the NIRSpec cube",),
-    "": ("artefact", "left out"),
+    "": ("artefact", "bad data", "left out"),
 }
 
 

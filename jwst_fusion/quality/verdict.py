@@ -91,6 +91,8 @@ class Measures:
         Parameters that are not the defaults; empty if all are.
     """
 
+    warnings: str | None = None
+    wiggle: float = float("nan")
     roll: float = float("nan")
     magnification: float = float("nan")
     shift: float = float("nan")
@@ -116,12 +118,10 @@ class Measures:
     mean_spectrum: float = float("nan")
     used_ssim: float = float("nan")
     held_out_ssim: float = float("nan")
-    wiggle: float = float("nan")
     unseen: float = float("nan")
     prior_driven: float = float("nan")
     registered: bool | None = None
     converged: bool | None = None
-    warnings: str | None = None
     by_hand: str | None = None
 
 
