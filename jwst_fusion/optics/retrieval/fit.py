@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize
+
+from jwst_fusion.limits import available_threads
 
 from .model import PointImage
 from .star_fit import ALIKE, at_star, fit_stars, star_residuals
@@ -128,10 +132,12 @@ class _Problem:
     def fits(self, parameters: np.ndarray, scale: np.ndarray | float, rest: float) -> list[StarFit]:
         """Stars of each band fitted by the image of a point source."""
         amplitudes, excess = self.split(parameters)
-        return [
-            fit_stars(band, image, image(amplitudes * scale, rest, e)[0], self.floor)[0]
-            for band, image, e in zip(self.bands, self.images, excess, strict=True)
-        ]
+
+        def of_band(band, image, own):
+            return fit_stars(band, image, image(amplitudes * scale, rest, own)[0], self.floor)[0]
+
+        with ThreadPoolExecutor(available_threads()) as pool:
+            return list(pool.map(of_band, self.bands, self.images, excess))
 
     def cost(self, parameters: np.ndarray, scale: np.ndarray, rest: float) -> float:
         """Half of the squared residuals over their errors and of the parameters over their deviations."""
@@ -146,19 +152,29 @@ class _Problem:
         """
         amplitudes, excess = self.split(parameters)
         gradient, matrix = parameters.copy(), np.eye(parameters.size)
-        for index, (band, image) in enumerate(zip(self.bands, self.images, strict=True)):
-            planes, changes = image(amplitudes * scale, rest, excess[index], derivatives=True)
-            fit, columns = fit_stars(band, image, planes, self.floor)
-            own = np.arange(amplitudes.size + MOMENTS)
-            own[amplitudes.size :] += MOMENTS * index
-            unit = np.concatenate([scale, _units(band)])
-            for k in range(len(band.data)):
-                change = at_star(image, changes, band, fit.place[k])[:, self.inside]
-                change *= -fit.flux[k] * unit[:, None] * fit.weight[k, self.inside]
-                basis = np.linalg.qr(columns[k][:, self.inside].T)[0]
-                change -= (change @ basis) @ basis.T
-                gradient[own] += change @ fit.residual[k, self.inside]
-                matrix[np.ix_(own, own)] += change @ change.T
+        of_band = partial(self._normal_of, amplitudes * scale, rest, scale)
+        with ThreadPoolExecutor(available_threads()) as pool:
+            parts = pool.map(of_band, self.bands, self.images, excess)
+            for index, (slope, curvature) in enumerate(parts):
+                own = np.arange(amplitudes.size + MOMENTS)
+                own[amplitudes.size :] += MOMENTS * index
+                gradient[own] += slope
+                matrix[np.ix_(own, own)] += curvature
+        return gradient, matrix
+
+    def _normal_of(self, wavefront, rest, scale, band, image, excess):
+        """Add up gradient and second derivatives of the stars of a band, by amplitudes and its own blur."""
+        planes, changes = image(wavefront, rest, excess, derivatives=True)
+        fit, columns = fit_stars(band, image, planes, self.floor)
+        unit = np.concatenate([scale, _units(band)])
+        gradient, matrix = np.zeros(unit.size), np.zeros((unit.size, unit.size))
+        for k in range(len(band.data)):
+            change = at_star(image, changes, band, fit.place[k])[:, self.inside]
+            change *= -fit.flux[k] * unit[:, None] * fit.weight[k, self.inside]
+            basis = np.linalg.qr(columns[k][:, self.inside].T)[0]
+            change -= (change @ basis) @ basis.T
+            gradient += change @ fit.residual[k, self.inside]
+            matrix += change @ change.T
         return gradient, matrix
 
 
