@@ -338,11 +338,9 @@ def _cube_on_grid(product, grid):
     outliers = find_outliers(cube.data, cube.noise, cube.footprint)
     cube.data[outliers], cube.error[outliers] = np.nan, np.nan
     log.info(
-        "Fused cube: %d x %d cells of %.4f arcsec, %d channels from %.4f to %.4f um, %d of them without data",
+        "Fused cube: %d x %d cells of %.4f arcsec, %d channels from %.4f to %.4f um, %d of them without "
+        "data; the noise is %.2f times the stated error, %d outliers are removed",
         *grid.shape, grid.cell_size, noise.size, *cube.wavelength[[0, -1]], (~np.isfinite(noise)).sum(),
-    )  # fmt: skip
-    log.info(
-        "The cube's noise is %.2f times its stated error; %d outliers are removed",
         noise_ratio, outliers.sum(),
     )  # fmt: skip
     return cube, outliers, noise_ratio

@@ -134,6 +134,12 @@ def fit_scales(
         real = [abs(scale.pedestal) > SIGNIFICANT * scale.pedestal_error for scale in scales]
         fitted = [c if keep else _fit(c, False) for c, keep in zip(fitted, real, strict=True)]
         scales, shape = _tie(fitted)
+    if shape.any():
+        log.info(
+            "The IFU's PSF departs from its model: variance %+.2e, %+.2e arcsec^2, "
+            "of the wavefront %+.3f rad^2 at 1 um",
+            *shape,
+        )
     known = {c.band.filter: scale for c, scale in zip(fitted, scales, strict=True)}
     scales = tuple(known.get(band.filter) or ratio_of_means(observation, band) for band in bands)
     return scales, shape
@@ -240,13 +246,6 @@ def _tie(fitted):
         _at_shape(c, common, covariance, inverse) for c, inverse in zip(fitted, inverses, strict=True)
     )
     significant = bool(fitted) and common @ np.linalg.solve(covariance, common) > SIGNIFICANT_SHAPE
-    log.log(
-        logging.INFO if significant else logging.DEBUG,
-        "The IFU's PSF departs from its model: variance %+.2e, %+.2e arcsec^2, of the wavefront %+.3f "
-        "+- %.3f rad^2 at 1 um",
-        *common,
-        np.sqrt(covariance[2, 2]),
-    )
     return scales, common if significant else np.zeros(3)
 
 
