@@ -174,7 +174,7 @@ def region_spectrum(model, scene, name, region, excluded=(), *, content):
         raise ParameterError(f"{name}: lies outside the field of {model.meta.filename}; draw another region")
     added = scene.region(inside)
     spectrum, error = added.spectra()
-    jansky = MEGA * scene.cell_area * np.deg2rad(1 / 3600) ** 2
+    jansky = _jansky(scene)
     dead = np.where(scene.alive, 1.0, np.nan)
     return RegionSpectrum(
         name=name,
@@ -187,6 +187,11 @@ def region_spectrum(model, scene, name, region, excluded=(), *, content):
         cube_flux=_cube_spectrum(content, inside) * jansky,
         bands=_photometry(content, added, inside, jansky),
     )
+
+
+def _jansky(scene):
+    """Flux of a cell of 1 MJy/sr [Jy]."""
+    return MEGA * scene.cell_area * np.deg2rad(1 / 3600) ** 2
 
 
 def _cube_spectrum(content, weight):
@@ -274,7 +279,7 @@ def _x1d(spectrum):
         if "_VAR_" in name or name.startswith("B"):
             table[name] = np.nan
     amount = float(spectrum.sum.amount)
-    area = amount * spectrum.sum.scene.cell_area * np.deg2rad(1 / 3600) ** 2 * MEGA
+    area = amount * _jansky(spectrum.sum.scene)
     table["WAVELENGTH"], table["NPIXELS"] = spectrum.wavelength, amount
     table["FLUX"], table["FLUX_ERROR"] = spectrum.flux, spectrum.error
     table["SURF_BRIGHT"], table["SB_ERROR"] = spectrum.flux / area, spectrum.error / area

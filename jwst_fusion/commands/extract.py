@@ -1,6 +1,6 @@
 """``jwst-fusion extract``: spectra of regions of a fused cube."""
 
-from .lines import add_line_options, in_words, output_place, positive, systemic_redshift, write_hdus
+from .lines import add_line_options, in_words, output_place, window_settings, write_hdus
 
 __all__ = ["add_parser", "extract", "run"]
 
@@ -35,9 +35,6 @@ def add_parser(commands):
         help="also measure these lines in each region (default: none)",
     )
     add_line_options(parser)
-    parser.add_argument(
-        "--output-dir", metavar="DIR", help="folder to write to (default: that of the product)"
-    )
     parser.set_defaults(run=run)
 
 
@@ -120,10 +117,9 @@ def _lines(spectrum, arguments):
     from jwst_fusion.quality.lines import find_line
     from jwst_fusion.science.lines import measure_line
 
-    redshift = systemic_redshift(arguments.redshift, arguments.velocity)
-    half_width = positive("window", arguments.window)
-    power = arguments.resolving_power
-    power = None if power is None else positive("resolving_power", power)
+    settings = window_settings(
+        arguments.redshift, arguments.velocity, arguments.window, arguments.resolving_power
+    )
     for line in map(find_line, arguments.line):
-        window = adapters.window_of(spectrum.sum.scene, line, redshift, half_width, power)
+        window = adapters.window_of(spectrum.sum.scene, line, **settings)
         yield spectrum, line, measure_line(spectrum.sum, window)

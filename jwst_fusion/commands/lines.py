@@ -46,15 +46,12 @@ def add_parser(commands):
         metavar="RATIO",
         help="ratio without extinction; also map A_V [mag] (default: no map)",
     )
-    parser.add_argument(
-        "--output-dir", metavar="DIR", help="folder to write to (default: that of the product)"
-    )
     parser.set_defaults(run=run)
 
 
 def add_line_options(parser):
     """
-    Add the options that tell how lines are measured.
+    Add the options that tell how lines are measured, and where results are written.
 
     Parameters
     ----------
@@ -81,10 +78,19 @@ def add_line_options(parser):
     parser.add_argument(
         "--resolving-power", type=float, metavar="R", help="of the instrument (default: that of the grating)"
     )
+    parser.add_argument(
+        "--output-dir", metavar="DIR", help="folder to write to (default: that of the product)"
+    )
 
 
 def lines(
-    product, *names, redshift=0.0, velocity=None, window=500.0, significance=SIGNIFICANT, resolving_power=None
+    product,
+    *names,
+    redshift=0.0,
+    velocity=None,
+    window=WINDOW,
+    significance=SIGNIFICANT,
+    resolving_power=None,
 ):
     """
     Measure lines in each cell of a fused cube.
@@ -128,18 +134,36 @@ def _measure(model, names, redshift, velocity, window, significance, resolving_p
     from jwst_fusion.quality.lines import find_line
 
     found = [find_line(name) for name in names]
-    if resolving_power is not None:
-        positive("resolving_power", resolving_power)
-    settings = {
-        "redshift": systemic_redshift(redshift, velocity),
-        "half_width": positive("window", window),
-        "significance": positive("significance", significance),
-        "resolving_power": positive("resolving_power", resolving_power)
-        if resolving_power is not None
-        else None,
-    }
+    settings = window_settings(redshift, velocity, window, resolving_power)
+    settings["significance"] = positive("significance", significance)
     cells = adapters.science_scene(model).cells()
     return cells, [adapters.line_maps(model, cells, line, **settings) for line in found]
+
+
+def window_settings(redshift, velocity, window, resolving_power):
+    """
+    Check the parameters of the windows of lines.
+
+    Parameters
+    ----------
+    redshift, velocity, window, resolving_power : float
+        As in `lines`.
+
+    Returns
+    -------
+    dict
+        ``redshift``, ``half_width`` and ``resolving_power``, None if it is that of the grating.
+
+    Raises
+    ------
+    ParameterError
+        One cannot be used.
+    """
+    return {
+        "resolving_power": None if resolving_power is None else positive("resolving_power", resolving_power),
+        "redshift": systemic_redshift(redshift, velocity),
+        "half_width": positive("window", window),
+    }
 
 
 def positive(name, value):
