@@ -177,6 +177,9 @@ def _vet(data, error, weight, peaks, at, height):
     good = np.isfinite(stamp)
     if good.mean() < USABLE or not good[core, core].all():
         return "gap or saturation", None
+    brightest = np.unravel_index(np.argmax(stamp[core, core]), (2 * CORE + 1, 2 * CORE + 1))
+    if np.abs(np.array(brightest) - CORE).max() == CORE:
+        return "shape", None
     errors, structure = _errors(stamp, None if error is None else _stripe(error, *window))
     column, row = centroid_quadratic(stamp[core, core])
     place = np.array([column, row]) - CORE

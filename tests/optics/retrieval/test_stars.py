@@ -83,6 +83,16 @@ def test_galaxies_and_cosmic_rays_are_no_stars():
     assert found.rejected.get("shape", 0) >= 1
 
 
+def test_a_clump_on_a_steep_slope_is_no_star():
+    image, _ = star_image(PSF, stars=np.array([[200.0, 200.0, 4000.0]]), side=300)
+    y, x = np.indices(image.data.shape)
+    clump = 100 * np.exp(-0.5 * ((x - 100) ** 2 + (y - 100) ** 2) / 3**2)
+    slope = 30 * gaussian_filter(np.clip(x - 50.0, 0, 100), 10)
+    found = find(image, data=image.data + clump + slope)
+    assert len(found.data) == 1
+    assert found.rejected["shape"] == 1
+
+
 def test_noise_is_taken_from_the_sky_where_the_stated_one_is_wrong():
     image, _ = star_image(PSF, 6)
     wrong = find_stars(image.data, image.error * 10, image.weight)
