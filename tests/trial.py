@@ -288,20 +288,24 @@ def other_sky(hdus):
     hdus["SCI"].data = (np.nanmedian(data) * np.exp(noise / noise.std())).astype(np.float32)
 
 
-def wide_psfs(files):
-    """Give a library of PSFs whose pixels are said to be twice as large as they are."""
-    from jwst_fusion.cli import main as command
-    from jwst_fusion.optics.library import read_library, write_library
+def psfs_of(factor):
+    """Give a library of PSFs that are as many times as wide as those of the model."""
 
-    path = files.cube.parent / "psfs.asdf"
-    with redirect_stdout(None):
-        command(["psf", str(path), "--psf-source", "analytic", "--grating", "G235H/F170LP"])
-    entries = [
-        replace(entry, psf=replace(entry.psf, pixel_scale=2 * entry.psf.pixel_scale))
-        for entry in read_library(path)
-    ]
-    write_library(path, entries)
-    return {"override_fusion_psf": str(path)}
+    def spoil(files):
+        from jwst_fusion.cli import main as command
+        from jwst_fusion.optics.library import read_library, write_library
+
+        path = files.cube.parent / "psfs.asdf"
+        with redirect_stdout(None):
+            command(["psf", str(path), "--psf-source", "analytic", "--grating", "G235H/F170LP"])
+        entries = [
+            replace(entry, psf=replace(entry.psf, pixel_scale=factor * entry.psf.pixel_scale))
+            for entry in read_library(path)
+        ]
+        write_library(path, entries)
+        return {"override_fusion_psf": str(path)}
+
+    return spoil
 
 
 def striped(hdus):
@@ -309,6 +313,9 @@ def striped(hdus):
     data = hdus["SCI"].data
     data += np.float32(0.2 * np.nanstd(data)) * (-1) ** (np.arange(len(data)) // 4)[:, np.newaxis]
 
+
+#: Observations as good as any: the PSFs of the model are never better known than by 5 %.
+GOOD = {"good": lambda files: None, "PSFs 5 % wider": psfs_of(1.05), "PSFs 5 % narrower": psfs_of(0.95)}
 
 INJECTIONS = {
     "images turned by 0.5 deg": of_images(turned(0.5)),
@@ -344,7 +351,7 @@ INJECTIONS = {
     "30 bright voxels in one spaxel": spike,
     "bad voxels on peaks of spectra": bad_peaks,
     "stripes in one image": of_one(striped),
-    "PSFs twice as wide": wide_psfs,
+    "PSFs twice as wide": psfs_of(2.0),
     "one image brighter on one side": of_one(sloped),
     "one image saturated": of_one(saturated),
     "ghosts in one image": of_one(ghost),
@@ -378,9 +385,11 @@ REASONS = {
     "wavelength": ("wavelength",),
     "voxels": ("artefact", "bad data"),
     "PSFs": ("PSF",),
-    "mirrored": ("roll", "source", "bad data"),
+    "mirrored": ("mirrored",),
+    "transposed": ("transposed",),
     "slice": ("bad data",),
     "waves": ("bad data", "wiggles"),
+    "another sky": ("another sky", "artefact", "left out", "brighten"),
     "": ("artefact", "bad data", "left out"),
 }
 
@@ -440,7 +449,7 @@ def try_scene(seed):
         source_folder = Path(base, "good")
         simulate("random", source_folder, name="trial", seed=seed, **SIZE)
         good = None
-        for name, spoil in {"good": lambda files: None, **INJECTIONS}.items():
+        for name, spoil in (GOOD | INJECTIONS).items():
             folder = Path(base, "spoiled")
             folder.mkdir()
             files = Files.copied(source_folder, folder)
@@ -462,8 +471,8 @@ def table(rows):
     for row in rows:
         numbers = f"{100 * row.share:7.1f}% {100 * row.structure:8.1f}%"
         yield f"{row.scene:10} {row.injection:34} {numbers}  {row.level:8} {row.finding[:70]}"
-    good = [row for row in rows if row.injection == "good"]
-    wrong = [row for row in rows if row.injection != "good" and row.is_wrong]
+    good = [row for row in rows if row.injection in GOOD]
+    wrong = [row for row in rows if row.injection not in GOOD and row.is_wrong]
     caught = sum(row.level != "green" for row in wrong)
     right = sum(row.level != "green" and row.is_right for row in wrong)
     yield (

@@ -49,7 +49,8 @@ class Comparison:
     east, north, shift_error : float
         Where the image has a source less where the cube has it, and the error of either [arcsec].
     correlation : float
-        Correlation coefficient of the two images.
+        Correlation coefficient of the two images with all of these differences but the change taken out, and
+        without the noise of the cube's image.
     roll, roll_error : float
         Position angle in the image less that in the cube [deg].
     magnification, magnification_error : float
@@ -75,7 +76,7 @@ class Comparison:
 
 
 def compare_images(
-    sharp: np.ndarray, blunt: np.ndarray, decimation_factor: int, jacobian: np.ndarray
+    sharp: np.ndarray, blunt: np.ndarray, decimation_factor: int, jacobian: np.ndarray, noise: float = 0.0
 ) -> Comparison:
     """
     Compare a NIRCam image at the IFU's resolution with the cube's band image.
@@ -94,6 +95,8 @@ def compare_images(
         Cells per spaxel along an axis.
     jacobian : ndarray, shape (2, 2)
         Sky displacement (east, north) [arcsec] for one cell step along (x, y).
+    noise : float, optional
+        Noise of ``blunt``, in its unit.
 
     Returns
     -------
@@ -105,14 +108,16 @@ def compare_images(
     image, values = design[:, 0], blunt[known]
     if known.sum() < 7 * FEWEST or np.ptp(image) == 0 or np.ptp(values) == 0:
         return Comparison()
-    correlation = float(np.corrcoef(image, values)[0, 1])
     norms = np.linalg.norm(design, axis=0)
     if not (norms > 0).all() or np.linalg.matrix_rank(design / norms, tol=1e-8) < design.shape[1]:
-        return Comparison(correlation=correlation)
+        return Comparison(correlation=float(np.corrcoef(image, values)[0, 1]))
     fit, scatter = _robust_fit(design / norms, values)
     if fit[0] <= 0:
-        return Comparison(correlation=correlation)
+        return Comparison(correlation=0.0)
     residual = values - design / norms @ fit
+    structure = values.var() - noise**2
+    unlike = max(np.mean(residual**2) - noise**2, 0.0) / structure if structure > 0 else np.nan
+    correlation = float(np.sqrt(np.maximum(1 - unlike, 0.0)))
     matrices = covariances(design / norms / scatter, -residual / scatter, rows, columns, BLOCK * d)
     covariance = max(matrices, key=np.trace)
     scale = fit[0] / norms[0]
@@ -155,7 +160,8 @@ def compare_band(
     """
     matched = match_to_ifu(band.data / band.scale, band, bandpass, cube, grid)
     synthetic = np.where(cube.footprint, synthetic_photometry(cube.data, bandpass), np.nan)
-    return compare_images(matched, synthetic, grid.decimation_factor, grid.jacobian), matched
+    noise = float(np.sqrt(np.sum((bandpass * np.nan_to_num(cube.noise)) ** 2)))
+    return compare_images(matched, synthetic, grid.decimation_factor, grid.jacobian, noise), matched
 
 
 def mismatch(

@@ -63,7 +63,7 @@ def match_to_ifu(
     -------
     ndarray, shape (ny, nx), or (n, ny, nx) with derivatives, in the order of the parameters
         The image integrated over a spaxel about each cell's centre; NaN where more than 2 % of it comes
-        from unknown cells.
+        from unknown cells, beyond what each cell lacks because the PSF is larger than the image.
     """
     reach = int(np.ceil(REACH / grid.cell_size))
     size = [next_fast_len(n + 2 * reach, real=True) for n in image.shape]
@@ -73,7 +73,8 @@ def match_to_ifu(
     inside = tuple(slice(before, before + n) for (before, _), n in zip(pads, image.shape, strict=True))
     spectrum = rfft2(np.pad(fill_nearest(image), pads, mode="symmetric")) * kernel
     known = rfft2(np.pad(np.isfinite(image).astype(float), pads)) * kernel
-    trusted = irfft2(known, s=size)[inside] >= MIN_KNOWN
+    share = irfft2(known, s=size)[inside]
+    trusted = share >= MIN_KNOWN * min(share.max(), 1.0)  # no cell sees all if the halo exceeds the image
     blurred = np.where(trusted, irfft2(spectrum, s=size)[inside], np.nan)
     changes = []
     if widths:

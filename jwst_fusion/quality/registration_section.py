@@ -52,8 +52,9 @@ def registration_section(content):
         head, tuple(rows),
         "The first columns give the position of a source in NIRCam's coordinates minus its position in the "
         "cube's. The next columns give the remaining differences between the registered image and the cube: "
-        "offset, correlation, position angle, magnification, variance of the cube's PSF beyond that of the "
-        "model, and the largest significant difference of brightness over 3 x 3 spaxels. The last column is "
+        "offset, position angle, magnification, variance of the cube's PSF beyond that of the model, and the "
+        "largest significant difference of brightness over 3 x 3 spaxels. The correlation is that of the two "
+        "images without these differences and noise. The last column is "
         "the misfit of the image with the cube in its own band, divided by the misfit in the best other "
         "band. It exceeds about one if the image is labelled with the wrong filter.",
     )  # fmt: skip

@@ -34,6 +34,8 @@ class Measures:
 
     Attributes
     ----------
+    correlation : float
+        Least correlation of both instruments' images of a band, see `~jwst_fusion.coregistration.comparison`.
     roll, magnification : float
         Displacement at the edge of the field that the measured roll, and the measured ratio of distances,
         make at least: less `SIGNIFICANT` standard errors [arcsec].
@@ -51,8 +53,6 @@ class Measures:
         Largest connected area where an image does not fit [spaxels].
     compared : float
         Share of the images whose position angle, distances and blur could be compared with the cube's.
-    correlation : float
-        Least correlation of both instruments' images of a band.
     outside : float
         Largest light that comes from outside the field, over the mean light in it.
     offset_error : float
@@ -93,6 +93,7 @@ class Measures:
 
     warnings: str | None = None
     wiggle: float = float("nan")
+    correlation: float = float("nan")
     roll: float = float("nan")
     magnification: float = float("nan")
     shift: float = float("nan")
@@ -102,7 +103,6 @@ class Measures:
     mismatch: float = float("nan")
     image_patch: float = float("nan")
     compared: float = float("nan")
-    correlation: float = float("nan")
     outside: float = float("nan")
     offset_error: float = float("nan")
     scale_departure: float = float("nan")
@@ -276,6 +276,7 @@ def measure(content):
     residual = content.spectral.get("relative_error", np.array([np.nan]))
     alignment = settings.get("alignment")
     return Measures(
+        correlation=-_most([-each.correlation for each in compared]),
         roll=radius * np.radians(_departure(compared, "roll")),
         magnification=radius * _departure(compared, "magnification"),
         shift=_most([np.hypot(each.east, each.north) for each in compared]),
@@ -285,7 +286,6 @@ def measure(content):
         mismatch=_most([] if diagnosis.mismatch is None else diagnosis.mismatch),
         image_patch=_most([] if diagnosis.patch is None else diagnosis.patch),
         compared=float(np.mean([np.isfinite(each.roll) for each in compared])) if compared else float("nan"),
-        correlation=-_most([-each.correlation for each in compared]),
         outside=_most([] if diagnosis.outside is None else diagnosis.outside),
         offset_error=_most([band.offset_err for band in used]),
         scale_departure=_most([abs(band.scale - 1) for band in used]),

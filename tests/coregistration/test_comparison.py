@@ -110,8 +110,17 @@ def test_shift_of_a_spaxel_is_far_from_zero():
     assert np.hypot(found.east, found.north) > 0.04
 
 
-def test_images_of_different_skies_do_not_correlate():
-    assert abs(compare_images(scene(0), scene(9)[SPAXEL, SPAXEL], D, JACOBIAN).correlation) < 0.5
+def test_correlation_tells_another_sky_from_one_that_is_turned_blurred_or_noisy():
+    assert compared(turned(2.0, 1.03)).correlation > 0.98
+    assert compared(gaussian_filter(scene(), 1.0)).correlation > 0.98
+    noise = 0.5 * scene().std()
+    blunt = scene()[SPAXEL, SPAXEL] + np.random.default_rng(1).normal(scale=noise, size=(30, 32))
+    correlations = [compare_images(scene(), blunt, D, JACOBIAN, s).correlation for s in (0.0, noise)]
+    assert correlations[0] < 0.92
+    assert correlations[1] > 0.99
+    assert compared(scene()[:, ::-1]).correlation < 0.8
+    assert compared(scene(9)).correlation < 0.8
+    assert compared(-scene()).correlation == 0
 
 
 @pytest.mark.parametrize("sharp", [np.full((90, 96), np.nan), np.ones((90, 96))])

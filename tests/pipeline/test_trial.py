@@ -13,7 +13,7 @@ from .conftest import QUICK
         ("images turned by 4 deg", "a roll of nircam"),
         ("pixels of the cube 10 % smaller", "unequal pixel scales"),
         ("images blurred by 62 mas", "blur of the images"),
-        ("source five times as bright", "in the worst spaxel"),
+        ("source five times as bright", "a variable source"),
         ("errors of the images 100 times", "smallest of all bands"),
         ("first and last band exchanged", "over its misfit in another band"),
         ("jump of 20 nm in the wavelengths", "the wavelengths jump"),

@@ -54,7 +54,7 @@ def test_value_and_limit_are_in_the_words():
         "smaller than a spaxel, at all wavelengths; see Registration.",
     )
     texts = [reason.text for reason in judge(GOOD).reasons]
-    assert "Correlation between the NIRCam and NIRSpec images of a band: 0.99 (at least 0.9)." in texts
+    assert "Structural similarity of a band that was used: 0.98 (at least 0.8)." in texts
 
 
 def test_worst_reason_comes_first():
