@@ -30,12 +30,9 @@ def machine(tmp_path, monkeypatch):
     return write
 
 
-def test_memory_of_the_machine(machine):
+def test_memory_of_the_machine_and_of_a_container(machine):
     assert limits.available_memory() == 16 * GIB
     assert limits.memory_limit() == pytest.approx(0.8 * 16 * GIB)
-
-
-def test_memory_of_a_container(machine):
     machine(proc__self__cgroup="0::/\n")
     group = {"memory_dot_max": f"{4 * GIB}\n", "memory_dot_current": f"{2 * GIB}\n"}
     machine(**{f"sys__fs__cgroup__{name}": text for name, text in group.items()})
@@ -103,17 +100,12 @@ def test_too_much_memory_is_refused(machine):
     with pytest.raises(LimitError, match=r"more than the 0\.5 GiB of max_memory; .* raise max_memory"):
         limits.check_memory(GIB, 0.5, "it")
 
-
-@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
-def test_limits_that_can_not_be(value):
-    with pytest.raises(ParameterError, match="max_memory = .* a positive number of GiB"):
-        limits.memory_limit(value)
+    for value in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ParameterError, match="max_memory = .* a positive number of GiB"):
+            limits.memory_limit(value)
 
 
-def test_disk_of_a_folder_that_is_not_there(tmp_path):
+def test_disk_of_a_folder_that_is_not_there_and_sizes_for_readers(tmp_path):
     assert limits.free_disk(tmp_path / "a" / "b") > 0
-
-
-def test_sizes_for_readers():
     assert limits.format_size(3.46 * GIB) == "3.5 GiB"
     assert limits.format_size(2**20) == "1.0 MiB"
