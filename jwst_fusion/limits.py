@@ -141,13 +141,14 @@ def available_threads():
     -------
     int
         OMP_NUM_THREADS if it is set; else the least of the processors that this process may run on and
-        the processor time that its control groups grant. At least one.
+        the processor time that its control group grants.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if asked.isdigit() and int(asked) > 0:
         return int(asked)
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(min([affinity, *(math.ceil(quota) for quota in _group_quotas())]), 1)
+    from dask.system import cpu_count
+
+    return cpu_count()
 
 
 def format_size(n_bytes):
@@ -169,7 +170,7 @@ def format_size(n_bytes):
 
 def _group_memory():
     """Memory that each control group leaves [bytes]; cached files are released when needed."""
-    for folder in _groups("memory"):
+    for folder in _memory_groups():
         for limit, used, scope in (
             ("memory.max", "memory.current", ""),
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
@@ -181,28 +182,16 @@ def _group_memory():
                 yield allowed - taken + cached
 
 
-def _group_quotas():
-    """Processors' worth of time that each control group grants."""
-    for folder in _groups("cpu"):
-        quota = _words(folder / "cpu.max")
-        if len(quota) != 2:
-            quota = _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
-        if len(quota) == 2 and all(word.isdigit() for word in quota) and int(quota[1]) > 0:
-            yield int(quota[0]) / int(quota[1])
-
-
-def _groups(controller):
-    """Folders of the control groups that this process is in, for a controller, and of those above."""
+def _memory_groups():
+    """Folders of the control groups that limit the memory of this process, and of those above."""
     for line in _lines(ROOT / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
-        if controllers and controller not in controllers.split(","):
+        if controllers and "memory" not in controllers.split(","):
             continue
-        mounts = (controller, "cpu,cpuacct") if controllers else (".", "unified")
-        for mount in mounts:
-            top = ROOT / "sys/fs/cgroup" / mount
-            parts = [part for part in path.split("/") if part and part != ".."]
+        parts = [part for part in path.split("/") if part and part != ".."]
+        for mount in ("memory",) if controllers else (".", "unified"):
             for depth in range(len(parts) + 1):
-                yield top.joinpath(*parts[:depth])
+                yield (ROOT / "sys/fs/cgroup" / mount).joinpath(*parts[:depth])
 
 
 def _address_space():
@@ -224,14 +213,9 @@ def _lines(path):
         return []
 
 
-def _words(path):
-    """Words of a file; none where it cannot be read."""
-    return " ".join(_lines(path)).split()
-
-
 def _number(path):
     """Value of a file that holds one number; None for any other."""
-    words = _words(path)
+    words = "".join(_lines(path)).split()
     return int(words[0]) if len(words) == 1 and words[0].isdigit() else None
 
 

@@ -13,13 +13,14 @@ ROOT = Path(jwst_fusion.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 NUMERICS = {"coregistration", "crosscalib", "inversion", "quality"}
-GROUND = {"atomic", "exceptions", "limits", "observation", "ownership", "scratch"}
+GROUND = {"association", "atomic", "exceptions", "limits", "observation", "ownership", "scratch"}
 
 # What each part of the package may import of it, besides itself.
 ALLOWED = {
     "exceptions": set(),
     "ownership": {"exceptions"},
     "atomic": {"exceptions", "ownership"},
+    "association": {"exceptions", "ownership"},
     "limits": {"exceptions"},
     "scratch": {"exceptions"},
     "observation": {"exceptions"},

@@ -33,7 +33,7 @@ def setup_cfg():
 
 def requirements(text):
     """Names and versions of requirements, whichever package index they are written for."""
-    names = {"matplotlib-base": "matplotlib"}
+    names = {"matplotlib-base": "matplotlib", "dask-core": "dask"}
     for line in text:
         if found := re.match(r"\s*-?\s*([\w-]+)\s*([<>=].*)$", line):
             yield names.get(found[1], found[1]), found[2].strip()

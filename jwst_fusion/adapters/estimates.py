@@ -126,7 +126,9 @@ def product_size(grid, n_wave):
     float
         Bytes.
     """
-    return float(PRODUCT_VOXEL) * n_wave * field_cells(grid)
+    rows, columns = grid.field
+    spaxels = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return float(PRODUCT_VOXEL) * n_wave * spaxels * grid.decimation_factor**2
 
 
 def product_on_disk(grid, n_wave):
@@ -146,21 +148,3 @@ def product_on_disk(grid, n_wave):
         Whether an array of it is too large for the memory.
     """
     return on_disk(product_size(grid, n_wave) / PLANES_OF_PRODUCT)
-
-
-def field_cells(grid):
-    """
-    Count the cells of a grid's field.
-
-    Parameters
-    ----------
-    grid : FusionGrid
-        Grid.
-
-    Returns
-    -------
-    int
-        Cells that the product has.
-    """
-    rows, columns = grid.field
-    return (rows.stop - rows.start) * (columns.stop - columns.start) * grid.decimation_factor**2

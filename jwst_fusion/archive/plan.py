@@ -13,9 +13,9 @@ from pathlib import Path
 from astropy.io import fits
 
 from jwst_fusion.archive.download import checksum_of
-from jwst_fusion.archive.manifest import association_members
 from jwst_fusion.archive.state import STATE, read_rows
 from jwst_fusion.archive.worker import RECORD, WORK, WORK_NAME, is_alive
+from jwst_fusion.association import read_association
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.ownership import is_own
@@ -141,12 +141,12 @@ class Outputs:
                 return Plan("keep", "DONE", "its product exists")
             return Plan("set", "SKIPPED", "its product exists (--skip-existing)")
         try:
-            inputs = _inputs(target, self._state)
+            product, inputs = _inputs(target, self._state)
         except InputError as reason:
             if there and before == "DONE":
                 return Plan("keep", "DONE", "done before; its inputs are gone")
             return Plan("set", "BLOCKED", str(reason))
-        key = _work_key(target, inputs, settings)
+        key = _work_key(target, product, inputs, settings)
         same = row.get("work_key") == key
         for work in self._finished.get(target.name, []):
             if _record(work / "out").get("work_key") == key:
@@ -300,8 +300,8 @@ def _why(row, there, same, inputs):
 
 
 def _inputs(target, state):
-    """Checksum and origin of each member of a target; an InputError tells what is not there."""
-    product, members = association_members(target.association)
+    """Name of a target's product, checksum and origin of each member; an InputError says what is missing."""
+    product, members = read_association(target.association)
     inputs = {}
     for path in members:
         try:
@@ -311,7 +311,7 @@ def _inputs(target, state):
                 f"input {path.name} of {product} is not there ({error.strerror}); fetch it, for example with "
                 "jwst-fusion match --download"
             ) from None
-    return inputs
+    return product, inputs
 
 
 def _origin(path):
@@ -323,9 +323,8 @@ def _origin(path):
     return {"calibration": str(header.get("CAL_VER", "")), "context": str(header.get("CRDS_CTX", ""))}
 
 
-def _work_key(target, inputs, settings):
+def _work_key(target, product, inputs, settings):
     """Hash of all that makes the product what it is."""
-    product, _ = association_members(target.association)
     files = {}
     for text in (*target.parameters, *settings.parameters, f"={settings.parameter_file or ''}"):
         path = Path(text.partition("=")[2])

@@ -4,14 +4,7 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands):
-    """
-    Describe the subcommand.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-        Where to add it.
-    """
+    """Describe the subcommand."""
     parser = commands.add_parser(
         "associate",
         help="make the association of a fusion from files, or check one",
@@ -34,14 +27,7 @@ def add_parser(commands):
 
 
 def run(arguments):
-    """
-    Make or check associations, and print what was found.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the user typed.
-    """
+    """Make or check associations, and print what was found."""
     for path in arguments.files if arguments.check else ():
         _check(path)
     if not arguments.check:

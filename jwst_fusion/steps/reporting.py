@@ -29,22 +29,10 @@ class ReportMixin:
 
     def save_model(self, model, *args, **kwargs):
         """
-        Save a product, and if it is a fused cube its report beside it.
+        Save a product as stpipe does, and if it is a fused cube its report beside it.
 
         A report that fails is told in the log and in the product's keyword FUSREPRT; the product is
         saved all the same.
-
-        Parameters
-        ----------
-        model : DataModel
-            The product.
-        *args, **kwargs
-            Passed on to `jwst.stpipe.Step.save_model`.
-
-        Returns
-        -------
-        output_path : str or None
-            Path of the file; None if the step does not save.
         """
         is_saved = kwargs.get("force") or self.save_results or kwargs.get("output_file") or self.output_file
         if not (is_saved and isinstance(model, datamodels.FusedCubeModel)):
