@@ -30,15 +30,10 @@ ROOT = Path("/")
 
 def available_memory():
     """
-    Find the memory that this process may still take.
+    Find the memory that this process may still take [bytes].
 
     It is the least of what the machine has, what each control group (of either version) above the
     process leaves, and what the process's limit on its address space leaves.
-
-    Returns
-    -------
-    int
-        Bytes.
     """
     found = [psutil.virtual_memory().available, *_group_memory(), *_address_space()]
     return max(min(found), 0)
@@ -99,14 +94,7 @@ def check_memory(needed, max_memory, what):
 
 
 def check_working_folder():
-    """
-    Check that the working folder is still there.
-
-    Raises
-    ------
-    InputError
-        It was removed.
-    """
+    """Raise an InputError if the working folder was removed."""
     try:
         os.getcwd()
     except FileNotFoundError:
@@ -114,19 +102,7 @@ def check_working_folder():
 
 
 def free_disk(folder):
-    """
-    Find the space on the disk that holds a folder, or will hold it.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        Folder, which need not exist.
-
-    Returns
-    -------
-    int
-        Bytes that this user may write.
-    """
+    """Find the space [bytes] that this user may write on the disk of a folder, which need not exist yet."""
     folder = Path(folder).absolute()
     while not folder.exists():
         folder = folder.parent
@@ -152,19 +128,7 @@ def available_threads():
 
 
 def format_size(n_bytes):
-    """
-    Write a size for a reader.
-
-    Parameters
-    ----------
-    n_bytes : float
-        Size [bytes].
-
-    Returns
-    -------
-    str
-        Such as ``3.4 GiB``.
-    """
+    """Write a size [bytes] for a reader, such as ``3.4 GiB``."""
     return f"{n_bytes / GIB:.1f} GiB" if n_bytes >= 0.1 * GIB else f"{n_bytes / 2**20:.1f} MiB"
 
 

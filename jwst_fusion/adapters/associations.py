@@ -4,7 +4,7 @@ import os
 import re
 import warnings
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from jwst_fusion.association import read_association
@@ -16,7 +16,7 @@ from jwst_fusion.ownership import MARK
 from .inputs import kind_of, open_file, refusal
 from .products import image_filter
 
-__all__ = ["Member", "check_association", "make_association", "read_member", "relative_to", "select_members"]
+__all__ = ["Member", "check_association", "make_association", "read_member", "select_members"]
 
 #: Names of stage-3 products in the archive (JWST pipeline documentation, stage 3 file names).
 PRODUCT_NAME = re.compile(
@@ -149,16 +149,18 @@ def select_members(members):
     return [*chosen, cubes[0]], left_out
 
 
-def make_association(members, product_name):
+def make_association(members, product_name, folder):
     """
     Make a level-3 association.
 
     Parameters
     ----------
     members : sequence of Member
-        The files, as they are to be named in it.
+        The files.
     product_name : str
         Name of the product.
+    folder : path-like
+        Where the association will be.
 
     Returns
     -------
@@ -168,31 +170,12 @@ def make_association(members, product_name):
     from jwst.associations.asn_from_list import asn_from_list
     from jwst.associations.lib.rules_level3_base import DMS_Level3_Base
 
-    names = [str(member.path) for member in members]
+    names = [os.path.relpath(member.path, folder) for member in members]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*contains path information")  # this package reads them
         association = asn_from_list(names, rule=DMS_Level3_Base, product_name=product_name)
         association["made_by"] = MARK
         return association.dump()[1]
-
-
-def relative_to(members, folder):
-    """
-    Name members as they are seen from a folder.
-
-    Parameters
-    ----------
-    members : sequence of Member
-        The files.
-    folder : path-like
-        Where the association will be.
-
-    Returns
-    -------
-    list of Member
-        The same with paths relative to the folder.
-    """
-    return [replace(member, path=Path(os.path.relpath(member.path, folder))) for member in members]
 
 
 def check_association(path):

@@ -214,16 +214,7 @@ class Outputs:
 
 
 def forget_products(folder, name):
-    """
-    Let the next batch make the products of a target anew; a folder that no batch made stays as it is.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Folder of the outputs.
-    name : str
-        Name of the target.
-    """
+    """Let the next batch make the products of a target anew; a folder that no batch made stays as it is."""
     record = _record(folder / name)
     if record.get("name") == name and "work_key" in record:
         write_atomic(folder / name / RECORD, json.dumps({**record, "work_key": ""}, indent=1).encode())

@@ -151,14 +151,7 @@ class FusionModel(IFUCubeModel):
             setattr(self.meta.fusion, name, value)
 
     def add_history(self, text):
-        """
-        Add a line to the history, also to that of a model which has been saved before.
-
-        Parameters
-        ----------
-        text : str
-            The line; FITS holds 72 characters, and a question mark for one that it cannot hold.
-        """
+        """Add a line to the history, with a question mark for a character that FITS cannot hold."""
         entries = self._instance.setdefault("history", {}).setdefault("entries", [])
         entries.append(HistoryEntry({"description": _printable(text)}))
 

@@ -17,14 +17,7 @@ class ReportMixin:
     """Mixin of a step that saves a fused cube."""
 
     def report_options(self):
-        """
-        Return what is to be written beside the product.
-
-        Returns
-        -------
-        save_report, save_figures : bool
-            Whether to write the page, and the figures.
-        """
+        """Return whether the page, and whether the figures, are written beside the product."""
         return self.save_report, self.save_figures
 
     def save_model(self, model, *args, **kwargs):
