@@ -7,7 +7,10 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
 from stpipe.exceptions import StpipeExitException
 
 from tests.console import Finished, run_command
@@ -102,3 +105,15 @@ def compare_with_truth(stem):
     example = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(example)
     return example.load(str(stem))[:3]
+
+
+def spaxels(path, header, shape):
+    """Data and errors of the NIRSpec cube in the field of a fused cube, 3 x 3 of whose cells are a spaxel."""
+    n_wave, ny, nx = shape
+    with fits.open(path) as hdus:
+        source = hdus["SCI"].header
+        x, y = WCS(source).celestial.wcs_world2pix(*WCS(header).celestial.wcs_pix2world(1, 1, 0), 0)
+        first = round((header["CRVAL3"] - source["CRVAL3"]) / source["CDELT3"])
+        row, column = round(float(y)), round(float(x))
+        field = np.s_[first : first + n_wave, row : row + ny // 3, column : column + nx // 3]
+        return hdus["SCI"].data[field].astype(float), hdus["ERR"].data[field].astype(float)

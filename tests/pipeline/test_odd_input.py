@@ -30,7 +30,7 @@ from .spoils import (
     several,
     without,
     write_association,
-)  # fmt: skip
+)
 
 pytestmark = pytest.mark.usefixtures("work")
 IMAGES = (FIRST, SECOND)
@@ -72,10 +72,9 @@ def assert_close(data, reference, rtol=0.03, share=0.95):
 def whole_numbers(hdus):
     """Store an image as scaled 16 bit numbers."""
     data = hdus["SCI"].data
-    step = np.nanmax(np.abs(data)) / 30000
-    hdus["SCI"].data = np.nan_to_num(data)
-    hdus["SCI"].scale("int16", bscale=step)
     hdus["WHT"].data[~np.isfinite(data)] = 0
+    hdus["SCI"].data = np.nan_to_num(data)
+    hdus["SCI"].scale("int16", bscale=np.nanmax(np.abs(data)) / 30000)
 
 
 def dead_planes(hdus):
@@ -108,10 +107,9 @@ def chromatic(hdus):
     data = hdus["SCI"].data
     for plane, step in zip(data, np.linspace(0, 0.2, len(data)), strict=True):
         known = np.isfinite(plane)
-        if not known.any():
-            continue
-        moved = shift_plane(np.nan_to_num(plane, nan=np.nanmedian(plane)), (0, step), order=3, mode="nearest")
-        plane[:] = np.where(known, moved, np.nan)
+        if known.any():
+            filled = np.nan_to_num(plane, nan=np.nanmedian(plane))
+            plane[:] = np.where(known, shift_plane(filled, (0, step), order=3, mode="nearest"), np.nan)
 
 
 def turned(hdus):
@@ -310,9 +308,7 @@ def test_a_disk_that_is_full_is_told_and_nothing_is_left(work, caplog, monkeypat
     monkeypatch.setattr(datamodels.FusionModel, "save", save)
     error = fail(Fusion4Pipeline, ASN, caplog, steps={"fusion": ALONE})
     assert isinstance(error, LimitError)
-    assert str(error).endswith(
-        "p_fused.fits: No space left on device; free some space or choose another output folder"
-    )
+    assert "p_fused.fits: No space left on device; free some space or choose another" in str(error)
 
 
 def test_warnings_are_keywords_of_the_product(work, tmp_path):
