@@ -83,16 +83,7 @@ def write_associations(fusions, folder, data_folder):
 
 
 def write_manifest(targets, path):
-    """
-    Write a manifest as JSON.
-
-    Parameters
-    ----------
-    targets : sequence of Target
-        What is to be fused.
-    path : pathlib.Path
-        The file; associations are named relative to it.
-    """
+    """Write a manifest as JSON, its associations relative to it."""
     entries = []
     for target in targets:
         entry = asdict(target)

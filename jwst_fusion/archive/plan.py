@@ -96,19 +96,7 @@ class Outputs:
                 shutil.rmtree(work, ignore_errors=True)
 
     def plan(self, target):
-        """
-        Decide what is to be done with a target.
-
-        Parameters
-        ----------
-        target : Target
-            The target.
-
-        Returns
-        -------
-        Plan
-            The decision; FAILED if something is in the way that no batch made.
-        """
+        """Decide what is to be done with a target; FAILED if something is in the way that no batch made."""
         plan = self._plan(target)
         reason = self._in_the_way(target) if plan.action == "run" or plan.work else ""
         return Plan("set", "FAILED", reason) if reason else plan
@@ -165,24 +153,11 @@ class Outputs:
 
     def commit(self, target, plan, result=None):
         """
-        Put the products of a finished target in place, then note its state.
+        Put the products of a finished target in place, then note its state; return its record.
 
         The products of a target are a folder that takes its name at once; each step may be the last before a
-        crash, and the plan of the next run finds what remains to be done.
-
-        Parameters
-        ----------
-        target : Target
-            The target.
-        plan : Plan
-            Its plan.
-        result : dict, optional
-            What the worker says; of what an earlier run finished, its record is read.
-
-        Returns
-        -------
-        dict
-            The record of the target.
+        crash, and the plan of the next run finds what remains to be done. The result is what the worker
+        returned; of what an earlier run finished, its record is read.
         """
         folder, logs = self._folder / target.name, self._folder / "logs"
         work = Path(result["work"]) if result else plan.work
