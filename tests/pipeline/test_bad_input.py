@@ -29,20 +29,21 @@ def test_bad_files_are_told_in_one_line(work, caplog, name):
     assert cure in message[message.index(finding) :]
 
 
-def test_a_file_that_shrinks_while_it_is_read(work, caplog, monkeypatch):
+@pytest.mark.parametrize("harm", ["shrinks", "vanishes"])
+def test_a_file_that_shrinks_or_vanishes_after_the_check(work, monkeypatch, harm):
     original = CoregisterStep._coregister
 
-    def shrinking(*arguments):
-        os.truncate(path, path.stat().st_size // 2)
+    def harmed(*arguments):
+        os.truncate(path, path.stat().st_size // 2) if harm == "shrinks" else path.unlink()
         return original(*arguments)
 
     path = own(work, FIRST)
-    monkeypatch.setattr(CoregisterStep, "_coregister", shrinking)
-    with pytest.raises(
-        InputError, match=f"{FIRST}: can no longer be read to its end .*; fetch the file again"
-    ):
+    monkeypatch.setattr(CoregisterStep, "_coregister", harmed)
+    words = f"{FIRST}: can no longer be read to its end .*; fetch the file again"
+    with pytest.raises(InputError, match=words):
         Fusion4Pipeline.call(ASN, configure_log=False, save_results=True)
-    assert names_in(".") == sorted(f"./{name}" for name in (ASN, CUBE, FIRST, SECOND))
+    left = {ASN, CUBE, FIRST, SECOND} - ({FIRST} if harm == "vanishes" else set())
+    assert names_in(".") == sorted(f"./{name}" for name in left)
 
 
 @pytest.fixture

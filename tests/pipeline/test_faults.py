@@ -9,14 +9,13 @@ import time
 import numpy as np
 import pytest
 from astropy.io import fits
-from stpipe.exceptions import StpipeExitException
 
-from jwst_fusion import Fusion4Pipeline, adapters, datamodels
+from jwst_fusion import Fusion4Pipeline, datamodels
 from tests.console import BIN
 
 from .commands import names_in
 from .conftest import QUICK
-from .spoils import ASN, FIRST
+from .spoils import ASN
 
 pytestmark = pytest.mark.usefixtures("work")
 SAVING = {"save_results": True}
@@ -98,17 +97,3 @@ def test_strun_killed_at_random_points(work):
     assert strun().wait() == 0
     assert assert_whole(work.folder / "out") == list(PRODUCTS)
     assert [name for name in names_in(work.folder) if f"{os.sep}out{os.sep}" not in name] == inputs
-
-
-def test_a_member_that_vanishes_during_the_run(work, monkeypatch):
-    """What is read was opened by the look at the inputs; that a file is gone since then is told."""
-    original = adapters.examine
-
-    def examine(*args, **kwargs):
-        found = original(*args, **kwargs)
-        (work.folder / FIRST).unlink()
-        return found
-
-    monkeypatch.setattr(adapters, "examine", examine)
-    with pytest.raises(StpipeExitException, match=f"{FIRST}: can no longer be read to its end"):
-        run()
