@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jwst_fusion.archive.manifest import MARK, RESERVED
+from jwst_fusion.archive.manifest import RESERVED
 from jwst_fusion.archive.state import read_rows
 from jwst_fusion.cli import main
 from tests.files import contents
@@ -127,8 +127,6 @@ BATCHES = {
     "target named logs": (lambda: one("logs"), BATCH, 1, ["m.json", "'logs' for itself", "otherwise"]),
     "target named LOGS": (lambda: one("LOGS"), DRY, 1, ["m.json", "'LOGS' for itself", "otherwise"]),
     "target named ..": (lambda: one(".."), BATCH, 1, ["m.json", "'..' cannot name a folder"]),
-    "target named a/b": (lambda: one("a/b"), BATCH, 1, ["m.json", "'a/b' cannot name a folder"]),
-    "name of 300 letters": (lambda: one("x" * 300), BATCH, 1, ["m.json", "cannot name a folder"]),
     "name with a surrogate": (lambda: one("a\ud800"), BATCH, 1, ["m.json", r"'a\ud800' cannot name"]),
     "path with a surrogate": (
         lambda: one(association="a\ud800.json"), BATCH, 1, ["m.json", "not UTF-8", "rename"]
@@ -167,10 +165,8 @@ BATCHES = {
     ),
     "outputs in a name of 300": (one, [*BATCH, "--output-dir", "x" * 300], 1, ["xxx: File name too long"]),
     "outputs not in UTF-8": (one, [*BATCH, "--output-dir", "o\udcff"], 1, [r"o\udcff': the folder's name"]),
-    "scheduler foo": (one, [*SCHEDULER, "foo"], 1, ["no Dask scheduler at 'foo'", "port", "tcp://host"]),
     "scheduler empty": (one, [*SCHEDULER, ""], 1, ["no Dask scheduler at ''", "port", "tcp://host"]),
     "scheduler http://": (one, [*SCHEDULER, "http://"], 1, ["'http://'", "unknown address", "tcp://host"]),
-    "scheduler tls://": (one, [*SCHEDULER, "tls://"], 1, ["'tls://'", "port", "tcp://host"]),
     "scheduler by TLS": (one, [*SCHEDULER, "tls://127.0.0.1:9"], 1, ["'tls://127.0.0.1:9'", "certificate"]),
     "scheduler of port x": (one, [*SCHEDULER, "tcp://localhost:x"], 1, ["'tcp://localhost:x'", "tcp://host"]),
     "scheduler not there": (one, [*SCHEDULER, "tcp://127.0.0.1:9"], 1, ["127.0.0.1:9'", "refused", "start"]),
@@ -239,11 +235,7 @@ OF_A_MATCH = {f"work/out{name}" for name in
 
 MATCHES = {
     "image in ../": (table(image("../../a_i2d.fits")), FETCH, 64, [PATH]),
-    "image with an absolute path": (table(image("/tmp/a_i2d.fits")), FETCH, 64, [PATH]),
-    "image with a backslash": (table(image("..\\a_i2d.fits")), FETCH, 64, [PATH]),
-    "hidden image": (table(image(".a_i2d.fits")), FETCH, 64, [PATH]),
-    "image of 300 letters": (table(image("x" * 300 + "_i2d.fits")), FETCH, 64, [PATH]),
-    "image with a null": (table(image("a\0_i2d.fits")), FETCH, 64, [PATH]),
+    "image with a null": (table(image("a\0_i2d.fits")), FETCH, 64, [PATH]),  # more: tests/test_ownership.py
     "observation in ../": (table(image("", name="../../a")), FETCH, 64, [PATH]),
     "other size, not to be had": (
         with_file("work/out/b_i2d.fits"), FETCH, 1, ["b_i2d.fits: not fetched", "stays", "check the network"]
@@ -367,15 +359,6 @@ def test_interrupted_batch_says_so_in_one_line_and_leaves_nothing(tmp_path, monk
     if not options:
         assert read_rows(tmp_path)["a"]["state"] == "PENDING"
         assert (tmp_path / "summary.html").is_file()
-
-
-def test_files_of_match_are_written_again(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    table(image("b_i2d.fits"))()
-    assert main(MATCH) == 0
-    assert main(MATCH) == 0
-    for name in ("match.ecsv", "manifest.json", "a_f182m_asn.json"):
-        assert MARK in Path("work/out", name).read_text()
 
 
 def test_something_else_at_the_address_of_a_scheduler(tmp_path, monkeypatch, capsys):

@@ -154,10 +154,7 @@ def test_nearest_of_the_images_that_cover_the_field_is_used():
     assert [pair.image.name for pair in used] == ["near", "red"]
     recent = find_pairs([cube(), *images], MatchSettings(max_gap=1.0))
     assert [pair.image.name for pair in recent if not pair.reason] == ["half", "red"]
-
-
-def test_a_range_and_a_channel_make_a_fusion_each():
-    bands = ("F115W", "F162M", "F164N")
+    bands = ("F115W", "F162M", "F164N")  # a range and a channel make a fusion each
     fusions = find_fusions(find_pairs([cube("G140H/F100LP"), *(image(b.lower(), band=b) for b in bands)]))
     assert list(fusions) == ["c_f115w", "c_f162m-f164n"]
 
@@ -188,7 +185,8 @@ def test_command_writes_table_associations_and_manifest(tmp_path, capsys, synthe
     synthetic[0].write(tmp_path / "table.ecsv")
     out = tmp_path / "out"
     where = ["--output-dir", str(out), "--data-dir", str(tmp_path)]
-    assert main(["match", str(tmp_path / "table.ecsv"), *where]) == 0
+    for _ in range(2):  # its own files are written again
+        assert main(["match", str(tmp_path / "table.ecsv"), *where]) == 0
     shown = capsys.readouterr().out
     targets = manifest.read_manifest(out / "manifest.json")
     assert f"{len(targets)} fusions" in shown

@@ -57,7 +57,7 @@ def test_files_are_sorted_into_an_association(folder, data, capsys):
         assert len(inputs.images) == 2
 
 
-def test_what_can_not_be_associated(folder, data, capsys):
+def test_what_can_not_be_associated_and_associations_that_fail_the_check(folder, data, capsys):
     image = data.images[0].name
     (folder / "text.fits").write_text("nothing")
     (folder / "again_i2d.fits").symlink_to(data.images[0])
@@ -71,19 +71,6 @@ def test_what_can_not_be_associated(folder, data, capsys):
         assert main(["associate", *files]) == 1
         assert words in capsys.readouterr().err
     assert not list(folder.glob("*_asn.json"))
-
-
-def test_members_that_are_not_there_are_judged_by_their_names(folder, capsys):
-    names = [IMAGE.format(name) for name in ("clear-f187n", "f150w2-f162m", "clear-f210m-sub160p")]
-    assert main(["associate", "--check", write(folder / "x_asn.json", *names, CUBE)]) == 0
-    text = capsys.readouterr().out
-    assert "F187N" in text
-    assert "F210M" in text
-    assert "left out: " + names[1] in text
-    assert text.count("judged by its name") == 3
-
-
-def test_associations_that_fail_the_check(folder, capsys):
     for members, words in (
         ([IMAGE.format("clear-f182m")], "0 NIRSpec IFU cubes"),
         ([IMAGE.format("clear-f182m"), "cube.fits"], "cube.fits: no such file, and not the name"),
@@ -95,6 +82,16 @@ def test_associations_that_fail_the_check(folder, capsys):
     (folder / "y_asn.json").write_text("[]")
     assert main(["associate", "--check", "y_asn.json"]) == 1
     assert "not an association" in capsys.readouterr().err
+
+
+def test_members_that_are_not_there_are_judged_by_their_names(folder, capsys):
+    names = [IMAGE.format(name) for name in ("clear-f187n", "f150w2-f162m", "clear-f210m-sub160p")]
+    assert main(["associate", "--check", write(folder / "x_asn.json", *names, CUBE)]) == 0
+    text = capsys.readouterr().out
+    assert "F187N" in text
+    assert "F210M" in text
+    assert "left out: " + names[1] in text
+    assert text.count("judged by its name") == 3
 
 
 @pytest.mark.parametrize("name", ["d203-506", "titan"])

@@ -94,22 +94,13 @@ def test_wrong_parameters_are_told_in_one_line_before_any_work(folder):
         assert "Traceback" not in result.stderr
 
 
-def test_working_folder_that_is_gone_is_told(folder, monkeypatch):
-    gone = folder / "gone"
-    gone.mkdir()
-    monkeypatch.chdir(gone)
-    gone.rmdir()
-    with pytest.raises(InputError, match="the working folder was removed; change to another folder"):
-        DummyStep.call(str(folder / "x_asn.json"), configure_log=False)
-
-
 def test_strun_shows_the_traceback_of_a_bug(folder):
     result = strun(folder, "dummy_steps.DummyStep", "x_asn.json", "--fail=bug")
     assert result.status == 1
     assert "RuntimeError: a bug" in result.stderr
 
 
-def test_call_raises_errors_that_python_callers_know(folder):
+def test_call_raises_errors_that_python_callers_know(folder, monkeypatch):
     with pytest.raises(NoOverlapError, match="do not overlap") as caught:
         DummyPipeline.call("x_asn.json", steps={"dummy": {"fail": "overlap"}}, configure_log=False)
     assert isinstance(caught.value, StpipeExitException)
@@ -120,6 +111,11 @@ def test_call_raises_errors_that_python_callers_know(folder):
         DummyStep().run()
     with pytest.raises(ParameterError, match="wrong type"):
         DummyStep.call("x_asn.json", value="much", configure_log=False)
+    (folder / "gone").mkdir()
+    monkeypatch.chdir(folder / "gone")
+    (folder / "gone").rmdir()
+    with pytest.raises(InputError, match="the working folder was removed; change to another folder"):
+        DummyStep.call(str(folder / "x_asn.json"), configure_log=False)
 
 
 def test_plain_errors_in_a_pipeline_and_tracebacks_for_debugging(folder, caplog):
@@ -157,11 +153,6 @@ def test_endings_do_not_pile_up():
         assert DummyStep().remove_suffix(name) == (name, "_")
 
 
-def test_output_ext_asdf(folder):
-    DummyStep.call("x_asn.json", save_results=True, output_ext=".asdf", configure_log=False)
-    assert names(folder) == ["x_fused.asdf"]
-
-
 def test_prepare_output_opens_our_models_and_broken_files_are_told_in_one_line(folder):
     path = DummyStep.call("x_asn.json", configure_log=False).save("x_fused.fits")
     assert fits.getval(path, "R_FUSPSF") == "N/A"
@@ -176,7 +167,9 @@ def test_prepare_output_opens_our_models_and_broken_files_are_told_in_one_line(f
         step.prepare_output("x_xcal.fits")
 
 
-def test_parameters_can_be_saved_and_used(folder):
+def test_parameters_can_be_saved_and_used_and_output_ext_be_asdf(folder):
+    DummyStep.call("x_asn.json", save_results=True, output_ext=".asdf", configure_log=False)
+    assert names(folder) == ["x_fused.asdf"]
     DummyPipeline(steps={"dummy": {"value": 5.0}}).export_config("parameters.asdf")
     result = DummyPipeline.call("x_asn.json", config_file="parameters.asdf", configure_log=False)
     assert result.data[0, 0, 0] == 5
