@@ -87,36 +87,12 @@ def user_problem(error, place=None):
 
 
 def system_cause(error):
-    """
-    Find the error of the system that has a number: astropy raises another in its place.
-
-    Parameters
-    ----------
-    error : OSError
-        The error, of which the first may be the context.
-
-    Returns
-    -------
-    OSError
-        The first with a number, or the last of the chain.
-    """
+    """Find the OSError that has a number: astropy raises another one in its place."""
     while error.errno is None and isinstance(error.__context__, OSError):
         error = error.__context__
     return error
 
 
 def one_line(error):
-    """
-    Write an error without line breaks.
-
-    Parameters
-    ----------
-    error : object
-        Error, or its text.
-
-    Returns
-    -------
-    str
-        One line.
-    """
+    """Write an error, or its text, without line breaks."""
     return " ".join(str(error).split())

@@ -30,15 +30,10 @@ ROOT = Path("/")
 
 def available_memory():
     """
-    Find the memory that this process may still take.
+    Find the memory that this process may still take [bytes].
 
     It is the least of what the machine has, what each control group (of either version) above the
     process leaves, and what the process's limit on its address space leaves.
-
-    Returns
-    -------
-    int
-        Bytes.
     """
     found = [psutil.virtual_memory().available, *_group_memory(), *_address_space()]
     return max(min(found), 0)
@@ -99,14 +94,7 @@ def check_memory(needed, max_memory, what):
 
 
 def check_working_folder():
-    """
-    Check that the working folder is still there.
-
-    Raises
-    ------
-    InputError
-        It was removed.
-    """
+    """Raise an InputError if the working folder was removed."""
     try:
         os.getcwd()
     except FileNotFoundError:
@@ -114,19 +102,7 @@ def check_working_folder():
 
 
 def free_disk(folder):
-    """
-    Find the space on the disk that holds a folder, or will hold it.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        Folder, which need not exist.
-
-    Returns
-    -------
-    int
-        Bytes that this user may write.
-    """
+    """Find the space [bytes] that this user may write on the disk of a folder, which need not exist yet."""
     folder = Path(folder).absolute()
     while not folder.exists():
         folder = folder.parent
@@ -141,35 +117,24 @@ def available_threads():
     -------
     int
         OMP_NUM_THREADS if it is set; else the least of the processors that this process may run on and
-        the processor time that its control groups grant. At least one.
+        the processor time that its control group grants.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if asked.isdigit() and int(asked) > 0:
         return int(asked)
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(min([affinity, *(math.ceil(quota) for quota in _group_quotas())]), 1)
+    from dask.system import cpu_count
+
+    return cpu_count()
 
 
 def format_size(n_bytes):
-    """
-    Write a size for a reader.
-
-    Parameters
-    ----------
-    n_bytes : float
-        Size [bytes].
-
-    Returns
-    -------
-    str
-        Such as ``3.4 GiB``.
-    """
+    """Write a size [bytes] for a reader, such as ``3.4 GiB``."""
     return f"{n_bytes / GIB:.1f} GiB" if n_bytes >= 0.1 * GIB else f"{n_bytes / 2**20:.1f} MiB"
 
 
 def _group_memory():
     """Memory that each control group leaves [bytes]; cached files are released when needed."""
-    for folder in _groups("memory"):
+    for folder in _memory_groups():
         for limit, used, scope in (
             ("memory.max", "memory.current", ""),
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
@@ -181,28 +146,16 @@ def _group_memory():
                 yield allowed - taken + cached
 
 
-def _group_quotas():
-    """Processors' worth of time that each control group grants."""
-    for folder in _groups("cpu"):
-        quota = _words(folder / "cpu.max")
-        if len(quota) != 2:
-            quota = _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
-        if len(quota) == 2 and all(word.isdigit() for word in quota) and int(quota[1]) > 0:
-            yield int(quota[0]) / int(quota[1])
-
-
-def _groups(controller):
-    """Folders of the control groups that this process is in, for a controller, and of those above."""
+def _memory_groups():
+    """Folders of the control groups that limit the memory of this process, and of those above."""
     for line in _lines(ROOT / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
-        if controllers and controller not in controllers.split(","):
+        if controllers and "memory" not in controllers.split(","):
             continue
-        mounts = (controller, "cpu,cpuacct") if controllers else (".", "unified")
-        for mount in mounts:
-            top = ROOT / "sys/fs/cgroup" / mount
-            parts = [part for part in path.split("/") if part and part != ".."]
+        parts = [part for part in path.split("/") if part and part != ".."]
+        for mount in ("memory",) if controllers else (".", "unified"):
             for depth in range(len(parts) + 1):
-                yield top.joinpath(*parts[:depth])
+                yield (ROOT / "sys/fs/cgroup" / mount).joinpath(*parts[:depth])
 
 
 def _address_space():
@@ -224,14 +177,9 @@ def _lines(path):
         return []
 
 
-def _words(path):
-    """Words of a file; none where it cannot be read."""
-    return " ".join(_lines(path)).split()
-
-
 def _number(path):
     """Value of a file that holds one number; None for any other."""
-    words = _words(path)
+    words = "".join(_lines(path)).split()
     return int(words[0]) if len(words) == 1 and words[0].isdigit() else None
 
 

@@ -19,19 +19,7 @@ MAX_NAME = 200
 
 
 def product_mark(name):
-    """
-    Make the pattern that a product of a step matches.
-
-    Parameters
-    ----------
-    name : str
-        Class of its data model, which its FUSMODL holds.
-
-    Returns
-    -------
-    str
-        Regular expression for the header in FITS or the tree in ASDF.
-    """
+    """Make the regular expression that the products of a data model match, in FITS or in ASDF."""
     return f"FUSMODL = '{name} *'|model_type: {name}\\b"
 
 
@@ -85,19 +73,7 @@ def check_own(*paths, mark=MARK):
 
 
 def is_utf8(text):
-    """
-    Determine whether a text can be written in UTF-8, which surrogates of undecodable names cannot.
-
-    Parameters
-    ----------
-    text : str
-        The text.
-
-    Returns
-    -------
-    bool
-        Whether it can.
-    """
+    """Check whether a text can be written in UTF-8, unlike the surrogates of undecodable names."""
     return text == text.encode("utf-8", "replace").decode()
 
 

@@ -67,14 +67,7 @@ class Fusion4Pipeline(ReportMixin, BasePipeline):
         return result
 
     def report_options(self):
-        """
-        Return what is to be written beside the product, as set for the fusion step.
-
-        Returns
-        -------
-        save_report, save_figures : bool
-            Whether to write the page, and the figures.
-        """
+        """Return the options of the fusion step."""
         return self.fusion.report_options()
 
     def _resume(self, input_data):

@@ -15,19 +15,7 @@ LARGE = 2**30
 
 
 def on_disk(size):
-    """
-    Check whether an array will live in a file.
-
-    Parameters
-    ----------
-    size : float
-        Size of the array [bytes].
-
-    Returns
-    -------
-    bool
-        Whether it is large.
-    """
+    """Check whether an array of a size [bytes] is so large that it is kept in a file."""
     return size >= LARGE
 
 

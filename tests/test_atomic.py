@@ -17,14 +17,13 @@ from jwst_fusion.ownership import MARK
 WHOLE = MARK.encode()
 
 
-@pytest.fixture(params=["without a name", "with a hidden name"])
+@pytest.fixture(params=["without a name", "with a hidden name"], autouse=True)
 def way(request, monkeypatch):
     """Both ways to write a file: of a local disk, and of a file system that has only the other."""
     if request.param == "with a hidden name":
         monkeypatch.delattr(os, "O_TMPFILE", raising=False)
 
 
-@pytest.mark.usefixtures("way")
 def test_a_file_appears_when_it_is_complete(tmp_path):
     path = tmp_path / "x y é.fits"
     with atomic_file(path) as file:
@@ -39,22 +38,19 @@ def test_a_file_appears_when_it_is_complete(tmp_path):
     assert path.read_bytes() == b"new"
 
 
-@pytest.mark.usefixtures("way")
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_failure_leaves_what_was_there(tmp_path, error):
-    (tmp_path / "x.fits").write_bytes(WHOLE)
-
-    def fail(file):
+def test_a_failure_leaves_what_was_there(tmp_path):
+    def fail(file, error):
         file.write(b"part")
         raise error
 
-    with pytest.raises(error), atomic_file(tmp_path / "x.fits") as file:
-        fail(file)
-    assert os.listdir(tmp_path) == ["x.fits"]
-    assert (tmp_path / "x.fits").read_bytes() == WHOLE
+    (tmp_path / "x.fits").write_bytes(WHOLE)
+    for error in (ValueError, KeyboardInterrupt):
+        with pytest.raises(error), atomic_file(tmp_path / "x.fits") as file:
+            fail(file, error)
+        assert os.listdir(tmp_path) == ["x.fits"]
+        assert (tmp_path / "x.fits").read_bytes() == WHOLE
 
 
-@pytest.mark.usefixtures("way")
 def test_files_take_their_names_together(tmp_path):
     with together():
         for name in "ab":
@@ -65,8 +61,7 @@ def test_files_take_their_names_together(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["a", "b", "c"]
 
 
-@pytest.mark.usefixtures("way")
-def test_none_of_them_if_one_fails(tmp_path):
+def test_none_of_them_takes_its_name_if_one_fails(tmp_path):
     def write():
         for name in ("old", "a", "missing/a"):
             write_atomic(tmp_path / name, b"new")
@@ -88,19 +83,7 @@ def test_none_of_them_if_one_fails(tmp_path):
     assert (tmp_path / "a").read_bytes() == WHOLE
 
 
-@pytest.mark.usefixtures("way")
 def test_errors_of_the_system_name_the_file(tmp_path):
-    with pytest.raises(NotADirectoryError, match="is not a folder.*missing/x.fits"):
-        atomic_file(tmp_path / "missing" / "x.fits").__enter__()
-    (tmp_path / "x.fits").touch()
-    with pytest.raises(FileExistsError, match="is not replaced.*x.fits"):
-        atomic_file(tmp_path / "x.fits", mark=None).__enter__()
-    with pytest.raises(InputError, match="x.fits: not made by jwst-fusion .*; move it, or choose another"):
-        atomic_file(tmp_path / "x.fits").__enter__()
-
-
-@pytest.mark.usefixtures("way")
-def test_the_error_behind_that_of_astropy_is_told(tmp_path):
     def fail():
         try:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -110,6 +93,13 @@ def test_the_error_behind_that_of_astropy_is_told(tmp_path):
     with pytest.raises(OSError, match="No space") as caught, atomic_file(tmp_path / "y.fits"):
         fail()
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "y.fits"))
+    with pytest.raises(NotADirectoryError, match="is not a folder.*missing/x.fits"):
+        atomic_file(tmp_path / "missing" / "x.fits").__enter__()
+    (tmp_path / "x.fits").touch()
+    with pytest.raises(FileExistsError, match="is not replaced.*x.fits"):
+        atomic_file(tmp_path / "x.fits", mark=None).__enter__()
+    with pytest.raises(InputError, match="x.fits: not made by jwst-fusion .*; move it, or choose another"):
+        atomic_file(tmp_path / "x.fits").__enter__()
 
 
 def test_a_link_that_can_not_be_made_falls_back_to_a_hidden_name(tmp_path, monkeypatch):

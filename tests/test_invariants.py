@@ -22,13 +22,12 @@ KEEP = CoregistrationSettings(alignment="wcs", margin=0.3)
 QUICK = FusionSettings(n_components=2, reweightings=0, gamma=0.1, samples=0)
 NOISE = 0.01
 
-few = settings(
-    max_examples=3, deadline=None, derandomize=True, database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)  # fmt: skip
-many = settings(
-    max_examples=100, deadline=None, derandomize=True, database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+few, many = (
+    settings(
+        max_examples=number, deadline=None, derandomize=True, database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    for number in (3, 100)
 )  # fmt: skip
 
 
@@ -72,10 +71,7 @@ def scaled(cube, images, factor):
 
 def raised(cube, images, level):
     """The same data on a constant."""
-    return (
-        replace(cube, data=cube.data + level),
-        [replace(image, data=image.data + level) for image in images],
-    )
+    return replace(cube, data=cube.data + level), [replace(i, data=i.data + level) for i in images]
 
 
 def inside(observation):

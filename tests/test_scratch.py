@@ -10,14 +10,11 @@ from jwst_fusion import scratch
 from jwst_fusion.exceptions import LimitError
 
 
-def test_small_arrays_are_in_memory(tmp_path):
+def test_small_arrays_are_in_memory_and_large_ones_in_a_file_without_a_name(tmp_path, monkeypatch):
     array = scratch.zeros_on_demand((3, 4), np.float32, tmp_path)
     assert type(array) is np.ndarray
     assert array.dtype == np.float32
     assert not array.any()
-
-
-def test_large_arrays_are_in_a_file_without_a_name(tmp_path, monkeypatch):
     monkeypatch.setattr(scratch, "LARGE", 1000)
     array = scratch.zeros_on_demand((30, 40), np.uint32, tmp_path)
     assert isinstance(array, np.memmap)
@@ -26,10 +23,6 @@ def test_large_arrays_are_in_a_file_without_a_name(tmp_path, monkeypatch):
     array[3] |= 8
     assert array.sum() == 7 * 30 * 40 + 8 * 40
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_is_not_there_does_not_matter(tmp_path, monkeypatch):
-    monkeypatch.setattr(scratch, "LARGE", 1000)
     assert scratch.zeros_on_demand((30, 40), np.uint32, tmp_path / "none").shape == (30, 40)
 
 

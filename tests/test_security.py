@@ -15,21 +15,21 @@ FORBIDDEN_CALLS = {"eval", "exec", "__import__", "os.system", "os.popen", "yaml.
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "shelve", "marshal", "cloudpickle", "joblib"}
 
 
-def label(path):
-    return path.name if path.parent == MODULES[0].parent else f"{path.parent.name}/{path.name}"
-
-
-@pytest.mark.parametrize("path", MODULES, ids=label)
-def test_nothing_that_runs_what_it_reads(path):
+def dangers(path):
+    """What a module would run of what it reads, or import for it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = {alias.name for alias in node.names} | {getattr(node, "module", None) or ""}
-            assert not {name.partition(".")[0] for name in names} & FORBIDDEN_MODULES
+            yield from {name.partition(".")[0] for name in names} & FORBIDDEN_MODULES
         if isinstance(node, ast.Call):
-            assert ast.unparse(node.func) not in FORBIDDEN_CALLS
             options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-            assert options.get("shell", "False") == "False"
-            assert options.get("allow_pickle", "False") == "False"
+            yield from {ast.unparse(node.func)} & FORBIDDEN_CALLS
+            yield from (name for name in ("shell", "allow_pickle") if options.get(name, "False") != "False")
+
+
+def test_nothing_that_runs_what_it_reads():
+    found = {str(path): list(dangers(path)) for path in MODULES}
+    assert not {path: names for path, names in found.items() if names}
 
 
 ASDF = """#ASDF 1.0.0
@@ -43,16 +43,11 @@ data: {payload}
 
 
 @pytest.mark.parametrize(
-    "payload",
-    [
-        "!!python/object/apply:os.system ['touch owned']",
-        "!!python/object/new:os.mkdir ['owned']",
-        "!!python/name:os.system",
-    ],
+    "payload", ["object/apply:os.system ['touch owned']", "object/new:os.mkdir ['owned']", "name:os.system"]
 )
 def test_asdf_that_asks_for_more_than_data(tmp_path, monkeypatch, payload):
     monkeypatch.chdir(tmp_path)
-    Path("x_s3d.asdf").write_text(ASDF.format(payload=payload))
+    Path("x_s3d.asdf").write_text(ASDF.format(payload=f"!!python/{payload}"))
     with pytest.raises(InputError, match=r"x_s3d\.asdf: .*; (fetch|give)"):
         open_inputs(["x_s3d.asdf", "x_s3d.asdf"])
     with pytest.raises(Exception, match=r"python|constructor|tag|valid") as caught:
@@ -61,10 +56,8 @@ def test_asdf_that_asks_for_more_than_data(tmp_path, monkeypatch, payload):
     assert [path.name for path in tmp_path.iterdir()] == ["x_s3d.asdf"]
 
 
-@pytest.mark.parametrize(
-    "name", ["../x", "/tmp/x", "a/b", "..", ".", "", "a\x00b", "a\nb", 7, None, ["x"], {}]
-)
-def test_an_association_names_no_file_outside_its_folder(tmp_path, name):
-    association = {"products": [{"name": name, "members": [{"expname": "a_i2d.fits"}]}]}
-    with pytest.raises(InputError, match=r"product name .* cannot name a file"):
-        open_inputs(association)
+def test_an_association_names_no_file_outside_its_folder():
+    for name in ("../x", "/tmp/x", "a/b", "..", ".", "", " ", "a\x00b", "a\nb", 7, None, ["x"], {}):
+        association = {"products": [{"name": name, "members": [{"expname": "a_i2d.fits"}]}]}
+        with pytest.raises(InputError, match=r"product name .* cannot name a file"):
+            open_inputs(association)

@@ -58,14 +58,29 @@ def of_images(change):
     return spoil
 
 
+def of_one(change, which=0):
+    """Change one image."""
+    return lambda files: edit(files.images[which], change)
+
+
 def of_cube(change):
     """Change the cube."""
     return lambda files: edit(files.cube, change)
 
 
-def of_one(change, which=0):
-    """Change one image."""
-    return lambda files: edit(files.images[which], change)
+def data(function, *names):
+    """Replace the data of HDUs, SCI if none is named, by a function of them."""
+
+    def change(hdus):
+        for name in names or ("SCI",):
+            hdus[name].data = np.asarray(function(hdus[name].data), dtype=np.float32)
+
+    return change
+
+
+def keywords(function, *names):
+    """Replace keywords of the data's header by a function of them."""
+    return lambda hdus: [hdus["SCI"].header.set(name, function(hdus["SCI"].header[name])) for name in names]
 
 
 def turned(angle):
@@ -81,82 +96,37 @@ def turned(angle):
     return change
 
 
-def times(factor, *keywords):
-    """Multiply keywords of the data's header."""
-
-    def change(hdus):
-        for keyword in keywords:
-            hdus["SCI"].header[keyword] *= factor
-
-    return change
-
-
-def plus(step, keyword):
-    """Add to a keyword of the data's header."""
-
-    def change(hdus):
-        hdus["SCI"].header[keyword] += step
-
-    return change
-
-
 def blurred(sigma):
     """Blur the light of an image by a Gaussian [arcsec]; noise of the same size is added anew."""
 
     def change(hdus):
         cells = sigma / (3600 * abs(hdus["SCI"].header["CDELT1"]))
-        data, error = hdus["SCI"].data, np.nan_to_num(hdus["ERR"].data)
-        known = np.isfinite(data)
+        values, error = hdus["SCI"].data, np.nan_to_num(hdus["ERR"].data)
+        known = np.isfinite(values)
         share = np.maximum(gaussian_filter(known.astype(float), cells), 1e-3)
-        smooth = gaussian_filter(np.where(known, data, 0.0), cells) / share
-        noise = 0.8 * error * np.random.default_rng(1).normal(size=data.shape)
+        smooth = gaussian_filter(np.where(known, values, 0.0), cells) / share
+        noise = 0.8 * error * np.random.default_rng(1).normal(size=values.shape)
         hdus["SCI"].data = np.where(known, smooth + noise, np.nan).astype(np.float32)
 
     return change
 
 
-def scaled(factor, *names):
-    """Multiply HDUs."""
-
-    def change(hdus):
-        for name in names:
-            hdus[name].data *= factor
-
-    return change
-
-
-def offset(factor):
-    """Add a constant, a multiple of the median."""
-
-    def change(hdus):
-        hdus["SCI"].data += np.float32(factor * np.nanmedian(hdus["SCI"].data))
-
-    return change
-
-
-def named(name):
+def named(name, pupil="CLEAR"):
     """Say that an image is in another filter."""
-
-    def change(hdus):
-        hdus[0].header.update(FILTER=name, PUPIL="CLEAR")
-
-    return change
+    return lambda hdus: hdus[0].header.update(FILTER=name, PUPIL=pupil)
 
 
 def exchanged(files):
     """Exchange the filters of the first and the last image."""
     first, last = (fits.getheader(files.images[i]) for i in (0, -1))
     for which, header in ((0, last), (-1, first)):
-        edit(
-            files.images[which],
-            lambda hdus, h=header: hdus[0].header.update(FILTER=h["FILTER"], PUPIL=h["PUPIL"]),
-        )
+        edit(files.images[which], named(header["FILTER"], header["PUPIL"]))
 
 
 def copied(files):
     """Give the last image the pixels of the first."""
-    data = fits.getdata(files.images[0], "SCI")
-    edit(files.images[-1], lambda hdus: setattr(hdus["SCI"], "data", data.copy()))
+    first = fits.getdata(files.images[0], "SCI")
+    edit(files.images[-1], data(lambda _: first.copy()))
 
 
 def source(factor):
@@ -177,45 +147,37 @@ def _amplify(hdu, place, factor, found):
     """Multiply what stands out of its surroundings at the place that is found in the first image."""
     wcs, pixel = WCS(hdu.header).celestial, 3600 * abs(hdu.header["CDELT1"])
     rows, columns = np.indices(hdu.data.shape)
-    data = np.nan_to_num(hdu.data)
+    values = np.nan_to_num(hdu.data)
     if not found:
         x, y = wcs.wcs_world2pix(*place, 0)
-        compact = data - gaussian_filter(data, 0.15 / pixel)
+        compact = values - gaussian_filter(values, 0.15 / pixel)
         compact[np.hypot(rows - y, columns - x) * pixel > 0.7] = -np.inf
-        row, column = np.unravel_index(np.argmax(compact), data.shape)
+        row, column = np.unravel_index(np.argmax(compact), values.shape)
         found.append(wcs.wcs_pix2world(column, row, 0))
     x, y = wcs.wcs_world2pix(*found[0], 0)
     radius = np.hypot(rows - y, columns - x) * pixel
-    level = np.median(data[(radius > 0.25) & (radius < 0.35)])
+    level = np.median(values[(radius > 0.25) & (radius < 0.35)])
     window = np.exp(-0.5 * (radius / 0.08) ** 2)
-    hdu.data = (hdu.data + (factor - 1) * window * np.maximum(data - level, 0)).astype(np.float32)
+    hdu.data = (hdu.data + (factor - 1) * window * np.maximum(values - level, 0)).astype(np.float32)
 
 
-def spike(files):
+def spike(cube):
     """Put light of ten times the brightest spaxel's into 30 channels of one spaxel."""
-
-    def change(hdus):
-        data = hdus["SCI"].data
-        bright = np.nan_to_num(data).mean(axis=0)
-        row, column = np.unravel_index(np.argmax(bright), bright.shape)
-        middle = len(data) // 2
-        data[middle : middle + 30, row, column] += 10 * bright.max()
-
-    edit(files.cube, change)
+    bright = np.nan_to_num(cube).mean(axis=0)
+    row, column = np.unravel_index(np.argmax(bright), bright.shape)
+    middle = len(cube) // 2
+    cube[middle : middle + 30, row, column] += 10 * bright.max()
+    return cube
 
 
-def bad_peaks(files):
+def bad_peaks(cube):
     """Put single bad voxels, of 40 times the noise, on the peaks of the spectra of 20 bright spaxels."""
-
-    def change(hdus):
-        data = hdus["SCI"].data
-        bright = np.nan_to_num(data).mean(axis=0)
-        noise = 1.48 * np.nanmedian(np.abs(np.diff(data, axis=0)))
-        for place in np.argsort(-bright, axis=None)[:20]:
-            row, column = np.unravel_index(place, bright.shape)
-            data[np.nanargmax(data[:, row, column]), row, column] -= 40 * noise
-
-    edit(files.cube, change)
+    bright = np.nan_to_num(cube).mean(axis=0)
+    noise = 1.48 * np.nanmedian(np.abs(np.diff(cube, axis=0)))
+    for place in np.argsort(-bright, axis=None)[:20]:
+        row, column = np.unravel_index(place, bright.shape)
+        cube[np.nanargmax(cube[:, row, column]), row, column] -= 40 * noise
+    return cube
 
 
 def jump(hdus):
@@ -227,65 +189,38 @@ def jump(hdus):
     del header["CDELT3"]
 
 
-def sloped(hdus):
-    """Make one side of an image brighter than the other by half."""
-    data = hdus["SCI"].data
-    data *= np.linspace(0.75, 1.25, data.shape[1], dtype=np.float32)
-
-
-def saturated(hdus):
-    """Cut the brightest hundredth of an image's pixels off at half of the peak."""
-    data = hdus["SCI"].data
-    hdus["SCI"].data = np.minimum(data, np.float32(0.5 * np.nanmax(data)))
-
-
 def ghost(hdus):
     """Add a fifth of an image to itself, half an arcsecond off."""
-    header, data = hdus["SCI"].header, hdus["SCI"].data
-    pixels = round(0.5 / (3600 * abs(header["CDELT1"])))
-    data += np.float32(0.2) * np.roll(np.nan_to_num(data), pixels, axis=1)
+    pixels = round(0.5 / (3600 * abs(hdus["SCI"].header["CDELT1"])))
+    hdus["SCI"].data += np.float32(0.2) * np.roll(np.nan_to_num(hdus["SCI"].data), pixels, axis=1)
 
 
-def transposed(hdus):
-    """Exchange the axes of an image but not its coordinates."""
-    for name in ("SCI", "ERR"):
-        hdus[name].data = hdus[name].data.T.copy()
-
-
-def mirrored(hdus):
-    """Turn the x axis of the cube round but not its coordinates."""
-    for name in ("SCI", "ERR"):
-        hdus[name].data = hdus[name].data[:, :, ::-1].copy()
-
-
-def sliced(hdus):
+def sliced(cube):
     """Make every other slice of the IFU brighter by a fifth."""
-    hdus["SCI"].data[:, ::2] *= np.float32(1.2)
+    cube[:, ::2] *= np.float32(1.2)
+    return cube
 
 
-def tilted(hdus):
-    """Make the cube fall by half from the first to the last wavelength."""
-    data = hdus["SCI"].data
-    data *= np.linspace(1.25, 0.75, len(data), dtype=np.float32)[:, np.newaxis, np.newaxis]
-
-
-def wavy(hdus):
+def wavy(cube):
     """Modulate the spectrum of each spaxel by a tenth, each with a phase of its own."""
-    data = hdus["SCI"].data
-    phase = np.random.default_rng(2).uniform(0, 2 * np.pi, data.shape[1:])
-    data *= (1 + 0.1 * np.sin(np.arange(len(data))[:, np.newaxis, np.newaxis] / 8 + phase)).astype(np.float32)
+    phase = np.random.default_rng(2).uniform(0, 2 * np.pi, cube.shape[1:])
+    return cube * (1 + 0.1 * np.sin(np.arange(len(cube))[:, np.newaxis, np.newaxis] / 8 + phase))
 
 
-def smeared(hdus):
-    """Smooth the cube along wavelength by six channels, and leave its errors."""
-    hdus["SCI"].data = gaussian_filter(np.nan_to_num(hdus["SCI"].data), (6, 0, 0))
+def other_sky(image):
+    """Another sky of the same brightness."""
+    noise = gaussian_filter(np.random.default_rng(3).normal(size=image.shape), 4)
+    return np.nanmedian(image) * np.exp(noise / noise.std())
 
 
-def other_sky(hdus):
-    """Replace an image by another sky of the same brightness."""
-    data = hdus["SCI"].data
-    noise = gaussian_filter(np.random.default_rng(3).normal(size=data.shape), 4)
-    hdus["SCI"].data = (np.nanmedian(data) * np.exp(noise / noise.std())).astype(np.float32)
+def striped(image):
+    """Add stripes along the rows of an image, of a fifth of its scatter."""
+    return image + 0.2 * np.nanstd(image) * (-1) ** (np.arange(len(image)) // 4)[:, np.newaxis]
+
+
+def tilted(cube):
+    """Make the cube fall by half from the first to the last wavelength."""
+    return cube * np.linspace(1.25, 0.75, len(cube))[:, np.newaxis, np.newaxis]
 
 
 def psfs_of(factor):
@@ -308,61 +243,68 @@ def psfs_of(factor):
     return spoil
 
 
-def striped(hdus):
-    """Add stripes along the rows of an image, of a fifth of its scatter."""
-    data = hdus["SCI"].data
-    data += np.float32(0.2 * np.nanstd(data)) * (-1) ** (np.arange(len(data)) // 4)[:, np.newaxis]
+def _pixels(factor):
+    return keywords(lambda value: value * factor, "CDELT1", "CDELT2")
+
+
+def _north(arcsec):
+    return keywords(lambda value: value + arcsec / 3600, "CRVAL2")
+
+
+def _times(factor, *names):
+    return data(lambda values: values * np.float32(factor), *names)
 
 
 #: Observations as good as any: the PSFs of the model are never better known than by 5 %.
 GOOD = {"good": lambda files: None, "PSFs 5 % wider": psfs_of(1.05), "PSFs 5 % narrower": psfs_of(0.95)}
 
 INJECTIONS = {
-    "images turned by 0.5 deg": of_images(turned(0.5)),
-    "images turned by 2 deg": of_images(turned(2.0)),
-    "images turned by 4 deg": of_images(turned(4.0)),
-    "images turned by 10 deg": of_images(turned(10.0)),
+    **{f"images turned by {angle:g} deg": of_images(turned(angle)) for angle in (0.5, 2.0, 4.0, 10.0)},
     "one image turned by 2 deg": of_one(turned(2.0)),
-    "pixels of the images 2 % larger": of_images(times(1.02, "CDELT1", "CDELT2")),
-    "pixels of the images 5 % larger": of_images(times(1.05, "CDELT1", "CDELT2")),
-    "pixels of the cube 10 % smaller": of_cube(times(0.9, "CDELT1", "CDELT2")),
-    "one image shifted by 30 mas": of_one(plus(30 / 3.6e6, "CRVAL2"), -1),
-    "one image shifted by 100 mas": of_one(plus(100 / 3.6e6, "CRVAL2"), -1),
+    "pixels of the images 2 % larger": of_images(_pixels(1.02)),
+    "pixels of the images 5 % larger": of_images(_pixels(1.05)),
+    "pixels of the cube 10 % smaller": of_cube(_pixels(0.9)),
+    "one image shifted by 30 mas": of_one(_north(0.03), -1),
+    "one image shifted by 100 mas": of_one(_north(0.1), -1),
     "images blurred by 31 mas": of_images(blurred(0.031)),
     "images blurred by 62 mas": of_images(blurred(0.062)),
     "one image blurred by 62 mas": of_one(blurred(0.062)),
     "source twice as bright": source(2.0),
     "source half as bright": source(0.5),
     "source five times as bright": source(5.0),
-    "errors of the images 100 times": of_images(scaled(100, "ERR")),
-    "errors of the images a hundredth": of_images(scaled(0.01, "ERR")),
-    "errors of the cube 100 times": of_cube(scaled(100, "ERR")),
-    "flux of one band 100 times": of_one(scaled(100, "SCI", "ERR")),
-    "flux of one band 1.5 times": of_one(scaled(1.5, "SCI", "ERR")),
-    "flux of one band 1e-300": of_one(scaled(1e-300, "SCI", "ERR")),
-    "flux of the cube 3 times": of_cube(scaled(3, "SCI", "ERR")),
-    "pedestal of half the median": of_one(offset(0.5)),
+    "errors of the images 100 times": of_images(_times(100, "ERR")),
+    "errors of the images a hundredth": of_images(_times(0.01, "ERR")),
+    "errors of the cube 100 times": of_cube(_times(100, "ERR")),
+    "flux of one band 100 times": of_one(_times(100, "SCI", "ERR")),
+    "flux of one band 1.5 times": of_one(_times(1.5, "SCI", "ERR")),
+    "flux of one band 1e-300": of_one(_times(1e-300, "SCI", "ERR")),
+    "flux of the cube 3 times": of_cube(_times(3, "SCI", "ERR")),
+    "pedestal of half the median": of_one(data(lambda image: image + 0.5 * np.nanmedian(image))),
     "one band named F210M": of_one(named("F210M")),
     "first and last band exchanged": exchanged,
     "last band a copy of the first": copied,
-    "wavelengths off by 20 nm": of_cube(plus(0.02, "CRVAL3")),
-    "wavelength steps 2 % larger": of_cube(times(1.02, "CDELT3")),
+    "wavelengths off by 20 nm": of_cube(keywords(lambda value: value + 0.02, "CRVAL3")),
+    "wavelength steps 2 % larger": of_cube(keywords(lambda value: value * 1.02, "CDELT3")),
     "jump of 20 nm in the wavelengths": of_cube(jump),
-    "30 bright voxels in one spaxel": spike,
-    "bad voxels on peaks of spectra": bad_peaks,
-    "stripes in one image": of_one(striped),
+    "30 bright voxels in one spaxel": of_cube(data(spike)),
+    "bad voxels on peaks of spectra": of_cube(data(bad_peaks)),
+    "stripes in one image": of_one(data(striped)),
     "PSFs twice as wide": psfs_of(2.0),
-    "one image brighter on one side": of_one(sloped),
-    "one image saturated": of_one(saturated),
+    "one image brighter on one side": of_one(
+        data(lambda image: image * np.linspace(0.75, 1.25, image.shape[1]))
+    ),
+    "one image saturated": of_one(data(lambda image: np.minimum(image, 0.5 * np.nanmax(image)))),
     "ghosts in one image": of_one(ghost),
-    "one image transposed": of_one(transposed),
-    "one image of another sky": of_one(other_sky),
-    "cube mirrored": of_cube(mirrored),
-    "every other slice brighter": of_cube(sliced),
-    "cube falls along wavelength": of_cube(tilted),
-    "waves in single spectra": of_cube(wavy),
-    "cube smeared along wavelength": of_cube(smeared),
-    "errors of the cube a hundredth": of_cube(scaled(0.01, "ERR")),
+    "one image transposed": of_one(data(np.transpose, "SCI", "ERR")),  # but not its coordinates
+    "one image of another sky": of_one(data(other_sky)),
+    "cube mirrored": of_cube(data(lambda cube: cube[:, :, ::-1], "SCI", "ERR")),
+    "every other slice brighter": of_cube(data(sliced)),
+    "cube falls along wavelength": of_cube(data(tilted)),
+    "waves in single spectra": of_cube(data(wavy)),
+    "cube smeared along wavelength": of_cube(
+        data(lambda cube: gaussian_filter(np.nan_to_num(cube), (6, 0, 0)))
+    ),
+    "errors of the cube a hundredth": of_cube(_times(0.01, "ERR")),
 }
 
 

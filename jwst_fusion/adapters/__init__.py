@@ -1,6 +1,6 @@
 """The only bridge between the files' data models and the observation that the numerics know."""
 
-from .associations import check_association, make_association, read_member, relative_to, select_members
+from .associations import check_association, make_association, read_member, select_members
 from .estimates import refuse_too_large
 from .extraction import RegionSpectrum, extraction_hdus, read_regions, region_spectrum
 from .factors import read_factors
@@ -47,7 +47,6 @@ __all__ = [
     "read_regions",
     "refuse_too_large",
     "region_spectrum",
-    "relative_to",
     "report_content",
     "science_scene",
     "select_members",

@@ -1,20 +1,22 @@
 """Associations made from files, and checked with or without them."""
 
-import json
 import os
 import re
 import warnings
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-from astropy.io import fits
-
+from jwst_fusion.association import read_association
 from jwst_fusion.coregistration.ranges import filter_sets
-from jwst_fusion.exceptions import InputError, one_line
+from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics import throughput
 from jwst_fusion.ownership import MARK
 
-__all__ = ["Member", "check_association", "make_association", "read_member", "relative_to", "select_members"]
+from .inputs import kind_of, open_file, refusal
+from .products import image_filter
+
+__all__ = ["Member", "check_association", "make_association", "read_member", "select_members"]
 
 #: Names of stage-3 products in the archive (JWST pipeline documentation, stage 3 file names).
 PRODUCT_NAME = re.compile(
@@ -68,25 +70,13 @@ def read_member(path):
     path = Path(path)
     if not path.is_file():
         return _from_name(path)
-    try:
-        with fits.open(path) as hdulist:
-            header, n_axes = hdulist[0].header, hdulist["SCI"].header["NAXIS"]
-    except (OSError, KeyError) as error:
-        reason = one_line(error)
-        raise InputError(f"{path.name}: cannot be read as a JWST product ({reason})") from error
-    instrument, exposure = (str(header.get(k, "")).upper() for k in ("INSTRUME", "EXP_TYPE"))
-    if (instrument, exposure, n_axes) == ("NIRSPEC", "NRS_IFU", 3):
-        return Member(path, "cube", (str(header.get("GRATING")), str(header.get("FILTER"))))
-    if (instrument, exposure, n_axes) == ("NIRCAM", "NRC_IMAGE", 2):
-        try:
-            band = throughput.effective_filter(header.get("FILTER"), header.get("PUPIL"))
-        except InputError as error:
-            raise InputError(f"{path.name}: {error}") from error
-        return Member(path, "image", (band,))
-    raise InputError(
-        f"{path.name}: {instrument or 'unknown instrument'}, EXP_TYPE {exposure or 'unknown'}, {n_axes}D: "
-        "no NIRSpec IFU cube (*_s3d.fits) and no NIRCam image (*_i2d.fits)"
-    )
+    with closing(open_file(path)) as model:
+        kind, stated = kind_of(model), model.meta.instrument
+        if kind == "cube":
+            return Member(path, kind, (str(stated.grating), str(stated.filter)))
+        if kind == "image":
+            return Member(path, kind, image_filter(model, path.name)[:1])
+        raise InputError(f"{path.name}: {refusal(model)}")
 
 
 def _from_name(path):
@@ -159,16 +149,18 @@ def select_members(members):
     return [*chosen, cubes[0]], left_out
 
 
-def make_association(members, product_name):
+def make_association(members, product_name, folder):
     """
     Make a level-3 association.
 
     Parameters
     ----------
     members : sequence of Member
-        The files, as they are to be named in it.
+        The files.
     product_name : str
         Name of the product.
+    folder : path-like
+        Where the association will be.
 
     Returns
     -------
@@ -178,31 +170,12 @@ def make_association(members, product_name):
     from jwst.associations.asn_from_list import asn_from_list
     from jwst.associations.lib.rules_level3_base import DMS_Level3_Base
 
-    names = [str(member.path) for member in members]
+    names = [os.path.relpath(member.path, folder) for member in members]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*contains path information")  # this package reads them
         association = asn_from_list(names, rule=DMS_Level3_Base, product_name=product_name)
         association["made_by"] = MARK
         return association.dump()[1]
-
-
-def relative_to(members, folder):
-    """
-    Name members as they are seen from a folder.
-
-    Parameters
-    ----------
-    members : sequence of Member
-        The files.
-    folder : path-like
-        Where the association will be.
-
-    Returns
-    -------
-    list of Member
-        The same with paths relative to the folder.
-    """
-    return [replace(member, path=Path(os.path.relpath(member.path, folder))) for member in members]
 
 
 def check_association(path):
@@ -228,15 +201,5 @@ def check_association(path):
     InputError
         It cannot be used.
     """
-    path = Path(path)
-    try:
-        product = json.loads(path.read_text(encoding="utf-8"))["products"][0]
-        names = [member["expname"] for member in product["members"]]
-        title = product["name"]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give the path of an association (*_asn.json)") from None
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
-        reason = one_line(error)
-        raise InputError(f"{path.name}: not an association ({reason}); make one with associate") from error
-    members = [read_member(path.parent / name) for name in names]
-    return title, *select_members(members)
+    product, members = read_association(path)
+    return product, *select_members([read_member(member) for member in members])

@@ -32,23 +32,9 @@ NODES = 40
 PADDING = 1.5
 
 
-def coregistration_memory(cube_shape, image_pixels=0):
-    """
-    Estimate the memory that the co-registration takes at most.
-
-    Parameters
-    ----------
-    cube_shape : tuple of int
-        Shape (n_wave, my, mx) of the cube in its file.
-    image_pixels : int, optional
-        Pixels of the images that are in memory as a whole: those that are not left on disk.
-
-    Returns
-    -------
-    float
-        Bytes.
-    """
-    return BASE + READ_VOXEL * float(np.prod(cube_shape, dtype=float)) + 12.0 * image_pixels
+def coregistration_memory(cube_shape):
+    """Estimate the memory [bytes] that the co-registration of a cube (n_wave, my, mx) takes at most."""
+    return BASE + READ_VOXEL * float(np.prod(cube_shape, dtype=float))
 
 
 def fusion_memory(grid, n_wave, n_bands, n_components):
@@ -111,56 +97,12 @@ def refuse_too_large(observation, n_components, max_memory):
 
 
 def product_size(grid, n_wave):
-    """
-    Compute the size of the fused cube's file, but for its tables.
-
-    Parameters
-    ----------
-    grid : FusionGrid
-        Grid.
-    n_wave : int
-        Number of wavelengths.
-
-    Returns
-    -------
-    float
-        Bytes.
-    """
-    return float(PRODUCT_VOXEL) * n_wave * field_cells(grid)
+    """Compute the size of the fused cube's file [bytes], but for its tables."""
+    rows, columns = grid.field
+    spaxels = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return float(PRODUCT_VOXEL) * n_wave * spaxels * grid.decimation_factor**2
 
 
 def product_on_disk(grid, n_wave):
-    """
-    Check whether the fused cube is in a file, not in memory, until it is written.
-
-    Parameters
-    ----------
-    grid : FusionGrid
-        The grid.
-    n_wave : int
-        Number of wavelengths.
-
-    Returns
-    -------
-    bool
-        Whether an array of it is too large for the memory.
-    """
+    """Check whether the fused cube is in a file, not in memory, until it is written."""
     return on_disk(product_size(grid, n_wave) / PLANES_OF_PRODUCT)
-
-
-def field_cells(grid):
-    """
-    Count the cells of a grid's field.
-
-    Parameters
-    ----------
-    grid : FusionGrid
-        Grid.
-
-    Returns
-    -------
-    int
-        Cells that the product has.
-    """
-    rows, columns = grid.field
-    return (rows.stop - rows.start) * (columns.stop - columns.start) * grid.decimation_factor**2

@@ -1,6 +1,5 @@
 """What a user hands over: an association, files or models, sorted into one cube and its images."""
 
-import json
 import warnings
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -11,12 +10,12 @@ from stdatamodels.exceptions import NoTypeWarning, ValidationWarning
 from stdatamodels.jwst.datamodels import JwstDataModel
 
 from jwst_fusion import datamodels
+from jwst_fusion.association import product_members, read_association
 from jwst_fusion.exceptions import InputError, one_line
-from jwst_fusion.ownership import is_plain_name
 
 from .products import stated_keywords
 
-__all__ = ["Inputs", "open_images", "open_inputs"]
+__all__ = ["Inputs", "kind_of", "open_file", "open_images", "open_inputs", "refusal"]
 
 ADVICE = "give one NIRSpec IFU cube (*_s3d.fits) and one NIRCam image (*_i2d.fits) for each filter"
 
@@ -89,7 +88,7 @@ def open_inputs(source, make_path=str, on_error=None):
         for member in members:
             try:
                 _refuse_missing(member, association)
-                model = member if isinstance(member, JwstDataModel) else _open_file(member)
+                model = member if isinstance(member, JwstDataModel) else open_file(member)
             except InputError as error:
                 if on_error is None:
                     raise
@@ -132,8 +131,8 @@ def open_images(paths):
         models = []
         for path in paths:
             _refuse_missing(path, None)
-            models.append(stack.enter_context(closing(_open_file(path))))
-            if _kind(models[-1]) != "image":
+            models.append(stack.enter_context(closing(open_file(path))))
+            if kind_of(models[-1]) != "image":
                 raise InputError(
                     f"{Path(path).name}: {_description(models[-1])} is not a NIRCam image; give "
                     "*_i2d.fits files"
@@ -149,10 +148,10 @@ def _list_members(source, make_path=str):
             raise InputError(
                 f"{path.name}: one file is not enough to fuse; {ADVICE}, in an association (*_asn.json)"
             )
-        product, members = _read_association(path)
+        product, members = read_association(path)
         return product, path.name, members
     if isinstance(source, dict):
-        product, members = _members(source, Path("."), "the association")
+        product, members = product_members(source, Path("."), "the association")
         return product, None, members
     if isinstance(source, JwstDataModel):
         raise InputError(f"{_name(source)}: one model is not enough to fuse; {ADVICE}")
@@ -161,16 +160,13 @@ def _list_members(source, make_path=str):
 
 def _sort_members(models, where):
     """Separate the one cube from the images; an InputError if that is not what the members are."""
-    cubes = [model for model in models if _kind(model) == "cube"]
-    images = [model for model in models if _kind(model) == "image"]
+    cubes = [model for model in models if kind_of(model) == "cube"]
+    images = [model for model in models if kind_of(model) == "image"]
     for model in models:
         if _is_product(model):
             raise InputError(f"{_name(model)}: is a product of this package and not an input; {ADVICE}")
-        if _kind(model) is None:
-            raise InputError(
-                f"{_name(model)}: {_description(model)} is neither a NIRSpec IFU cube nor a NIRCam image; "
-                f"{ADVICE}"
-            )
+        if kind_of(model) is None:
+            raise InputError(f"{_name(model)}: {refusal(model)}")
     if len(cubes) != 1:
         names = ", ".join(_name(model) for model in cubes)
         found = f"{len(cubes)} NIRSpec IFU cubes ({names})" if cubes else "no NIRSpec IFU cube"
@@ -178,40 +174,6 @@ def _sort_members(models, where):
     if not images:
         raise InputError(f"{where}: no NIRCam image among {len(models)} members, at least 1 needed; {ADVICE}")
     return cubes[0], images
-
-
-def _read_association(path):
-    """Product name and member paths of an association file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give the path of an association (*_asn.json)") from None
-    except (ValueError, OSError, RecursionError) as error:
-        reason = one_line(error)
-        raise InputError(
-            f"{path.name}: not a readable association ({reason}); make one with asn_from_list"
-        ) from None
-    return _members(content, path.parent, path.name)
-
-
-def _members(content, folder, name):
-    """Product name and member paths of an association's content."""
-    cure = "make one with asn_from_list"
-    products = content.get("products") if isinstance(content, dict) else None
-    if not isinstance(products, list) or not products or not isinstance(products[0], dict):
-        raise InputError(f"{name}: not an association: it names no product; {cure}")
-    if len(products) > 1:
-        raise InputError(
-            f"{name}: {len(products)} products, exactly 1 needed; make an association for each fusion"
-        )
-    product, members = products[0].get("name"), products[0].get("members")
-    if not is_plain_name(product):
-        raise InputError(f"{name}: product name {product!r} cannot name a file; {cure}")
-    if not isinstance(members, list) or not all(
-        isinstance(member, dict) and isinstance(member.get("expname"), str) for member in members
-    ):
-        raise InputError(f"{name}: its members have no expname; {cure}")
-    return product, [folder / member["expname"] for member in members]
 
 
 def _refuse_missing(member, association):
@@ -226,7 +188,7 @@ def _refuse_missing(member, association):
     )
 
 
-def _open_file(path):
+def open_file(path):
     """Open a member's file as a model; an InputError if it cannot be read."""
     path = Path(path)
     try:
@@ -241,7 +203,7 @@ def _open_file(path):
         ) from error
 
 
-def _kind(model):
+def kind_of(model):
     """Classify a product: a NIRSpec IFU cube, a NIRCam image, or neither."""
     instrument = str(model.meta.instrument.name).upper()
     exposure = str(model.meta.exposure.type).upper()
@@ -264,6 +226,11 @@ def _description(model):
     shape = getattr(getattr(model, "data", None), "shape", None)
     instrument, exposure = model.meta.instrument.name, model.meta.exposure.type
     return f"data of {instrument}, EXP_TYPE {exposure}, shape {shape},"
+
+
+def refusal(model):
+    """Say why a model is no input, and what would be."""
+    return f"{_description(model)} is neither a NIRSpec IFU cube nor a NIRCam image; {ADVICE}"
 
 
 def _name(model):

@@ -12,16 +12,7 @@ __all__ = ["Optics", "measured_psfs", "store_measured_psfs"]
 
 
 def store_measured_psfs(model, measured):
-    """
-    Put PSFs that were measured on stars into a product, for the steps that follow.
-
-    Parameters
-    ----------
-    model : FusionModel
-        The product.
-    measured : sequence of MeasuredPsf
-        What was measured, a channel each.
-    """
+    """Put the PSFs that were measured on stars, one for each channel, into a product."""
     rows = [asdict(m) | {"amplitudes": m.amplitudes.tolist(), "pictures": {}} for m in measured]
     for row in rows:
         row["excess"] = {band: list(moments) for band, moments in row["excess"].items()}
@@ -29,19 +20,7 @@ def store_measured_psfs(model, measured):
 
 
 def measured_psfs(model):
-    """
-    Take PSFs that were measured on stars out of a product.
-
-    Parameters
-    ----------
-    model : FusionModel
-        The product of a step.
-
-    Returns
-    -------
-    list of MeasuredPsf
-        What was measured, a channel each.
-    """
+    """Take the PSFs that were measured on stars, a list of MeasuredPsf, out of a product."""
     found = []
     for stored in model.meta.fusion.instance.get("psf_measured") or ():
         row = dict(stored)

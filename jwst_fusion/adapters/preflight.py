@@ -112,14 +112,7 @@ class Preflight:
         return next((f.error for f in self.findings if f.error is not None), None)
 
     def rows(self):
-        """
-        Format the table as plain text.
-
-        Returns
-        -------
-        list of dict
-            ``file``, ``what``, ``verdict`` and ``cure`` of each finding.
-        """
+        """List ``file``, ``what``, ``verdict`` and ``cure`` of each finding as plain text, a dict each."""
         names = ("file", "what", "verdict", "cure")
         return [{name: str(getattr(finding, name)) for name in names} for finding in self.findings]
 

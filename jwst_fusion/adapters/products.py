@@ -18,6 +18,7 @@ from jwst_fusion.optics import throughput
 __all__ = [
     "celestial_wcs",
     "cube_product",
+    "image_filter",
     "image_product",
     "native",
     "read_cube",
@@ -159,7 +160,7 @@ def image_product(model):
     wcs = celestial_wcs(model, name)
     middle = (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2
     _, jacobian = local_frame(wcs, *middle)
-    band, module = _image_filter(model, name)
+    band, module = image_filter(model, name)
     pa_v3 = model.meta.pointing.pa_v3
     if pa_v3 is None:
         pa_v3 = float(np.degrees(np.arctan2(jacobian[0, 1], jacobian[1, 1])))
@@ -198,7 +199,7 @@ def _image_pixfrac(model, name):
     return float(stated)
 
 
-def _image_filter(model, name):
+def image_filter(model, name):
     """Effective band of an image, by FILTER and PUPIL, and its module; an InputError names the file."""
     stated = model.meta.instrument
     module = stated.module or "MULTIPLE"

@@ -91,19 +91,9 @@ class BatchSettings:
 
     def with_shares(self, slots, total=0):
         """
-        Put the share of one target where memory or threads are left open.
+        Fill in the share of one slot where memory or threads are left open.
 
-        Parameters
-        ----------
-        slots : int
-            Targets at the same time.
-        total : float, optional
-            Memory of all of them [byte], if not the usual part of what is available.
-
-        Returns
-        -------
-        BatchSettings
-            Settings without a gap.
+        The memory of all slots [byte], if given, is in place of the usual part of what is available.
         """
         total = total or DEFAULT_SHARE * available_memory()
         threads = self.threads or max(available_threads() // slots, 1)

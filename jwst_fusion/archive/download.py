@@ -168,21 +168,7 @@ def _fits_fault(path):
 
 
 def checksum_of(path, algorithm="sha256"):
-    """
-    Compute the checksum of a file.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    algorithm : str, optional
-        Name of the hash function.
-
-    Returns
-    -------
-    str
-        Hexadecimal digits.
-    """
+    """Compute the checksum of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 

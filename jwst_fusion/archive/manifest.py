@@ -14,7 +14,7 @@ from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.ownership import MARK, check_own, is_plain_name, is_utf8
 
-__all__ = ["Target", "association_members", "read_manifest", "write_associations", "write_manifest"]
+__all__ = ["Target", "read_manifest", "write_associations", "write_manifest"]
 
 #: Names beside the outputs that the batch needs for itself.
 RESERVED = {"logs", "batch.jsonl", "summary.html", "summary.ecsv", "summary.json",
@@ -83,16 +83,7 @@ def write_associations(fusions, folder, data_folder):
 
 
 def write_manifest(targets, path):
-    """
-    Write a manifest as JSON.
-
-    Parameters
-    ----------
-    targets : sequence of Target
-        What is to be fused.
-    path : pathlib.Path
-        The file; associations are named relative to it.
-    """
+    """Write a manifest as JSON, its associations relative to it."""
     entries = []
     for target in targets:
         entry = asdict(target)
@@ -175,41 +166,3 @@ def _target(entry, folder):
         raise ValueError(f"path or parameters of {name} are not UTF-8; rename the file or folder")
     files = tuple(ArchiveFile(**file) for file in entry.get("files") or [])
     return Target(name, path, tuple(parameters), files)
-
-
-def association_members(path):
-    """
-    List the files of an association.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Association file.
-
-    Returns
-    -------
-    product : str
-        Name of the product.
-    members : list of pathlib.Path
-        Its members, which need not be there.
-
-    Raises
-    ------
-    InputError
-        If it is not there, or no association.
-    """
-    try:
-        product = json.loads(path.read_text(encoding="utf-8"))["products"][0]
-        name = str(product["name"])
-        members = [path.parent / member["expname"] for member in product["members"]]
-        if not is_plain_name(name):
-            raise ValueError(f"its product's name {name[:60]!r} cannot name a file")
-        for member in map(str, members):
-            if "\0" in member or not is_utf8(member):
-                raise ValueError(f"the member {member!r} cannot name a file")
-        return name, members
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; make it with jwst-fusion match or asn_from_list") from None
-    except (ValueError, KeyError, IndexError, TypeError, OSError, RecursionError) as error:
-        reason = f"{type(error).__name__}: {one_line(error)}"
-        raise InputError(f"{path.name}: not an association ({reason}); make one with asn_from_list") from None

@@ -186,17 +186,9 @@ def find_fusions(pairs):
 
 def pair_table(pairs):
     """
-    Tabulate pairs for a person to look at.
+    Tabulate pairs for a person to look at, a row per pair.
 
-    Parameters
-    ----------
-    pairs : sequence of Pair
-        As `find_pairs` gives them.
-
-    Returns
-    -------
-    astropy.table.Table
-        A row per pair: target, cube, grating, filter, image, overlap, gap [day], moving, use, reason.
+    Columns are target, cube, grating, filter, image, overlap, gap [day], moving, use and reason.
     """
     rows = [
         (

@@ -13,9 +13,9 @@ from pathlib import Path
 from astropy.io import fits
 
 from jwst_fusion.archive.download import checksum_of
-from jwst_fusion.archive.manifest import association_members
 from jwst_fusion.archive.state import STATE, read_rows
 from jwst_fusion.archive.worker import RECORD, WORK, WORK_NAME, is_alive
+from jwst_fusion.association import read_association
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.ownership import is_own
@@ -96,19 +96,7 @@ class Outputs:
                 shutil.rmtree(work, ignore_errors=True)
 
     def plan(self, target):
-        """
-        Decide what is to be done with a target.
-
-        Parameters
-        ----------
-        target : Target
-            The target.
-
-        Returns
-        -------
-        Plan
-            The decision; FAILED if something is in the way that no batch made.
-        """
+        """Decide what is to be done with a target; FAILED if something is in the way that no batch made."""
         plan = self._plan(target)
         reason = self._in_the_way(target) if plan.action == "run" or plan.work else ""
         return Plan("set", "FAILED", reason) if reason else plan
@@ -141,12 +129,12 @@ class Outputs:
                 return Plan("keep", "DONE", "its product exists")
             return Plan("set", "SKIPPED", "its product exists (--skip-existing)")
         try:
-            inputs = _inputs(target, self._state)
+            product, inputs = _inputs(target, self._state)
         except InputError as reason:
             if there and before == "DONE":
                 return Plan("keep", "DONE", "done before; its inputs are gone")
             return Plan("set", "BLOCKED", str(reason))
-        key = _work_key(target, inputs, settings)
+        key = _work_key(target, product, inputs, settings)
         same = row.get("work_key") == key
         for work in self._finished.get(target.name, []):
             if _record(work / "out").get("work_key") == key:
@@ -165,24 +153,11 @@ class Outputs:
 
     def commit(self, target, plan, result=None):
         """
-        Put the products of a finished target in place, then note its state.
+        Put the products of a finished target in place, then note its state; return its record.
 
         The products of a target are a folder that takes its name at once; each step may be the last before a
-        crash, and the plan of the next run finds what remains to be done.
-
-        Parameters
-        ----------
-        target : Target
-            The target.
-        plan : Plan
-            Its plan.
-        result : dict, optional
-            What the worker says; of what an earlier run finished, its record is read.
-
-        Returns
-        -------
-        dict
-            The record of the target.
+        crash, and the plan of the next run finds what remains to be done. The result is what the worker
+        returned; of what an earlier run finished, its record is read.
         """
         folder, logs = self._folder / target.name, self._folder / "logs"
         work = Path(result["work"]) if result else plan.work
@@ -214,16 +189,7 @@ class Outputs:
 
 
 def forget_products(folder, name):
-    """
-    Let the next batch make the products of a target anew; a folder that no batch made stays as it is.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Folder of the outputs.
-    name : str
-        Name of the target.
-    """
+    """Let the next batch make the products of a target anew; a folder that no batch made stays as it is."""
     record = _record(folder / name)
     if record.get("name") == name and "work_key" in record:
         write_atomic(folder / name / RECORD, json.dumps({**record, "work_key": ""}, indent=1).encode())
@@ -300,8 +266,8 @@ def _why(row, there, same, inputs):
 
 
 def _inputs(target, state):
-    """Checksum and origin of each member of a target; an InputError tells what is not there."""
-    product, members = association_members(target.association)
+    """Name of a target's product, checksum and origin of each member; an InputError says what is missing."""
+    product, members = read_association(target.association)
     inputs = {}
     for path in members:
         try:
@@ -311,7 +277,7 @@ def _inputs(target, state):
                 f"input {path.name} of {product} is not there ({error.strerror}); fetch it, for example with "
                 "jwst-fusion match --download"
             ) from None
-    return inputs
+    return product, inputs
 
 
 def _origin(path):
@@ -323,9 +289,8 @@ def _origin(path):
     return {"calibration": str(header.get("CAL_VER", "")), "context": str(header.get("CRDS_CTX", ""))}
 
 
-def _work_key(target, inputs, settings):
+def _work_key(target, product, inputs, settings):
     """Hash of all that makes the product what it is."""
-    product, _ = association_members(target.association)
     files = {}
     for text in (*target.parameters, *settings.parameters, f"={settings.parameter_file or ''}"):
         path = Path(text.partition("=")[2])

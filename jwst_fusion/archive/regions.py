@@ -1,6 +1,5 @@
 """Footprints on the sky: S_REGION in all its forms, and how far one footprint covers another."""
 
-import math
 import re
 
 import numpy as np
@@ -137,11 +136,8 @@ def _vectors(longitude, latitude, frame):
 
 def _tangents(centre):
     """Two orthogonal unit vectors (2, 3) in the plane that touches the sphere at a point: east, north."""
-    x, y, z = centre.tolist()
-    east = (-y, x, 0.0) if abs(z) < 0.999999 else (z, 0.0, -x)  # pole x centre, or y axis x centre
-    length = math.hypot(*east)
-    u, v, w = (each / length for each in east)
-    return np.array([[u, v, w], [y * w - z * v, z * u - x * w, x * v - y * u]])
+    east = _unit(np.cross((0, 0, 1) if abs(centre[2]) < 0.999999 else (0, 1, 0), centre))
+    return np.array([east, np.cross(centre, east)])
 
 
 def _unit(vectors):

@@ -91,18 +91,7 @@ class StateFile:
             raise OSError(error.errno, error.strerror, str(self._path)) from None
 
     def set(self, name, state, **columns):
-        """
-        Change a target.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-        state : str
-            One of `STATES`.
-        **columns
-            New values; the others stay.
-        """
+        """Change the state of a target, one of `STATES`, and columns; the others stay."""
         columns = {"name": name, "state": state, **columns}
         row = {**self.rows.get(name, EMPTY), **columns}
         if row != self.rows.get(name):
@@ -110,19 +99,7 @@ class StateFile:
             self.rows[name] = row
 
     def checksum(self, path):
-        """
-        Get the SHA-256 of a file; a file of unchanged length and time is not read again.
-
-        Parameters
-        ----------
-        path : pathlib.Path
-            The file.
-
-        Returns
-        -------
-        str
-            Hexadecimal digits.
-        """
+        """Compute the SHA-256 of a file; a file of unchanged length and time is not read again."""
         status = path.stat()
         seen = [status.st_size, status.st_mtime_ns]
         known = self._checksums.get(str(path), {})

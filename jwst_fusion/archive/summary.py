@@ -29,16 +29,7 @@ ORDER = ("FAILED", "BLOCKED", "RUNNING", "PENDING", "SKIPPED", "DONE")
 
 
 def write_summary(folder, rows):
-    """
-    Write ``summary.ecsv``, ``summary.json`` and ``summary.html``.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Folder of the outputs.
-    rows : dict of dict
-        Columns of each target, by name.
-    """
+    """Write ``summary.ecsv``, ``summary.json`` and ``summary.html`` of the rows by name into a folder."""
     ordered = sorted(rows.values(), key=lambda row: row["name"])
     counts = {state: sum(row["state"] == state for row in ordered) for state in STATES}
     content = {"jwst_fusion": __version__, "made_by": MARK, "written": time.time(), "counts": counts,

@@ -174,16 +174,7 @@ def read_table(path):
 
 
 def write_table(table, path):
-    """
-    Write a table in ECSV.
-
-    Parameters
-    ----------
-    table : astropy.table.Table
-        The table.
-    path : pathlib.Path
-        The file; one of ours is replaced.
-    """
+    """Write a table in ECSV; a file of ours is replaced."""
     table.meta["made_by"] = MARK
     text = io.StringIO()
     table.write(text, format="ascii.ecsv")

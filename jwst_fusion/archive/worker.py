@@ -285,17 +285,9 @@ def _picture(cube):
 
 def is_alive(work):
     """
-    Check whether the process that works in a folder may still live.
+    Check whether the process that works in a folder of `WORK` may still live.
 
-    Parameters
-    ----------
-    work : pathlib.Path
-        A folder in `WORK`.
-
-    Returns
-    -------
-    bool
-        Whether it lives; one of another host does if it gave a sign in the last minute.
+    One of another host does if it gave a sign in the last minute.
     """
     try:
         owner = json.loads((work / OWNER).read_text())

@@ -4,14 +4,7 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands):
-    """
-    Describe the subcommand.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-        Where to add it.
-    """
+    """Describe the subcommand."""
     parser = commands.add_parser(
         "associate",
         help="make the association of a fusion from files, or check one",
@@ -34,14 +27,7 @@ def add_parser(commands):
 
 
 def run(arguments):
-    """
-    Make or check associations, and print what was found.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the user typed.
-    """
+    """Make or check associations, and print what was found."""
     for path in arguments.files if arguments.check else ():
         _check(path)
     if not arguments.check:
@@ -66,7 +52,7 @@ def _make(arguments):
     if not is_plain_name(name):
         raise ParameterError(f"--name {name!r} cannot begin the names of files; choose one without folders")
     output = Path(arguments.output or f"{name}_asn.json")
-    text = adapters.make_association(adapters.relative_to(chosen, output.parent), name)
+    text = adapters.make_association(chosen, name, output.parent)
     write_atomic(output, text.encode())
     _tell(chosen, left_out)
     print(output)

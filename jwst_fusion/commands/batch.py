@@ -9,14 +9,7 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands):
-    """
-    Describe the subcommand.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-        Where to add it.
-    """
+    """Describe the subcommand."""
     parser = commands.add_parser(
         "batch",
         help="fuse the targets of a manifest, each in a process of its own",
@@ -97,19 +90,7 @@ def _add_verbs(commands):
 
 
 def run(arguments):
-    """
-    Run, or tell.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the user typed.
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
+    """Run, or tell."""
     from jwst_fusion.exceptions import ParameterError
 
     verbs = {"status": _status, "logs": _logs, "retry": _retry}

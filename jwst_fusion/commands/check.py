@@ -6,14 +6,7 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands):
-    """
-    Describe the subcommand.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-        Where to add it.
-    """
+    """Describe the subcommand."""
     parser = commands.add_parser(
         "check",
         help="check the inputs of a fusion without running it",
@@ -35,19 +28,7 @@ def add_parser(commands):
 
 
 def run(arguments):
-    """
-    Look, and print what was found.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the user typed.
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
+    """Look, and print what was found."""
     from jwst_fusion.adapters import examine
     from jwst_fusion.coregistration.coregister import CoregistrationSettings
     from jwst_fusion.inversion.fuse import FusionSettings

@@ -9,14 +9,7 @@ FILE_OPTION = 5
 
 
 def add_parser(commands):
-    """
-    Describe the subcommand.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-        Where to add it.
-    """
+    """Describe the subcommand."""
     parser = commands.add_parser(
         "open",
         help="open a fused cube in Cubeviz, if jdaviz is installed",
@@ -28,26 +21,7 @@ def add_parser(commands):
 
 
 def run(arguments):
-    """
-    Start Cubeviz and wait for its end.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the user typed.
-
-    Returns
-    -------
-    int
-        Exit status of Cubeviz.
-
-    Raises
-    ------
-    InputError
-        The product is not a fused cube in a FITS file.
-    ParameterError
-        jdaviz is not installed.
-    """
+    """Start Cubeviz and wait for its end, whose exit status is returned."""
     import subprocess
     import sys
     from pathlib import Path

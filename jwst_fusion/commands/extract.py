@@ -6,14 +6,7 @@ __all__ = ["add_parser", "extract", "run"]
 
 
 def add_parser(commands):
-    """
-    Describe the subcommand.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-        Where to add it.
-    """
+    """Describe the subcommand."""
     parser = commands.add_parser(
         "extract",
         help="extract the spectra of regions, with their errors",
@@ -79,19 +72,7 @@ def extract(product, *regions):
 
 
 def run(arguments):
-    """
-    Write the spectra, and print their path and what they are.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the user typed.
-
-    Raises
-    ------
-    FusionError
-        Something cannot be extracted or written.
-    """
+    """Write the spectra, and print their path and what they are."""
     from jwst_fusion import adapters
 
     from .products import opened_fused

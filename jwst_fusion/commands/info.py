@@ -4,14 +4,7 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands):
-    """
-    Describe the subcommand.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-        Where to add it.
-    """
+    """Describe the subcommand."""
     parser = commands.add_parser(
         "info",
         help="print what a product is, where it comes from and how good it is",
@@ -25,14 +18,7 @@ def add_parser(commands):
 
 
 def run(arguments):
-    """
-    Print the information.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the user typed.
-    """
+    """Print the information."""
     from jwst_fusion import adapters, datamodels
 
     from .products import open_product

@@ -10,14 +10,7 @@ WINDOW = 500.0
 
 
 def add_parser(commands):
-    """
-    Describe the subcommand.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-        Where to add it.
-    """
+    """Describe the subcommand."""
     parser = commands.add_parser(
         "lines",
         help="measure spectral lines: flux, velocity, dispersion and equivalent width, with their errors",
@@ -229,19 +222,7 @@ def systemic_redshift(redshift, velocity):
 
 
 def run(arguments):
-    """
-    Write the maps, and print their paths and what the field as a whole has.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the user typed.
-
-    Raises
-    ------
-    FusionError
-        Something cannot be measured or written.
-    """
+    """Write the maps, and print their paths and what the field as a whole has."""
     from jwst_fusion.atomic import together
     from jwst_fusion.exceptions import ParameterError
 

@@ -6,14 +6,7 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands):
-    """
-    Describe the subcommand.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-        Where to add it.
-    """
+    """Describe the subcommand."""
     parser = commands.add_parser(
         "match",
         help="find pairs of NIRSpec cubes and NIRCam images in a table of MAST",
@@ -61,19 +54,7 @@ def add_parser(commands):
 
 
 def run(arguments):
-    """
-    Match, and print the pairs.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the user typed.
-
-    Returns
-    -------
-    int
-        Exit status: 1 if a product could not be fetched.
-    """
+    """Match, and print the pairs; exit status 1 if a product could not be fetched."""
     from jwst_fusion.archive import manifest, match, table
     from jwst_fusion.archive.query import query_table
     from jwst_fusion.exceptions import NoOverlapError, ParameterError

@@ -4,14 +4,7 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands):
-    """
-    Describe the subcommand.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-        Where to add it.
-    """
+    """Describe the subcommand."""
     parser = commands.add_parser(
         "parameters",
         help="write a parameter file to edit and run",
@@ -26,14 +19,7 @@ def add_parser(commands):
 
 
 def run(arguments):
-    """
-    Write the file, and print its path.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the user typed.
-    """
+    """Write the file, and print its path."""
     from jwst_fusion.steps.parameters import write_parameters
 
     output = arguments.output or f"{arguments.name}.asdf"

@@ -7,14 +7,7 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands):
-    """
-    Describe the subcommand.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-        Where to add it.
-    """
+    """Describe the subcommand."""
     parser = commands.add_parser(
         "psf",
         help="build a library of PSFs, or draw it",
@@ -76,19 +69,7 @@ def add_parser(commands):
 
 
 def run(arguments):
-    """
-    Build, draw, and print the paths of the files.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the user typed.
-
-    Raises
-    ------
-    FusionError
-        The library cannot be built or drawn.
-    """
+    """Build, draw, and print the paths of the files."""
     from jwst_fusion.exceptions import ParameterError
     from jwst_fusion.optics.library import read_library, write_library
 

@@ -6,14 +6,7 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands):
-    """
-    Describe the subcommand.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-        Where to add it.
-    """
+    """Describe the subcommand."""
     parser = commands.add_parser(
         "report",
         help="write the report of a fused cube from the product alone",
@@ -29,14 +22,7 @@ def add_parser(commands):
 
 
 def run(arguments):
-    """
-    Write the pages, and print their paths.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the user typed.
-    """
+    """Write the pages, and print their paths."""
     from jwst_fusion import adapters, datamodels
     from jwst_fusion.atomic import write_atomic
     from jwst_fusion.quality.figures import save_figures

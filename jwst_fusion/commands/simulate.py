@@ -10,14 +10,7 @@ COMMON = ("command", "verbose", "traceback")
 
 
 def add_parser(commands):
-    """
-    Describe the subcommand.
-
-    Parameters
-    ----------
-    commands : argparse._SubParsersAction
-        Where to add it.
-    """
+    """Describe the subcommand."""
     parser = commands.add_parser(
         "simulate",
         help="simulate NIRCam images and a NIRSpec IFU cube of one scene",
@@ -90,14 +83,7 @@ def _add_observation(parser):
 
 
 def run(arguments):
-    """
-    Simulate, and print the paths of the files.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the user typed.
-    """
+    """Simulate, and print the paths of the files."""
     from jwst_fusion.exceptions import ParameterError
     from jwst_fusion.ownership import check_own, is_plain_name
     from jwst_fusion.simulation import simulate

@@ -52,27 +52,13 @@ class FusionModel(IFUCubeModel):
         return super().__repr__().replace(self._model_type, type(self).__name__, 1)
 
     def on_init(self, init):
-        """
-        Name the class of the model.
-
-        Parameters
-        ----------
-        init : object
-            First argument to ``__init__``.
-        """
+        """Name the class of the model."""
         super().on_init(init)
         self.meta.model_type = self._model_type
         self.meta.fusion.model_type = type(self).__name__
 
     def on_save(self, init):
-        """
-        Complete the metadata: name of the file, units; drop what a file cannot hold.
-
-        Parameters
-        ----------
-        init : str
-            Path of the file to be written.
-        """
+        """Complete the metadata: name of the file, units; drop what a file cannot hold."""
         if self._saved_as is not None:
             init = self._saved_as
         super().on_save(init)
@@ -165,14 +151,7 @@ class FusionModel(IFUCubeModel):
             setattr(self.meta.fusion, name, value)
 
     def add_history(self, text):
-        """
-        Add a line to the history, also to that of a model which has been saved before.
-
-        Parameters
-        ----------
-        text : str
-            The line; FITS holds 72 characters, and a question mark for one that it cannot hold.
-        """
+        """Add a line to the history, with a question mark for a character that FITS cannot hold."""
         entries = self._instance.setdefault("history", {}).setdefault("entries", [])
         entries.append(HistoryEntry({"description": _printable(text)}))
 
@@ -226,16 +205,7 @@ class FusionModel(IFUCubeModel):
         return str(output)
 
     def to_fits(self, init, *args, **kwargs):
-        """
-        Write a FITS file with its HDUs in the order of the contract.
-
-        Parameters
-        ----------
-        init : str or file object
-            The file to write to.
-        *args, **kwargs
-            Passed on to `astropy.io.fits.HDUList.writeto`.
-        """
+        """Write a FITS file as stdatamodels does, its HDUs in the order of the contract."""
         self.on_save(init)
         hdulist = fits_support.to_fits(self._instance, self._schema, hdulist=self._empty_hdus())
         for hdu in hdulist:

@@ -138,19 +138,7 @@ class LazyModel:
         return np.array(self._file["HDRTAB"].data) if "HDRTAB" in self._file else None
 
     def hasattr(self, name):
-        """
-        Check whether an array is there.
-
-        Parameters
-        ----------
-        name : str
-            Attribute.
-
-        Returns
-        -------
-        bool
-            Whether it is not None.
-        """
+        """Check whether an array is there, as data models do."""
         return getattr(self, name, None) is not None
 
     def close(self):

@@ -86,38 +86,12 @@ class Section:
 
 
 def number(value, digits=4):
-    """
-    Write a number for a reader.
-
-    Parameters
-    ----------
-    value : float
-        The number.
-    digits : int, optional
-        Significant digits.
-
-    Returns
-    -------
-    str
-        The number, or that it is not known.
-    """
+    """Write a number in some significant digits, or that it is not known."""
     return f"{value:.{digits}g}" if np.isfinite(value) else "not known"
 
 
 def words(value):
-    """
-    Write a setting for a reader.
-
-    Parameters
-    ----------
-    value : object
-        Its value.
-
-    Returns
-    -------
-    str
-        The value.
-    """
+    """Write a setting as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -128,21 +102,7 @@ def words(value):
 
 
 def records(entries, caption=""):
-    """
-    Make a table of records with the same entries.
-
-    Parameters
-    ----------
-    entries : iterable of dict
-        The records; what is none is left out.
-    caption : str, optional
-        Caption of the table.
-
-    Returns
-    -------
-    tuple of Table
-        One table, or none if there is no record.
-    """
+    """Make a tuple of one table of records (dict) with the same entries, empty without a record."""
     rows = [record for record in entries if isinstance(record, dict)]
     head = list(dict.fromkeys(name for row in rows for name in row))
     cells = tuple(tuple(str(row.get(name, "")) for name in head) for row in rows)

@@ -52,19 +52,7 @@ def pack(values, step):
 
 
 def unpack(packed):
-    """
-    Read an array that `pack` has written.
-
-    Parameters
-    ----------
-    packed : dict
-        What `pack` gave.
-
-    Returns
-    -------
-    ndarray
-        Values, within half a step.
-    """
+    """Read an array, within half a step, that `pack` has written."""
     stacked = np.frombuffer(zlib.decompress(base64.b64decode(packed["data"])), dtype=np.uint8)
     stacked = stacked.reshape(packed["planes"], -1).astype(np.int64)
     number = sum(plane << (8 * n) for n, plane in enumerate(stacked))
@@ -75,19 +63,7 @@ def unpack(packed):
 
 
 def pack_floats(values):
-    """
-    Write an array as float32 in base64.
-
-    Parameters
-    ----------
-    values : ndarray
-        Values.
-
-    Returns
-    -------
-    dict
-        ``shape`` and ``data``.
-    """
+    """Write an array as float32 in base64: a dict of ``shape`` and ``data``."""
     values = np.ascontiguousarray(values, dtype="<f4")
     return {"shape": list(values.shape), "data": base64.b64encode(values.tobytes()).decode("ascii")}
 

@@ -79,19 +79,5 @@ def brightness_png(values, limits=None):
 
 
 def sigma_png(values, limit=5.0):
-    """
-    Draw residuals from blue over white to red.
-
-    Parameters
-    ----------
-    values : ndarray, shape (ny, nx)
-        Residuals in standard errors; NaN is transparent.
-    limit : float, optional
-        Value of the deepest red.
-
-    Returns
-    -------
-    str
-        ``data:`` address.
-    """
+    """Draw residuals in standard errors from blue over white to red; NaN is transparent."""
     return png(values, -limit, limit, DIVERGING)

@@ -64,28 +64,7 @@ class FusionStepMixin(WithoutCrds):
 
     @classmethod
     def from_config_section(cls, config, parent=None, name=None, config_file=None):
-        """
-        Create a step from its parameters.
-
-        Parameters
-        ----------
-        config : ConfigObj
-            Parameters.
-        parent : Step, optional
-            The pipeline of the step.
-        name, config_file : str, optional
-            Name of the step; file of the parameters.
-
-        Returns
-        -------
-        step : FusionStepMixin
-            The step.
-
-        Raises
-        ------
-        ParameterError
-            If a parameter is unknown or has a wrong value.
-        """
+        """Create a step as stpipe does; parameters that cannot be used are a ParameterError."""
         try:
             with fewer_lines():
                 return super().from_config_section(config, parent=parent, name=name, config_file=config_file)
@@ -96,58 +75,18 @@ class FusionStepMixin(WithoutCrds):
             raise problem from error
 
     def default_suffix(self):
-        """
-        Get the ending of the names of the products.
-
-        Returns
-        -------
-        suffix : str
-            `output_suffix`, or what stpipe makes of the step's name.
-        """
+        """Get the ending of the products' names: `output_suffix`, or what stpipe makes of the step's name."""
         return self.output_suffix or super().default_suffix()
 
     def remove_suffix(self, name):
-        """
-        Remove the ending of a name of a product, so that endings do not pile up.
-
-        Parameters
-        ----------
-        name : str
-            Name of a file, without extension.
-
-        Returns
-        -------
-        name : str
-            Name without a known ending (of this package, an association or the official pipeline).
-        separator : str
-            What stood before the ending.
-        """
+        """Remove a known ending, of this package or the official pipeline: endings do not pile up."""
         match = SUFFIXES.match(name)
         if match:
             return match["root"], match["separator"]
         return super().remove_suffix(name)
 
     def open_model(self, init, **kwargs):
-        """
-        Open a file with the data model that wrote it.
-
-        Parameters
-        ----------
-        init : str, path-like or DataModel
-            The input.
-        **kwargs
-            Passed on to the class of the model.
-
-        Returns
-        -------
-        model : DataModel
-            The model.
-
-        Raises
-        ------
-        InputError
-            If the file is not one that a data model can hold.
-        """
+        """Open a file as stpipe does; an InputError for one that no data model can hold."""
         try:
             return super().open_model(init, **kwargs)
         except FusionError:
@@ -159,23 +98,7 @@ class FusionStepMixin(WithoutCrds):
             ) from error
 
     def prepare_output(self, init, make_copy=None, **kwargs):
-        """
-        Open the input with the data model that wrote it; copy it if it is a model.
-
-        Parameters
-        ----------
-        init : str, path-like or DataModel
-            The input.
-        make_copy : bool, optional
-            As in `jwst.stpipe.Step.prepare_output`.
-        **kwargs
-            Passed on to `jwst.stpipe.Step.prepare_output`.
-
-        Returns
-        -------
-        model : DataModel
-            The model, which may be changed.
-        """
+        """Open the input with the data model that wrote it; copy it, as stpipe does, if it is a model."""
         is_file = isinstance(init, str | Path)
         if is_file and Path(init).suffix != ".json" and not kwargs:
             return self.open_model(str(init))

@@ -23,19 +23,7 @@ class WithoutCrds:
 
     @classmethod
     def get_config_from_reference(cls, dataset, disable=None, crds_observatory=None):
-        """
-        Return no parameters: CRDS has none for these steps and is not queried.
-
-        Parameters
-        ----------
-        dataset, disable, crds_observatory : object
-            As in stpipe; not used.
-
-        Returns
-        -------
-        config : ConfigObj
-            Empty.
-        """
+        """Return no parameters: CRDS has none for these steps and is not queried."""
         return cls._empty_config()
 
     @classmethod
@@ -44,31 +32,12 @@ class WithoutCrds:
 
     @staticmethod
     def get_stpipe_loggers():
-        """
-        Get the names of the loggers that stpipe configures: the official ones and this package's.
-
-        Returns
-        -------
-        loggers : tuple of str
-            Names.
-        """
+        """Name the loggers that stpipe configures: the official ones and this package's."""
         return (*Step.get_stpipe_loggers(), "jwst_fusion")
 
     def get_reference_file(self, input_file, reference_file_type):
         """
-        Get a reference file: the override of the user, or none. CRDS is not asked.
-
-        Parameters
-        ----------
-        input_file : object
-            As in stpipe; not used.
-        reference_file_type : str
-            Type of the file, such as ``fusion_psf``.
-
-        Returns
-        -------
-        reference_file : str or DataModel
-            Path of the override, or ``"N/A"``, which stands for what the package brings.
+        Get a reference file: the override of the user, or ``"N/A"`` for what the package brings.
 
         Raises
         ------
@@ -93,16 +62,7 @@ class WithoutCrds:
         return reference
 
     def finalize_result(self, result, reference_files_used):
-        """
-        Write versions, reference files and log into a product.
-
-        Parameters
-        ----------
-        result : object
-            Result of the step; changed if it is a data model.
-        reference_files_used : list of tuple
-            Type and name of each reference file.
-        """
+        """Write versions, reference files and log into a product."""
         if not isinstance(result, JwstDataModel):
             return
         result.meta.calibration_software_version = jwst.__version__

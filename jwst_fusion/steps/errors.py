@@ -53,19 +53,7 @@ def interruptible():
 
 
 def as_exit_error(error):
-    """
-    Make an error one that stpipe shows in one line.
-
-    Parameters
-    ----------
-    error : FusionError
-        The error.
-
-    Returns
-    -------
-    exit_error : FusionError and StpipeExitException
-        Of the kind of ``error``, with its message and exit status.
-    """
+    """Convert a FusionError into one of its kind that stpipe shows in one line, with its exit status."""
     if isinstance(error, StpipeExitException):
         return error
     return _exit_class(type(error))(one_line(error), error.exit_status)
@@ -94,18 +82,9 @@ def _rebuild(kind, message, exit_status):
 
 def parameter_problem(error):
     """
-    Say what stpipe found wrong with parameters.
+    Describe in one line what stpipe found wrong with parameters.
 
-    Parameters
-    ----------
-    error : Exception
-        What ended their validation. An AttributeError or a TypeError is how stpipe fails on a mapping or a
-        reference in the place of a value.
-
-    Returns
-    -------
-    str
-        The finding, in one line.
+    An AttributeError or a TypeError is how it fails on a mapping or a reference in the place of a value.
     """
     unclear = isinstance(error, AttributeError | TypeError)
     return "a parameter is not a plain value" if unclear else one_line(error)

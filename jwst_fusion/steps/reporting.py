@@ -17,34 +17,15 @@ class ReportMixin:
     """Mixin of a step that saves a fused cube."""
 
     def report_options(self):
-        """
-        Return what is to be written beside the product.
-
-        Returns
-        -------
-        save_report, save_figures : bool
-            Whether to write the page, and the figures.
-        """
+        """Return whether the page, and whether the figures, are written beside the product."""
         return self.save_report, self.save_figures
 
     def save_model(self, model, *args, **kwargs):
         """
-        Save a product, and if it is a fused cube its report beside it.
+        Save a product as stpipe does, and if it is a fused cube its report beside it.
 
         A report that fails is told in the log and in the product's keyword FUSREPRT; the product is
         saved all the same.
-
-        Parameters
-        ----------
-        model : DataModel
-            The product.
-        *args, **kwargs
-            Passed on to `jwst.stpipe.Step.save_model`.
-
-        Returns
-        -------
-        output_path : str or None
-            Path of the file; None if the step does not save.
         """
         is_saved = kwargs.get("force") or self.save_results or kwargs.get("output_file") or self.output_file
         if not (is_saved and isinstance(model, datamodels.FusedCubeModel)):

@@ -69,13 +69,10 @@ def test_coordinates_are_those_of_the_product(fused_model):
     assert frame.cell == pytest.approx(0.0333)
 
 
-def test_share_of_voxels_that_one_instrument_sees(fused_model):
+def test_share_of_voxels_that_one_instrument_sees_and_a_product_without_data(fused_model):
     assert measure(adapters.report_content(fused_model, name="x")).prior_driven == 1.0
     fused_model.weightmap[:10] = 2
     assert measure(adapters.report_content(fused_model, name="x")).prior_driven == 0.5
-
-
-def test_product_without_data_is_refused(fused_model):
     fused_model.coefficients = np.full_like(fused_model.coefficients, np.nan)
     with pytest.raises(InputError, match="x_fused.fits: no cell has data"):
         adapters.report_content(fused_model, name="x_fused.fits")

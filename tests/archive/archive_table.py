@@ -94,22 +94,8 @@ def archive_table(n_rows, seed=0):
             target = f"Body {number}" if moving else f"FIELD-{number}"
             obs_id = f"{name}_{filters.replace(';', '-').lower()}"
             kind = "cube" if cube else "image"
-            rows.append(
-                (
-                    "JWST",
-                    instrument,
-                    filters,
-                    target,
-                    obs_id,
-                    kind,
-                    3,
-                    begin,
-                    begin + 0.1,
-                    1000.0,
-                    region,
-                    moving,
-                )
-            )
+            rows.append(("JWST", instrument, filters, target, obs_id, kind, 3, begin, begin + 0.1, 1000.0,
+                         region, moving))  # fmt: skip
             shapes[obs_id] = parts
     names = ("obs_collection", "instrument_name", "filters", "target_name", "obs_id", "dataproduct_type",
              "calib_level", "t_min", "t_max", "t_exptime", "s_region", "mtFlag")  # fmt: skip

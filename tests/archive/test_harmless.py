@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jwst_fusion.archive.manifest import MARK, RESERVED
+from jwst_fusion.archive.manifest import RESERVED
 from jwst_fusion.archive.state import read_rows
 from jwst_fusion.cli import main
 from tests.files import contents
@@ -78,13 +78,6 @@ def inputs(**changes):
     return make
 
 
-def record_of_another():
-    """Write a folder with a record that is not of the target."""
-    one()
-    write("a/record.json", json.dumps({"name": "b", "work_key": "1"}))
-    write("a/mine.txt", "mine")
-
-
 def notes_among_products():
     """Write products of an earlier run of the target, and the user's notes among them."""
     one()
@@ -112,7 +105,9 @@ BATCHES = {
     "natural layout, queue": (natural, ["batch", "m.csv", "--submit", "slurm"], 1, ["/HH211: not made"]),
     "natural layout, job": (natural, ["batch", "m.csv", "--index", "0"], 1, ["/HH211: not made"]),
     "natural layout, clobber": (natural, ["batch", "m.csv", "--clobber"], 1, ["/HH211: not made"]),
-    "record of another target": (record_of_another, BATCH, 1, ["/a: not made by a batch"]),
+    "record of another target": (
+        beside("a/record.json", '{"name": "b", "work_key": "1"}'), BATCH, 1, ["/a: not made by a batch"]
+    ),
     "record that is a list": (beside("a/record.json", "[]"), BATCH, 1, ["/a: not made by a batch"]),
     "record thousands deep": (beside("a/record.json", DEEP), BATCH, 1, ["/a: not made by a batch"]),
     "notes among products": (notes_among_products, BATCH, 1, ["/a/notes.txt: not made", "move it"]),
@@ -124,7 +119,6 @@ BATCHES = {
     "summary.json": (beside("summary.json"), DRY, 1, ["/summary.json: not made", "move it"]),
     "summary.ecsv": (beside("summary.ecsv"), BATCH, 1, ["/summary.ecsv: not made", "move it"]),
     "state of someone else": (beside("batch.jsonl"), BATCH, 1, ["/batch.jsonl: not made", "move it"]),
-    "state of someone else, dry run": (beside("batch.jsonl"), DRY, 1, ["/batch.jsonl: not made", "move it"]),
     "state that is a folder": (beside("batch.jsonl/x"), BATCH, 1, ["/batch.jsonl: not made", "move it"]),
     "script of the same name": (
         beside("submit.sh", "jwst-fusion batch m.json"), [*BATCH, "--submit", "slurm"], 1,
@@ -132,10 +126,7 @@ BATCHES = {
     ),
     "target named logs": (lambda: one("logs"), BATCH, 1, ["m.json", "'logs' for itself", "otherwise"]),
     "target named LOGS": (lambda: one("LOGS"), DRY, 1, ["m.json", "'LOGS' for itself", "otherwise"]),
-    "target named batch.jsonl": (lambda: one("batch.jsonl"), DRY, 1, ["m.json", "for itself"]),
     "target named ..": (lambda: one(".."), BATCH, 1, ["m.json", "'..' cannot name a folder"]),
-    "target named a/b": (lambda: one("a/b"), BATCH, 1, ["m.json", "'a/b' cannot name a folder"]),
-    "name of 300 letters": (lambda: one("x" * 300), BATCH, 1, ["m.json", "cannot name a folder"]),
     "name with a surrogate": (lambda: one("a\ud800"), BATCH, 1, ["m.json", r"'a\ud800' cannot name"]),
     "path with a surrogate": (
         lambda: one(association="a\ud800.json"), BATCH, 1, ["m.json", "not UTF-8", "rename"]
@@ -150,7 +141,7 @@ BATCHES = {
         manifest("association\n" + "x" * 200_000), BATCH, 1, ["m.json: not a manifest", "field limit"]
     ),
     "association thousands deep": (
-        beside("a_asn.json", DEEP), BATCH, 64, ["a_asn.json: not an association", "Recursion", "asn_from"]
+        beside("a_asn.json", DEEP), BATCH, 64, ["a_asn.json: not a readable", "recursion", "asn_from"]
     ),
     "product named ../a": (
         inputs(product="../../../a"), BATCH, 64, ["a_asn.json", "'../../../a' cannot name a file"]
@@ -174,10 +165,8 @@ BATCHES = {
     ),
     "outputs in a name of 300": (one, [*BATCH, "--output-dir", "x" * 300], 1, ["xxx: File name too long"]),
     "outputs not in UTF-8": (one, [*BATCH, "--output-dir", "o\udcff"], 1, [r"o\udcff': the folder's name"]),
-    "scheduler foo": (one, [*SCHEDULER, "foo"], 1, ["no Dask scheduler at 'foo'", "port", "tcp://host"]),
     "scheduler empty": (one, [*SCHEDULER, ""], 1, ["no Dask scheduler at ''", "port", "tcp://host"]),
     "scheduler http://": (one, [*SCHEDULER, "http://"], 1, ["'http://'", "unknown address", "tcp://host"]),
-    "scheduler tls://": (one, [*SCHEDULER, "tls://"], 1, ["'tls://'", "port", "tcp://host"]),
     "scheduler by TLS": (one, [*SCHEDULER, "tls://127.0.0.1:9"], 1, ["'tls://127.0.0.1:9'", "certificate"]),
     "scheduler of port x": (one, [*SCHEDULER, "tcp://localhost:x"], 1, ["'tcp://localhost:x'", "tcp://host"]),
     "scheduler not there": (one, [*SCHEDULER, "tcp://127.0.0.1:9"], 1, ["127.0.0.1:9'", "refused", "start"]),
@@ -238,11 +227,6 @@ def with_file(path, content="mine", name="b_i2d.fits"):
     return make
 
 
-def as_folder():
-    """Let a folder have the name of a product."""
-    with_file("work/out/b_i2d.fits/mine.txt")()
-
-
 MATCH = ["match", "work/t.csv", "--output-dir", "work/out"]
 FETCH = [*MATCH, "--download"]
 PATH = "a file name that is a path, hidden, not printable, or too long"
@@ -251,11 +235,7 @@ OF_A_MATCH = {f"work/out{name}" for name in
 
 MATCHES = {
     "image in ../": (table(image("../../a_i2d.fits")), FETCH, 64, [PATH]),
-    "image with an absolute path": (table(image("/tmp/a_i2d.fits")), FETCH, 64, [PATH]),
-    "image with a backslash": (table(image("..\\a_i2d.fits")), FETCH, 64, [PATH]),
-    "hidden image": (table(image(".a_i2d.fits")), FETCH, 64, [PATH]),
-    "image of 300 letters": (table(image("x" * 300 + "_i2d.fits")), FETCH, 64, [PATH]),
-    "image with a null": (table(image("a\0_i2d.fits")), FETCH, 64, [PATH]),
+    "image with a null": (table(image("a\0_i2d.fits")), FETCH, 64, [PATH]),  # more: tests/test_ownership.py
     "observation in ../": (table(image("", name="../../a")), FETCH, 64, [PATH]),
     "other size, not to be had": (
         with_file("work/out/b_i2d.fits"), FETCH, 1, ["b_i2d.fits: not fetched", "stays", "check the network"]
@@ -263,7 +243,9 @@ MATCHES = {
     "part of a download of ours, not to be had": (
         with_file("work/out/.b_i2d.part.fits"), FETCH, 1, ["b_i2d.fits: not fetched", "try again"]
     ),
-    "folder in place of a file": (as_folder, FETCH, 1, ["b_i2d.fits: not a file", "move it"]),
+    "folder in place of a file": (
+        with_file("work/out/b_i2d.fits/mine.txt"), FETCH, 1, ["b_i2d.fits: not a file", "move it"]
+    ),
     "checksums of someone else": (
         with_file("work/out/checksums.sha256", "x"), FETCH, 1, ["checksums.sha256: not made", "move it"]
     ),
@@ -298,16 +280,12 @@ def test_match_harms_nothing(tmp_path, monkeypatch, capsys, case):
     check(capsys, tmp_path, command, status, words, OF_A_MATCH)
 
 
-def test_retry_leaves_a_record_of_someone_else(tmp_path, monkeypatch, capsys):
+def test_records_and_unfinished_work_of_someone_else_stay(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     beside("a/record.json")()
     assert main(BATCH) == 1
     assert main(["batch", "retry", "a"]) == 0
     assert Path("a/record.json").read_text() == "mine"
-
-
-def test_unfinished_work_of_someone_else_stays(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
     inputs(product="../a")()
     write(".work/mine/notes.txt", "mine")
     write(".work/a.0123456789ab/out/a_fused.fits", "half")
@@ -335,23 +313,17 @@ def start(*command):
     )  # fmt: skip
 
 
-def test_ascii_terminal_shows_any_name(tmp_path, monkeypatch):
+def test_names_that_a_terminal_or_a_disk_can_not_show(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     one("étoile")
     os.remove("a_s3d.fits")
     ended = run(tmp_path, *DRY, PYTHONIOENCODING="ascii")
     assert (ended.returncode, ended.stderr) == (64, "")
     assert r"\xe9toile: BLOCKED" in ended.stdout
-
-
-def test_file_whose_name_is_not_utf8(tmp_path):
     ended = run(tmp_path, "batch", os.fsdecode(b"m\xff.json"))
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
     assert "no such file; make one with jwst-fusion match" in ended.stderr
-
-
-def test_working_folder_that_is_gone(tmp_path):
     folder = tmp_path / "gone"
     folder.mkdir()
     ended = subprocess.run(
@@ -387,15 +359,6 @@ def test_interrupted_batch_says_so_in_one_line_and_leaves_nothing(tmp_path, monk
     if not options:
         assert read_rows(tmp_path)["a"]["state"] == "PENDING"
         assert (tmp_path / "summary.html").is_file()
-
-
-def test_files_of_match_are_written_again(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    table(image("b_i2d.fits"))()
-    assert main(MATCH) == 0
-    assert main(MATCH) == 0
-    for name in ("match.ecsv", "manifest.json", "a_f182m_asn.json"):
-        assert MARK in Path("work/out", name).read_text()
 
 
 def test_something_else_at_the_address_of_a_scheduler(tmp_path, monkeypatch, capsys):
@@ -469,13 +432,10 @@ def assert_unharmed(tmp_path_factory, names, targets, options):
     for name in sorted(names, key=len, reverse=True):
         if not (folder / name).exists() and not any(each.is_file() for each in (folder / name).parents):
             write(folder / name, f"mine: {name}")
-    write(folder / "m.csv", "association,name\n" + "".join(f"absent.json,{name}\n" for name in targets))
-    if "a" in targets and not (folder / "x.json").exists():
-        write(folder / "a_s3d.fits", "cube")
-        content = {"products": [{"name": "a", "members": [{"expname": "a_s3d.fits"}]}]}
-        write(folder / "x.json", json.dumps(content))
-        text = (folder / "m.csv").read_text()
-        write(folder / "m.csv", text.replace("absent.json,a\n", "x.json,a\n"))
+    lines = [f"{'x' if name == 'a' else 'absent'}.json,{name}\n" for name in targets]
+    write(folder / "m.csv", "association,name\n" + "".join(lines))
+    write(folder / "a_s3d.fits", "cube")
+    association(folder / "x.json")
     before = contents(folder)
     main(["batch", str(folder / "m.csv"), "--parameter", "no.such=1", *options])
     after = contents(folder)

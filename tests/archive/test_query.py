@@ -44,28 +44,23 @@ def test_query_becomes_associations_and_files(mast, tmp_path, capsys):
     assert filters["obs_collection"] == ["JWST"]
 
 
-@pytest.mark.parametrize(
-    ("criterion", "status", "message"),
-    [
+def test_what_finds_nothing_is_told(mast, tmp_path, capsys):
+    for criterion, status, message in (
         ("proposal_id=9", 64, "MAST has no level-3 products for proposal_id=9"),
         ("proposal=1288", 1, "MAST does not understand the query"),
         ("1288", 1, "not of the form proposal_id=1288"),
-    ],
-)
-def test_what_finds_nothing_is_told(mast, tmp_path, capsys, criterion, status, message):
-    assert main(["match", "--query", criterion, "--output-dir", str(tmp_path / "out")]) == status
-    assert message in capsys.readouterr().err
+    ):
+        assert main(["match", "--query", criterion, "--output-dir", str(tmp_path / "out")]) == status
+        assert message in capsys.readouterr().err
 
 
-def test_mast_that_does_not_answer_is_told(mast, tmp_path, capsys, monkeypatch):
+def test_mast_that_does_not_answer_and_absent_astroquery_are_told(mast, tmp_path, capsys, monkeypatch):
     from astroquery.mast import Observations
 
+    command = ["match", "--query", "proposal_id=1288", "--output-dir", str(tmp_path / "out")]
     monkeypatch.setattr(Observations._portal_api_connection, "COLUMNS_CONFIG_URL", "http://127.0.0.1:9/")
-    assert main(["match", "--query", "proposal_id=1288", "--output-dir", str(tmp_path / "out")]) == 1
+    assert main(command) == 1
     assert "MAST does not answer" in capsys.readouterr().err
-
-
-def test_absent_astroquery_is_told(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "astroquery.mast", None)
-    assert main(["match", "--query", "proposal_id=1288", "--output-dir", str(tmp_path)]) == 1
+    assert main(command) == 1
     assert "pip install 'jwst_fusion[mast]'" in capsys.readouterr().err

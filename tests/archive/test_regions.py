@@ -9,10 +9,9 @@ from jwst_fusion.exceptions import InputError
 SQUARE = "10.0 -5.0 10.1 -5.0 10.1 -4.9 10.0 -4.9"
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"POLYGON ICRS {SQUARE}",
+def test_notations_of_one_polygon_cover_each_other():
+    reference = parse_region(f"POLYGON ICRS {SQUARE}")
+    for text in (
         f"POLYGON {SQUARE}",
         f"Polygon  J2000 {SQUARE} 10.0 -5.0",
         f"polygon 'ICRS', {SQUARE.replace(' ', ', ')}",
@@ -21,19 +20,15 @@ SQUARE = "10.0 -5.0 10.1 -5.0 10.1 -4.9 10.0 -4.9"
         f"Union ICRS (POLYGON {SQUARE} Polygon FK5 {SQUARE})",
         f"POLYGON ICRS {SQUARE.replace('10.1', '1.01E1')}",
         "POLYGON ICRS 370.0 -5.0 -349.9 -5.0 10.1 -4.9 10.0 -4.9",
-    ],
-)
-def test_notations_of_one_polygon_cover_each_other(text):
-    reference = parse_region(f"POLYGON ICRS {SQUARE}")
-    owners, shares = Footprints([parse_region(text)]).shares(reference)
-    assert owners.tolist() == [0]
-    assert shares == pytest.approx([1.0], abs=1e-9)
-    assert Footprints([reference]).shares(parse_region(text))[1] == pytest.approx([1.0], abs=1e-9)
+    ):
+        owners, shares = Footprints([parse_region(text)]).shares(reference)
+        assert owners.tolist() == [0]
+        assert shares == pytest.approx([1.0], abs=1e-9)
+        assert Footprints([reference]).shares(parse_region(text))[1] == pytest.approx([1.0], abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
+def test_what_is_no_footprint_is_told():
+    for text, reason in (
         ("", "no footprint"),
         ("ICRS 1 2 3 4 5 6", "ICRS"),
         ("ELLIPSE ICRS 1 2 3 4 5", "ELLIPSE"),
@@ -49,11 +44,9 @@ def test_notations_of_one_polygon_cover_each_other(text):
         ("CIRCLE ICRS 1 2 0", "CIRCLE"),
         ("BOX ICRS 1 2 3 -4", "BOX"),
         ("POLYGON ICRS 1 2 $ 4 5 6 7 8", "[$]"),
-    ],
-)
-def test_what_is_no_footprint_is_told(text, reason):
-    with pytest.raises(InputError, match=f"S_REGION.*{reason}"):
-        parse_region(text)
+    ):
+        with pytest.raises(InputError, match=f"S_REGION.*{reason}"):
+            parse_region(text)
 
 
 def test_circle_and_box_have_their_areas():

@@ -31,11 +31,6 @@ def test_a_window_is_that_of_the_image(written):
     np.testing.assert_array_equal(image.data[WINDOW], data[WINDOW])
     np.testing.assert_array_equal(np.asarray(image.wht), data)
     assert image.meta.instrument.name == "NIRCAM"
-    image.close()
-
-
-def test_what_is_not_in_the_file_is_not_there(written):
-    image = LazyModel(written[0])
     assert image.err is None
     assert image.hasattr("wht")
     assert not image.hasattr("err")

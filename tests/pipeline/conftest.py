@@ -14,6 +14,7 @@ from jwst_fusion.simulation.scene_disk import disk_scene
 from tests.console import start_command
 
 from .commands import make_once, run_once
+from .spoils import CUBE, FIRST, SECOND, write_association
 
 NAME = "obj_1.5um"
 STAR = Star(0.16, -0.2, 2.0, Spectrum(np.ones_like))
@@ -100,3 +101,15 @@ def repeated(shared, data, smoothed):
 def product(full):
     """Path of the fused cube of the full run."""
     return full.folder / "products" / f"{NAME}_fused.fits"
+
+
+@pytest.fixture
+def work(tmp_path, data, monkeypatch):
+    """A folder with an association, links to its members, and means to spoil them."""
+    sources = dict(zip((CUBE, FIRST, SECOND), (data.cube, *data.images), strict=True))
+    for name, path in sources.items():
+        (tmp_path / name).symlink_to(path)
+    work = SimpleNamespace(folder=tmp_path, sources=sources)
+    write_association(work)
+    monkeypatch.chdir(tmp_path)
+    return work

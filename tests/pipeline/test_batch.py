@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from astropy.io import fits
 from astropy.table import Table
 
@@ -12,11 +11,9 @@ from .commands import link
 from .conftest import NAME, QUICK
 
 
-@pytest.fixture(scope="module")
-def batch(shared, data):
-    """A batch of one good target, one with bad data, and one whose cube is not there."""
-    folder = shared / "batch"
-    folder.mkdir()
+def test_good_target_has_cube_report_and_log_and_bad_ones_a_reason(tmp_path, data):
+    """A batch of one good target, one with bad data, and one whose cube is not there, run twice."""
+    folder = tmp_path
     link(folder, data.inputs)
     with fits.open(data.cube) as hdus:
         hdus["SCI"].header["BUNIT"] = "Jy"
@@ -30,11 +27,7 @@ def batch(shared, data):
     (folder / "manifest.csv").write_text("\n".join(["association", *lines, ""]))
     options = [f"--parameter=steps.fusion.{name}={value}" for name, value in QUICK.items()]
     command = ["batch", "manifest.csv", "--output-dir", "out", *options]
-    return folder, command, run_command(folder, "jwst-fusion", *command)
-
-
-def test_good_target_has_cube_report_and_log_and_bad_ones_a_reason(batch):
-    folder, _, finished = batch
+    finished = run_command(folder, "jwst-fusion", *command)
     out = folder / "out"
     assert finished.status == 1
     assert "Traceback" not in finished.text
@@ -54,10 +47,5 @@ def test_good_target_has_cube_report_and_log_and_bad_ones_a_reason(batch):
         ".work", "batch.jsonl", "logs", NAME, "summary.ecsv", "summary.html", "summary.json"
     ]  # fmt: skip
     assert list((out / ".work").iterdir()) == []
-
-
-def test_second_run_has_nothing_to_do(batch):
-    folder, command, _ = batch
-    finished = run_command(folder, "jwst-fusion", *command)
-    assert finished.status == 64
-    assert "nothing to do" in finished.stdout
+    again = run_command(folder, "jwst-fusion", *command)
+    assert (again.status, "nothing to do" in again.stdout) == (64, True)

@@ -13,8 +13,9 @@ from astropy.io import fits
 from jwst_fusion import Fusion4Pipeline, datamodels
 from tests.console import BIN
 
+from .commands import names_in
 from .conftest import QUICK
-from .test_bad_input import ASN, FIRST, names_in, work  # noqa: F401
+from .spoils import ASN
 
 pytestmark = pytest.mark.usefixtures("work")
 SAVING = {"save_results": True}
@@ -43,40 +44,7 @@ def assert_whole(folder):
     return found
 
 
-def kill_child(seconds):
-    """Run in a child of this process, and kill it; whether it was still at work."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            run()
-            status = 0
-        finally:
-            os._exit(status)
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
-@pytest.mark.long
-def test_killed_runs_leave_no_part_of_a_product(work):  # noqa: F811
-    inputs = names_in(work.folder)
-    start = time.monotonic()
-    run()
-    duration = time.monotonic() - start
-    folder = work.folder / "out"
-    assert assert_whole(folder) == list(PRODUCTS)
-    for name in PRODUCTS:
-        (folder / name).unlink()
-    killed = sum(kill_child(share * duration) for share in (0.3, 0.9))
-    assert killed >= 1
-    assert_whole(folder)
-    run()
-    assert assert_whole(folder) == list(PRODUCTS)
-    assert [name for name in names_in(work.folder) if f"{os.sep}out{os.sep}" not in name] == inputs
-
-
-def test_a_run_that_is_interrupted_leaves_nothing(work, monkeypatch):  # noqa: F811
+def test_a_run_that_is_interrupted_leaves_nothing(work, monkeypatch):
     """Ctrl-C while the last product is written: what the run had saved goes too."""
 
     def interrupt(file):
@@ -100,7 +68,7 @@ def test_a_run_that_is_interrupted_leaves_nothing(work, monkeypatch):  # noqa: F
 
 
 @pytest.mark.long
-def test_strun_killed_at_random_points(work):  # noqa: F811
+def test_strun_killed_at_random_points(work):
     command = [
         BIN / "strun", "calwebb_fusion4", ASN, "--output_dir=out", "--steps.coregister.save_results=true",
         "--steps.cross_calib.save_results=true",
@@ -111,6 +79,7 @@ def test_strun_killed_at_random_points(work):  # noqa: F811
             command, cwd=work.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
+    inputs = names_in(work.folder)
     start = time.monotonic()
     assert strun().wait() == 0
     duration = time.monotonic() - start
@@ -127,21 +96,4 @@ def test_strun_killed_at_random_points(work):  # noqa: F811
     assert killed >= 15
     assert strun().wait() == 0
     assert assert_whole(work.folder / "out") == list(PRODUCTS)
-
-
-def test_a_member_that_vanishes_during_the_run(work, monkeypatch):  # noqa: F811
-    """What is read was opened by the look at the inputs; that a file is gone since then is told."""
-    from stpipe.exceptions import StpipeExitException
-
-    from jwst_fusion import adapters
-
-    original = adapters.examine
-
-    def examine(*args, **kwargs):
-        found = original(*args, **kwargs)
-        (work.folder / FIRST).unlink()
-        return found
-
-    monkeypatch.setattr(adapters, "examine", examine)
-    with pytest.raises(StpipeExitException, match=f"{FIRST}: can no longer be read to its end"):
-        run()
+    assert [name for name in names_in(work.folder) if f"{os.sep}out{os.sep}" not in name] == inputs

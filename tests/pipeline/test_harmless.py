@@ -23,18 +23,10 @@ TAKEN = [
 ]  # fmt: skip
 
 
-def coregister(association, output):
-    """Run the first step."""
-    CoregisterStep.call(str(association), save_results=True, output_file=output, configure_log=False)
-
-
 @settings(
-    max_examples=15,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.generate],
+    max_examples=15, deadline=None, derandomize=True, phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+)  # fmt: skip
 @given(
     taken=st.sets(st.sampled_from(TAKEN), min_size=1, max_size=8),
     output=st.sampled_from([*TAKEN, "new.json", "new.asdf"]),
@@ -73,8 +65,9 @@ def test_no_command_changes_what_was_there(
         "match": ["match", "t.csv", "--output-dir", "out"],
     }
     if command == "coregister":
+        options = {"save_results": True, "output_file": output, "configure_log": False}
         with suppress(FusionError):
-            coregister(data.association, output)
+            CoregisterStep.call(str(data.association), **options)
     else:
         main(arguments[command])
     after = contents(folder)

@@ -52,12 +52,15 @@ def folder(truth, tmp_path_factory):
     return folder
 
 
-def test_files_are_written_for_each_tool(folder):
+def test_files_are_written_for_each_tool_and_none_is_replaced(folder, capsys):
     made = {path.name for path in folder.iterdir() if not path.name.endswith("_i2d.fits")}
     per_band = {f"lib_{band}_{form}.fits" for band in ("f187n", "f212n") for form in ("psf", "epsf")}
     assert made == {"lib.asdf", "lib_short.png"} | per_band
     with open(folder / "lib_short.png", "rb") as file:
         assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+    image = str(folder / "f212n_i2d.fits")
+    assert cli.main(["psf", str(folder / "lib.asdf"), "--from-images", image]) == 1
+    assert "lib.asdf: exists already; give the library another name" in capsys.readouterr().err
 
 
 def test_the_library_has_each_band_and_the_ifu(folder):
@@ -100,13 +103,6 @@ def test_photutils_takes_the_effective_psf(folder):
     noise = star.size
     assert best - noise < 0.02**2 * np.sum(star**2)
     assert epsf.sum() == pytest.approx(header["OVERSAMP"] ** 2, rel=1e-3)
-
-
-def test_nothing_is_replaced(folder, capsys):
-    image = str(folder / "f212n_i2d.fits")
-    status = cli.main(["psf", str(folder / "lib.asdf"), "--from-images", image])
-    assert status == 1
-    assert "lib.asdf: exists already; give the library another name" in capsys.readouterr().err
 
 
 def test_an_image_without_stars_is_refused_in_one_line(tmp_path, capsys):

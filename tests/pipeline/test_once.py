@@ -39,13 +39,10 @@ def counts(data):
     return found
 
 
-def test_each_file_is_opened_once(counts, data):
+def test_each_file_is_opened_once_and_optics_are_resolved_once(counts, data):
     """The look at the headers hands on what it has opened."""
     names = [path.name for path in data.inputs]
     assert {name: counts[name] for name in names} == dict.fromkeys(names, 1)
-
-
-def test_optics_are_resolved_once(counts):
     assert counts["choose_source"] == 1
     assert counts["transfer_functions"] == 1
 

@@ -34,7 +34,7 @@ def test_product_is_given_to_cubeviz(product, started, monkeypatch, version, opt
     assert started == [[sys.executable, "-m", "jdaviz.cli", "--layout=cubeviz", *option, str(product)]]
 
 
-def test_without_jdaviz_the_cure_is_told(product, started, monkeypatch, capsys):
+def test_only_fused_cubes_are_opened_and_only_with_jdaviz(product, started, monkeypatch, tmp_path, capsys):
     def nothing(name):
         raise cubeviz.PackageNotFoundError(name)
 
@@ -42,10 +42,6 @@ def test_without_jdaviz_the_cure_is_told(product, started, monkeypatch, capsys):
     assert main(["open", str(product)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "pip install jdaviz" in line
-    assert not started
-
-
-def test_only_fused_cubes_are_opened(product, started, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(cubeviz, "_jdaviz_version", lambda: 5)
     for path, words in (
         (tmp_path / "none.fits", "no such file"),

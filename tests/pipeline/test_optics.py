@@ -50,10 +50,22 @@ def test_the_library_is_built_once_and_drawn(library):
     assert library.stat().st_mtime_ns == before
 
 
-def test_all_steps_use_the_library_that_one_is_given(overridden):
+def test_all_steps_use_the_library_that_one_is_given(overridden, product):
     assert overridden.text.count("PSFs: library (lib.asdf") == 1
     assert "blurs measured then are not used" not in overridden.text
     assert overridden.text.count("Throughputs of F182M from F182M_throughput.txt") == 1
+    with fits.open(overridden.folder / f"{NAME}_fused.fits") as found, fits.open(product) as usual:
+        header = found[0].header
+        assert header["FUSPSF"] == "library"
+        assert header["FUSPSFKY"].startswith("lib.asdf ")
+        assert header["R_FUSPSF"] == "lib.asdf"
+        assert usual[0].header["FUSPSF"] == "analytic"
+        assert "FUSSTPSF" not in usual[0].header
+        # the library is one of the analytic model
+        difference = found["SCI"].data - usual["SCI"].data
+        assert np.nanmax(np.abs(difference)) < 5e-3 * np.nanmax(usual["SCI"].data)
+        for name in ("offset_east", "scale"):
+            np.testing.assert_allclose(*(hdus["FILTERS"].data[name] for hdus in (found, usual)), atol=1e-3)
 
 
 def test_blurs_against_other_psfs_are_not_used(full, caplog):
@@ -72,38 +84,15 @@ def test_blurs_against_other_psfs_are_not_used(full, caplog):
     assert "blurs measured then are not used" in caplog.text
 
 
-def test_the_product_names_its_psfs(overridden, product):
-    with fits.open(overridden.folder / f"{NAME}_fused.fits") as found, fits.open(product) as usual:
-        header = found[0].header
-        assert header["FUSPSF"] == "library"
-        assert header["FUSPSFKY"].startswith("lib.asdf ")
-        assert header["R_FUSPSF"] == "lib.asdf"
-        assert usual[0].header["FUSPSF"] == "analytic"
-        assert "FUSSTPSF" not in usual[0].header
-
-
-def test_a_library_of_the_analytic_model_gives_what_the_model_gives(overridden, product):
-    with fits.open(overridden.folder / f"{NAME}_fused.fits") as found, fits.open(product) as usual:
-        difference = found["SCI"].data - usual["SCI"].data
-        assert np.nanmax(np.abs(difference)) < 5e-3 * np.nanmax(usual["SCI"].data)
-        for column in ("offset_east", "scale"):
-            np.testing.assert_allclose(
-                found["FILTERS"].data[column], usual["FILTERS"].data[column], atol=1e-3
-            )
-
-
-@pytest.mark.parametrize(
-    ("steps", "words"),
-    [
+def test_what_can_not_be_used_is_told_in_one_line(data):
+    for steps, words in (
         ({"fusion": {"psf_source": "library"}}, "psf_source = library needs a file"),
         ({"fusion": {"override_fusion_psf": "none.asdf"}}, "none.asdf is not a file"),
         ({"fusion": {"ifu_blur": 0.1}, "coregister": {"ifu_blur": 0.2}}, "must use the same"),
-    ],
-)
-def test_what_can_not_be_used_is_told_in_one_line(data, steps, words):
-    with pytest.raises(StpipeExitException, match=words) as caught:
-        Fusion4Pipeline.call(str(data.association), steps=steps, configure_log=False)
-    assert "\n" not in str(caught.value)
+    ):
+        with pytest.raises(StpipeExitException, match=words) as caught:
+            Fusion4Pipeline.call(str(data.association), steps=steps, configure_log=False)
+        assert "\n" not in str(caught.value)
 
 
 def test_steps_of_a_pipeline_share_what_one_is_given():

@@ -2,7 +2,6 @@
 
 import hashlib
 
-import jwst
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -27,7 +26,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_inputs_are_named_with_checksums_and_versions(fused, data):
+def test_inputs_are_named_with_checksums_and_versions(fused, product, data):
     inputs = {entry["file"]: entry for entry in fused.meta.fusion.instance["inputs"]}
     assert set(inputs) == {path.name for path in (*data.images, data.cube)}
     for path in (*data.images, data.cube):
@@ -36,13 +35,11 @@ def test_inputs_are_named_with_checksums_and_versions(fused, data):
         assert entry["cal_ver"] == fits.getheader(path)["CAL_VER"]
     assert inputs[data.images[0].name]["filter"] == "F182M"
     assert fused.meta.fusion.asn_name == fused.meta.asn.table_name == f"{NAME}_asn.json"
-
-
-def test_images_come_from_the_official_resampling(data):
-    for path in data.images:
-        header = fits.getheader(path)
-        assert header["S_RESAMP"] == "COMPLETE"
-        assert header["CAL_VER"] == jwst.__version__
+    history = " ".join(str(line) for line in fits.getheader(product)["HISTORY"])
+    assert all(name in history and entry["sha256"] in history for name, entry in inputs.items())
+    steps = ("coregister", "cross_calib", "fusion")
+    places = [history.index(f"{jwst_fusion.__version__} {step}: ") for step in steps]
+    assert places == sorted(places)
 
 
 def test_context_of_the_reference_files_is_kept(data, folder):
@@ -72,19 +69,6 @@ def test_parameters_of_all_steps_are_kept(fused, smoothed):
         assert {"fusion.mu=20.0", f"fusion.n_components={QUICK['n_components']}"} <= set(
             model.meta.fusion.set_by_hand.split(", ")
         )
-
-
-def test_history_tells_inputs_and_steps(product, data):
-    header = fits.getheader(product)
-    history = " ".join(str(line) for line in header["HISTORY"])
-    for path in (*data.images, data.cube):
-        assert path.name in history
-        assert hashlib.sha256(path.read_bytes()).hexdigest() in history
-    places = [
-        history.index(f"{jwst_fusion.__version__} {step}: ")
-        for step in ("coregister", "cross_calib", "fusion")
-    ]
-    assert places == sorted(places)
 
 
 def test_figures_of_merit_are_keywords(product):
@@ -167,24 +151,13 @@ def test_a_resumed_run_equals_the_whole(full, product, shared):
     )
     with fits.open(product) as one, fits.open(resumed.folder / product.name) as two:
         assert [hdu.name for hdu in one] == [hdu.name for hdu in two]
-        for hdu in (
-            "SCI",
-            "ERR",
-            "DQ",
-            "WMAP",
-            "COMPONENTS",
-            "COEFFS",
-            "COEFFERR",
-            "FILTERS",
-            "SPECTRAL",
-            "DRAWS",
-        ):
-            assert one[hdu].data.tobytes() == two[hdu].data.tobytes(), hdu
+        for first, second in zip(one[1:-1], two[1:-1], strict=True):
+            assert first.data.tobytes() == second.data.tobytes(), first.name
         assert list(one[0].header["HISTORY"]) == list(two[0].header["HISTORY"])
     assert "Resuming after coregister" in resumed.stderr
 
 
-def test_info_tells_it_all(product, data, capsys):
+def test_info_tells_it_all(product, crossed, data, tmp_path, capsys):
     assert main(["info", str(product)]) == 0
     text = capsys.readouterr().out
     for words in (
@@ -196,17 +169,13 @@ def test_info_tells_it_all(product, data, capsys):
         assert words in text, words
     assert "Log of" not in text
 
-
-def test_info_of_a_step_and_its_log(crossed, capsys):
     assert main(["info", str(crossed), "--log"]) == 0
     text = capsys.readouterr().out
-    assert "fusion       not run" in text
-    assert "cross_calib  COMPLETE" in text
-    assert "Log of calwebb_fusion4" in text
-    assert "Flux scale of NIRCam over NIRSpec: F182M " in text
-
-
-def test_info_of_what_is_no_product(data, tmp_path, capsys):
+    for words in (
+        "fusion       not run", "cross_calib  COMPLETE", "Log of calwebb_fusion4",
+        "Flux scale of NIRCam over NIRSpec: F182M ",
+    ):  # fmt: skip
+        assert words in text
     broken = tmp_path / "broken.fits"
     broken.write_bytes(b"SIMPLE")
     for path, words in (

@@ -1,8 +1,5 @@
 """Every range of Table D.2, the M gratings and the PRISM end to end, and PSFs that are not as assumed."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 from astropy.io import fits
 
@@ -10,6 +7,8 @@ from jwst_fusion.quality.metrics import psnr
 from jwst_fusion.simulation import simulate
 from jwst_fusion.simulation.setups import SETUPS
 from tests.console import run_command
+
+from .commands import compare_with_truth
 
 pytestmark = pytest.mark.long
 
@@ -23,11 +22,7 @@ def fuse(folder, name, **options):
         folder, "strun", "calwebb_fusion4", f"{name}_asn.json", "--steps.fusion.save_report=false"
     )
     assert result.status == 0, result.text[-2000:]
-    path = Path(__file__).parents[2] / "examples" / "compare_with_truth.py"
-    specification = importlib.util.spec_from_file_location("compare_with_truth", path)
-    example = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(example)
-    fused, truth, upsampled = example.load(str(folder / name))[:3]
+    fused, truth, upsampled = compare_with_truth(folder / name)
     return folder / f"{name}_fused.fits", psnr(truth, fused) - psnr(truth, upsampled), result.text
 
 

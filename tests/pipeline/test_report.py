@@ -21,6 +21,7 @@ from jwst_fusion.quality.verdict import judge, measure
 from jwst_fusion.science.lines import line_window, measure_line
 
 from ..browser import PATIENCE, load, open_browser, requests, resize, wait_for
+from .commands import spaxels
 from .conftest import NAME, QUICK
 
 
@@ -46,15 +47,14 @@ def test_report_is_written_beside_the_product(page, product, full):
         assert f'<section id="{key}"' in text
 
 
-def test_what_the_report_adds_to_the_product_is_small(product):
-    with datamodels.open(product) as model:
-        size = sum(np.asarray(value).nbytes for value in model.report.instance.values())
-        assert size < 0.05 * product.stat().st_size
-
-
 def test_fusion_of_the_test_scene_is_trusted(product):
+    """And what the report adds to the product is small."""
     with datamodels.open(product) as model:
         content = adapters.report_content(model)
+        rebuilt = np.tensordot(content.error_spectra, content.error_maps, axes=1)
+        assert np.nanmedian(np.abs(rebuilt / model.err - 1)) < 0.02
+        size = sum(np.asarray(value).nbytes for value in model.report.instance.values())
+        assert size < 0.05 * product.stat().st_size
     figures = measure(content)
     assert figures.shift < 0.01
     assert figures.correlation > 0.98
@@ -62,14 +62,6 @@ def test_fusion_of_the_test_scene_is_trusted(product):
     assert 0 <= figures.prior_driven < 1
     verdict = judge(figures)
     assert verdict.level in ("green", "amber")
-
-
-def test_errors_in_the_page_are_those_of_the_product(product):
-    with datamodels.open(product) as model:
-        content = adapters.report_content(model)
-        rebuilt = np.tensordot(content.error_spectra, content.error_maps, axes=1)
-        ratio = rebuilt / model.err
-    assert np.nanmedian(np.abs(ratio - 1)) < 0.02
 
 
 def test_report_is_rebuilt_from_the_product_alone(page, product, tmp_path, capsys):
@@ -94,9 +86,11 @@ def test_report_of_something_else_is_refused(cross_calibrated, tmp_path, capsys)
     assert [path.name for path in tmp_path.iterdir()] == [nonsense.name]
 
 
-@pytest.mark.parametrize("name", ["COEFFS", "ERR", "SPECTRAL", "COMPONENTS"])
+PARTS = [("COEFFS", True), ("ERR", False), ("SPECTRAL", True), ("COMPONENTS", False)]
+
+
 @pytest.mark.parametrize("lost", [("ASDF",), ()], ids=["no ASDF", "ASDF"])
-@pytest.mark.parametrize("cut", [True, False], ids=["cut", "lost"])
+@pytest.mark.parametrize(("name", "cut"), PARTS)
 def test_a_product_that_is_not_whole(product, tmp_path, capsys, name, lost, cut):
     path = tmp_path / "x_fused.fits"
     with fits.open(product, memmap=False) as hdus:
@@ -234,8 +228,7 @@ def pointer(window, figure, *cells):
 
 
 def test_page_loads_in_silence(window):
-    severe = [entry for entry in window.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-    assert severe == []
+    assert not [entry for entry in window.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
     asked = requests(window)
     assert asked
     assert all(address.startswith(("file://", "data:", "blob:")) for address in asked)
@@ -280,7 +273,7 @@ def test_colours_are_those_of_the_values(window, cube):
     assert near[1].mean() > 0.7
 
 
-def test_click_shows_the_spectrum_of_the_cell(window, cube, data):
+def test_click_shows_the_spectrum_of_the_cell_and_of_its_spaxel(window, cube, data):
     sci, err = cube["SCI"], cube["ERR"]
     rows, columns = np.nonzero(np.isfinite(sci).any(axis=0))
     cell = int(rows[len(rows) // 3]), int(columns[len(rows) // 3])
@@ -300,18 +293,9 @@ def test_click_shows_the_spectrum_of_the_cell(window, cube, data):
     np.testing.assert_allclose(band[known], error[known], rtol=0.1)
     title = window.execute_script("return document.getElementById('spectrum-title').textContent")
     assert f"Cell x {cell[1]}, y {cell[0]}" in title
-
-
-def test_spectrum_of_nirspec_is_that_of_the_spaxel(window, cube, data):
-    row, column = window.execute_script("return window.fusionReport.state.cell")
     shown = numbers(window, "window.fusionReport.view.spectrum.nirspec")
-    with fits.open(data.cube) as hdus:
-        header, source = cube["header"], hdus["SCI"]
-        place = WCS(header).celestial.wcs_pix2world(column // 3 * 3 + 1, row // 3 * 3 + 1, 0)
-        x, y = (round(float(value)) for value in WCS(source.header).celestial.wcs_world2pix(*place, 0))
-        first = round((header["CRVAL3"] - source.header["CRVAL3"]) / source.header["CDELT3"])
-        own = source.data[first : first + shown.size, y, x].astype(float)
-        noise = hdus["ERR"].data[first : first + shown.size, y, x]
+    row, column = cell
+    own, noise = (a[:, row // 3, column // 3] for a in spaxels(data.cube, cube["header"], sci.shape))
     known = np.isfinite(shown) & np.isfinite(own)
     assert known.mean() > 0.9
     assert np.median(np.abs(shown - own)[known] / noise[known]) < 0.15
@@ -474,15 +458,8 @@ def test_line_of_nirspec_is_that_of_its_cube(window, cube, product, data, at_res
         weight = line_window(
             adapters.science_scene(model), find_line("Pa alpha").wavelength, width
         ).functionals[0]
-    my, mx = (n // 3 for n in cube["SCI"].shape[1:])
-    shown = numbers(window, "window.fusionReport.view.nirspec").reshape(my, mx)
-    with fits.open(data.cube) as hdus:
-        header, source = cube["header"], hdus["SCI"]
-        corner = WCS(source.header).celestial.wcs_world2pix(*WCS(header).celestial.wcs_pix2world(1, 1, 0), 0)
-        x, y = (round(float(value)) for value in corner)
-        first = round((header["CRVAL3"] - source.header["CRVAL3"]) / source.header["CDELT3"])
-        field = slice(first, first + weight.size), slice(y, y + my), slice(x, x + mx)
-        own, noise = source.data[field].astype(float), hdus["ERR"].data[field].astype(float)
+    own, noise = spaxels(data.cube, cube["header"], cube["SCI"].shape)
+    shown = numbers(window, "window.fusionReport.view.nirspec").reshape(own.shape[1:])
     used = weight != 0
     flux = np.tensordot(weight[used], own[used], axes=1)
     error = np.sqrt(np.tensordot(weight[used] ** 2, noise[used] ** 2, axes=1))
@@ -523,7 +500,7 @@ def test_redshift_moves_the_lines(window, at_rest):
     assert "Br gamma" not in window.execute_script(lines)[0]
 
 
-def test_a_line_without_a_window_says_so(window, cube, at_rest):
+def test_units_are_told_and_a_line_without_a_window(window, cube, at_rest):
     set_channel(window, 0)
     choose(window, "mode", "line")
     trouble = "const p = document.getElementById('line-trouble'); return p.hidden ? '' : p.textContent"
@@ -532,8 +509,6 @@ def test_a_line_without_a_window_says_so(window, cube, at_rest):
     choose(window, "mode", "channel")
     assert window.execute_script(trouble) == ""
 
-
-def test_units_are_told(window, at_rest):
     def told():
         return window.execute_script(
             "return ['fused-unit', 'nirspec-unit', 'nircam-unit', 'value-chosen'].map("
@@ -609,7 +584,8 @@ def test_map_is_exported_as_fits(window, cube, product, at_rest):
     )
 
 
-def test_buttons_save_the_files(window, folder, product, at_rest):
+def test_buttons_save_files_and_the_view_has_titles_bars_and_units(window, folder, product, at_rest):
+    """What stands in the page beside the panels is drawn into the picture too."""
     from selenium.webdriver.common.by import By
 
     choose_line(window, "Br gamma")
@@ -622,10 +598,6 @@ def test_buttons_save_the_files(window, folder, product, at_rest):
             time.sleep(0.05)
     header = fits.getheader(folder / "downloads" / f"{product.stem}_map.fits")
     assert header["LINE"] == "Br gamma"
-
-
-def test_view_has_titles_bars_and_units(window, at_rest):
-    """What stands in the page beside the panels is drawn into the picture too."""
     drawn = window.execute_script(
         """const words = [], draw = CanvasRenderingContext2D.prototype.fillText;
         CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
@@ -692,8 +664,7 @@ def contrast(window, element):
     return (light + 0.05) / (dark + 0.05), colours[1]
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, True)])
 def test_page_is_readable(window, width, dark):
     resize(window, width, dark=dark)
     wait_for(window, f"return window.innerWidth === {width}")
@@ -716,7 +687,7 @@ def test_page_is_readable(window, width, dark):
     resize(window, 1280)
 
 
-def test_every_image_has_words(window):
+def test_images_have_words_and_blink(window):
     bare = window.execute_script(
         """return [...document.querySelectorAll('img, canvas, [role=img]')].filter(
             (e) => !(e.getAttribute('alt') || e.getAttribute('aria-label'))).length"""
@@ -724,9 +695,6 @@ def test_every_image_has_words(window):
     assert bare == 0
     told = window.execute_script("return document.getElementById('fused').getAttribute('aria-label')")
     assert "um, colours from" in told
-
-
-def test_blink_shows_the_other_image(window):
     window.execute_script("document.querySelector('.blink-button').click()")
     wait_for(
         window,

@@ -1,5 +1,6 @@
 import json
 
+import jwst
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -38,7 +39,7 @@ def clean_cube(star):
     return np.median(data[keep], axis=0), WCS(header).celestial, header
 
 
-def test_images_have_the_pipelines_hdus(star):
+def test_files_have_the_pipelines_hdus(star):
     for path in star.files.images:
         with fits.open(path) as hdus:
             names = [hdu.name for hdu in hdus]
@@ -48,10 +49,8 @@ def test_images_have_the_pipelines_hdus(star):
             assert header["BUNIT"] == "MJy/sr"
             assert header["PA_V3"] == 248.3
             assert hdus[0].header["S_RESAMP"] == "COMPLETE"
+            assert hdus[0].header["CAL_VER"] == jwst.__version__
             assert hdus[0].header["MODULE"] == "B"
-
-
-def test_cube_has_the_pipelines_hdus(star):
     with fits.open(star.files.cube) as hdus:
         assert [hdu.name for hdu in hdus] == ["PRIMARY", "SCI", "ERR", "DQ", "WMAP", "WCS-TABLE", "ASDF"]
         header = hdus["SCI"].header
@@ -63,7 +62,7 @@ def test_cube_has_the_pipelines_hdus(star):
         np.testing.assert_allclose(table, np.linspace(1.7, 2.3, 60), rtol=1e-6)
 
 
-def test_files_open_and_gwcs_agrees_with_fits(star):
+def test_files_open_gwcs_agrees_with_fits_and_members_are_listed(star):
     with datamodels.open(star.files.cube) as model:
         assert isinstance(model, datamodels.IFUCubeModel)
         gwcs = np.array(model.meta.wcs(3.0, 5.0, 7.0))
@@ -76,15 +75,12 @@ def test_files_open_and_gwcs_agrees_with_fits(star):
             assert isinstance(model, datamodels.ImageModel)
             expected = WCS(hdus["SCI"].header).pixel_to_world_values(20.0, 31.0)
             np.testing.assert_allclose(model.meta.wcs(20.0, 31.0), expected, atol=1e-10)
-
-
-def test_association_lists_all_members(star):
-    association = load_asn(star.files.association.read_text())
-    product = association["products"][0]
-    assert product["name"] == "star"
+    product = load_asn(star.files.association.read_text())["products"][0]
+    assert product["name"] == json.loads(star.files.parameters.read_text())["name"] == "star"
     names = [path.name for path in (*star.files.images, star.files.cube)]
     assert [member["expname"] for member in product["members"]] == names
     assert {member["exptype"] for member in product["members"]} == {"science"}
+    assert len(star.truth["noise"]) == 60
 
 
 def test_star_is_where_each_wcs_should_put_it(star):
@@ -172,17 +168,9 @@ def test_moving_target_has_unrelated_coordinates(moving):
     np.testing.assert_allclose(between, [row["offset_east"], row["offset_north"]], atol=0.01)
 
 
-def test_parameters_hold_no_surprise(star):
-    assert json.loads(star.files.parameters.read_text())["name"] == "star"
-    assert len(star.truth["noise"]) == 60
-
-
 def test_same_seed_gives_the_same_files(moving, simulate_moving, tmp_path):
     again, other = (simulate_moving(tmp_path / str(seed), seed) for seed in (3, 4))
-    for key in ("cube", "truth"):
-        first, second = (fits.getdata(getattr(run, key), "SCI") for run in (moving.files, again))
-        assert np.array_equal(first, second, equal_nan=True)
-    first, second = (fits.getdata(run.images[0], "SCI") for run in (moving.files, again))
-    assert np.array_equal(first, second, equal_nan=True)
+    for one, two in zip(*([f.cube, f.truth, f.images[0]] for f in (moving.files, again)), strict=True):
+        assert np.array_equal(fits.getdata(one, "SCI"), fits.getdata(two, "SCI"), equal_nan=True)
     assert moving.files.parameters.read_text() == again.parameters.read_text()
     assert not np.array_equal(fits.getdata(again.cube), fits.getdata(other.cube), equal_nan=True)

@@ -56,24 +56,15 @@ def test_strun_is_quiet_and_keeps_the_log(folder):
     [
         ("input", 1, "x_asn.json: found nothing, expected something"),
         ("overlap", 64, "x_asn.json: the cube and the images do not overlap"),
+        ("interrupted", 130, "dummy_pipeline: interrupted; nothing was written"),
     ],
 )
-def test_strun_shows_an_error_in_one_line(folder, fail, status, message):
-    result = strun(folder, "dummy_steps.DummyPipeline", "x_asn.json", f"--steps.dummy.fail={fail}")
+def test_strun_shows_an_error_in_one_line_and_leaves_nothing(folder, fail, status, message):
+    options = (f"--steps.dummy.fail={fail}", "--steps.dummy.save_results=true")
+    result = strun(folder, "dummy_steps.DummyPipeline", "x_asn.json", *options)
     assert result.status == status
     assert f"ERROR - {message}\n" in result.stderr
-    assert message in " ".join(result.stdout.split())
-    assert "Traceback" not in result.stdout + result.stderr
-    assert names(folder) == []
-
-
-def test_interrupted_strun_says_so_in_one_line_and_leaves_nothing(folder):
-    result = strun(
-        folder, "dummy_steps.DummyPipeline", "x_asn.json", "--steps.dummy.fail=interrupted",
-        "--steps.dummy.save_results=true",
-    )  # fmt: skip
-    assert result.status == 130
-    assert result.stderr.splitlines()[-1].endswith("ERROR - dummy_pipeline: interrupted; nothing was written")
+    assert fail == "interrupted" or message in " ".join(result.stdout.split())
     assert "Traceback" not in result.stdout + result.stderr
     assert names(folder) == []
 
@@ -91,28 +82,16 @@ def test_interrupt_is_one_for_programs_too(folder, fail):
     assert names(folder) == []
 
 
-def test_parameter_that_no_file_can_hold_is_told_before_any_work(folder):
-    result = strun(folder, "dummy_steps.DummyPipeline", "x_asn.json", b"--output_dir=o\xff")
-    assert result.status == 1
-    assert r"ERROR - output_dir = 'o\udcff' is not UTF-8" in result.stderr
-    assert "The dummy is at work" not in result.stderr
-    assert "Traceback" not in result.stderr
-
-
-def test_working_folder_that_is_gone_is_told(folder, monkeypatch):
-    gone = folder / "gone"
-    gone.mkdir()
-    monkeypatch.chdir(gone)
-    gone.rmdir()
-    with pytest.raises(InputError, match="the working folder was removed; change to another folder"):
-        DummyStep.call(str(folder / "x_asn.json"), configure_log=False)
-
-
-def test_strun_shows_a_wrong_parameter_in_one_line(folder):
-    result = strun(folder, "dummy_steps.DummyPipeline", "x_asn.json", "--steps.dummy.value=much")
-    assert result.status == 1
-    assert re.search(r"ERROR - dummy_pipeline: .*'steps/dummy/value'.*\"much\"", result.stderr)
-    assert "Traceback" not in result.stderr
+def test_wrong_parameters_are_told_in_one_line_before_any_work(folder):
+    for option, words in (
+        (b"--output_dir=o\xff", r"ERROR - output_dir = 'o\\udcff' is not UTF-8"),
+        ("--steps.dummy.value=much", r"ERROR - dummy_pipeline: .*'steps/dummy/value'.*\"much\""),
+    ):
+        result = strun(folder, "dummy_steps.DummyPipeline", "x_asn.json", option)
+        assert result.status == 1
+        assert re.search(words, result.stderr)
+        assert "The dummy is at work" not in result.stderr
+        assert "Traceback" not in result.stderr
 
 
 def test_strun_shows_the_traceback_of_a_bug(folder):
@@ -121,7 +100,7 @@ def test_strun_shows_the_traceback_of_a_bug(folder):
     assert "RuntimeError: a bug" in result.stderr
 
 
-def test_call_raises_errors_that_python_callers_know(folder):
+def test_call_raises_errors_that_python_callers_know(folder, monkeypatch):
     with pytest.raises(NoOverlapError, match="do not overlap") as caught:
         DummyPipeline.call("x_asn.json", steps={"dummy": {"fail": "overlap"}}, configure_log=False)
     assert isinstance(caught.value, StpipeExitException)
@@ -132,29 +111,28 @@ def test_call_raises_errors_that_python_callers_know(folder):
         DummyStep().run()
     with pytest.raises(ParameterError, match="wrong type"):
         DummyStep.call("x_asn.json", value="much", configure_log=False)
+    (folder / "gone").mkdir()
+    monkeypatch.chdir(folder / "gone")
+    (folder / "gone").rmdir()
+    with pytest.raises(InputError, match="the working folder was removed; change to another folder"):
+        DummyStep.call(str(folder / "x_asn.json"), configure_log=False)
 
 
-def test_step_of_a_foreign_pipeline_raises_the_plain_error(folder):
+def test_plain_errors_in_a_pipeline_and_tracebacks_for_debugging(folder, caplog):
     pipeline = DummyPipeline(steps={"dummy": {"fail": "input"}})
     with pytest.raises(InputError) as caught:
         pipeline.dummy.run("x_asn.json")
     assert type(caught.value) is InputError
-
-
-def test_traceback_is_logged_for_debugging(folder, caplog):
     step = DummyStep(fail="input")
     with caplog.at_level(logging.DEBUG, "jwst_fusion"), pytest.raises(InputError):
         step.run("x_asn.json")
     assert [record.levelname for record in caplog.records if record.exc_info] == ["DEBUG"]
 
 
-def test_failed_run_leaves_no_output(folder):
+def test_failed_run_leaves_no_output_and_the_system_s_error_names_the_file(folder):
     with pytest.raises(InputError, match="failed at the end"):
         DummyStep.call("x_asn.json", fail="late", save_results=True, configure_log=False)
     assert names(folder) == []
-
-
-def test_error_of_the_system_is_told_with_the_name_of_the_file(folder):
     (folder / "taken").write_text("a file, not a folder")
     with pytest.raises(InputError, match="taken.*exists"):
         DummyStep.call("x_asn.json", output_dir="taken", save_results=True, configure_log=False)
@@ -168,39 +146,30 @@ def test_override_of_a_reference_file(folder):
         DummyStep.call("x_asn.json", override_fusion_psf="nothing.fits", configure_log=False)
 
 
-@pytest.mark.parametrize(
-    ("name", "root"),
-    [
-        ("disk_fused", "disk"),
-        ("disk_coreg", "disk"),
-        ("disk_xcal", "disk"),
-        ("disk_asn", "disk"),
-        ("disk_s3d", "disk"),
-        ("disk", "disk"),
-        ("unfused", "unfused"),
-        ("d203-506", "d203-506"),
-    ],
-)
-def test_endings_do_not_pile_up(name, root):
-    assert DummyStep().remove_suffix(name) == (root, "_")
+def test_endings_do_not_pile_up():
+    for name in ("disk_fused", "disk_coreg", "disk_xcal", "disk_asn", "disk_s3d", "disk"):
+        assert DummyStep().remove_suffix(name) == ("disk", "_")
+    for name in ("unfused", "d203-506"):
+        assert DummyStep().remove_suffix(name) == (name, "_")
 
 
-def test_output_ext_asdf(folder):
-    DummyStep.call("x_asn.json", save_results=True, output_ext=".asdf", configure_log=False)
-    assert names(folder) == ["x_fused.asdf"]
-
-
-def test_prepare_output_opens_our_models(folder):
+def test_prepare_output_opens_our_models_and_broken_files_are_told_in_one_line(folder):
     path = DummyStep.call("x_asn.json", configure_log=False).save("x_fused.fits")
+    assert fits.getval(path, "R_FUSPSF") == "N/A"
     step = DummyStep()
     with step.prepare_output(path) as model:
         assert type(model) is datamodels.FusedCubeModel
         copy = step.prepare_output(model)
         assert type(copy) is datamodels.FusedCubeModel
         assert copy.data is not model.data
+    (folder / "x_xcal.fits").write_text("no FITS file")
+    with pytest.raises(InputError, match=r"x_xcal\.fits: cannot be read as a JWST product \("):
+        step.prepare_output("x_xcal.fits")
 
 
-def test_parameters_can_be_saved_and_used(folder):
+def test_parameters_can_be_saved_and_used_and_output_ext_be_asdf(folder):
+    DummyStep.call("x_asn.json", save_results=True, output_ext=".asdf", configure_log=False)
+    assert names(folder) == ["x_fused.asdf"]
     DummyPipeline(steps={"dummy": {"value": 5.0}}).export_config("parameters.asdf")
     result = DummyPipeline.call("x_asn.json", config_file="parameters.asdf", configure_log=False)
     assert result.data[0, 0, 0] == 5
@@ -214,11 +183,6 @@ def test_exit_error_survives_a_pickle():
     assert as_exit_error(error) is error
 
 
-def test_product_is_recognised_as_a_cube(folder):
-    path = DummyStep.call("x_asn.json", configure_log=False).save("x_fused.fits")
-    assert fits.getval(path, "R_FUSPSF") == "N/A"
-
-
 @pytest.mark.parametrize(("fail", "expected"), [("", ["x_fused.fits", "y_fused.fits"]), ("named", None)])
 def test_second_run_of_a_step_does_not_overwrite_the_first(folder, fail, expected):
     (folder / "y_asn.json").write_text("{}")
@@ -227,9 +191,3 @@ def test_second_run_of_a_step_does_not_overwrite_the_first(folder, fail, expecte
     step.run("y_asn.json")
     (folder / "y_asn.json").unlink()
     assert names(folder) == (expected or ["x_asn.1_fused.fits", "y_asn.1_fused.fits"])
-
-
-def test_broken_file_is_told_in_one_line(folder):
-    (folder / "x_xcal.fits").write_text("no FITS file")
-    with pytest.raises(InputError, match=r"x_xcal\.fits: cannot be read as a JWST product \("):
-        DummyStep().prepare_output("x_xcal.fits")

@@ -3,33 +3,32 @@
 import errno
 import os
 
-import pytest
 from threadpoolctl import threadpool_info
 
+from jwst_fusion import exceptions
 from jwst_fusion.cli import main
-from jwst_fusion.exceptions import (
-    FusionError,
-    InputError,
-    LimitError,
-    NoOverlapError,
-    ParameterError,
-    user_problem,
-)
+from jwst_fusion.exceptions import InputError, LimitError, NoOverlapError, user_problem
 from jwst_fusion.steps import base
 from jwst_fusion.steps.errors import as_exit_error
 
 
-def system_error(number, name="out/p_fused.fits"):
-    return OSError(number, os.strerror(number), name)
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_no_space(number):
-    problem = user_problem(system_error(number))
+def test_errors_of_the_system():
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        problem = user_problem(OSError(number, os.strerror(number), "out/p_fused.fits"))
+        assert type(problem) is LimitError
+        assert str(problem).startswith("out/p_fused.fits: ")
+        assert str(problem).endswith("; free some space or choose another output folder")
+        assert "None" not in str(user_problem(OSError(number, os.strerror(number))))
+    for number in (errno.EACCES, errno.EROFS, errno.EIO, errno.ENOENT):
+        problem = user_problem(OSError(number, os.strerror(number), "out/p_fused.fits"))
+        assert type(problem) is InputError
+        assert str(problem).endswith("; check the path and its permissions")
+    problem = user_problem(MemoryError("Unable to allocate\n3 GiB"))
     assert type(problem) is LimitError
-    assert str(problem).startswith("out/p_fused.fits: ")
-    assert str(problem).endswith("; free some space or choose another output folder")
-    assert "None" not in str(user_problem(OSError(number, os.strerror(number))))
+    assert "(Unable to allocate 3 GiB); set height and width or wavelength_range" in str(problem)
+    assert "(out of memory)" in str(user_problem(MemoryError()))
+    for error in (RuntimeError("a bug"), KeyError("x"), OSError("nothing is known of it")):
+        assert user_problem(error) is None
 
 
 def test_a_command_names_its_folder_where_the_system_names_no_file(tmp_path, monkeypatch, capsys):
@@ -47,31 +46,13 @@ def test_a_command_names_its_folder_where_the_system_names_no_file(tmp_path, mon
     )
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EIO, errno.ENOENT])
-def test_other_errors_of_the_system(number):
-    problem = user_problem(system_error(number))
-    assert type(problem) is InputError
-    assert str(problem).endswith("; check the path and its permissions")
-
-
-def test_no_memory():
-    problem = user_problem(MemoryError("Unable to allocate\n3 GiB"))
-    assert type(problem) is LimitError
-    assert "(Unable to allocate 3 GiB); set height and width or wavelength_range" in str(problem)
-    assert "(out of memory)" in str(user_problem(MemoryError()))
-
-
-def test_errors_of_the_program_are_not_the_users():
-    for error in (RuntimeError("a bug"), KeyError("x"), OSError("nothing is known of it")):
-        assert user_problem(error) is None
-
-
-@pytest.mark.parametrize("kind", [FusionError, InputError, LimitError, NoOverlapError, ParameterError])
-def test_one_tree(kind):
-    error = kind("x.fits: found this, expected that; do this")
-    assert user_problem(error) is error
-    assert isinstance(as_exit_error(error), kind)
-    assert as_exit_error(error).exit_status == (64 if kind is NoOverlapError else 1)
+def test_one_tree():
+    for name in ("FusionError", "InputError", "LimitError", "NoOverlapError", "ParameterError"):
+        kind = getattr(exceptions, name)
+        error = kind("x.fits: found this, expected that; do this")
+        assert user_problem(error) is error
+        assert isinstance(as_exit_error(error), kind)
+        assert as_exit_error(error).exit_status == (64 if kind is NoOverlapError else 1)
 
 
 def test_threads_are_those_that_are_granted(monkeypatch):

@@ -1,0 +1,87 @@
+"""Associations as this package reads them: one product, whose members need not be there."""
+
+import json
+from pathlib import Path
+
+from jwst_fusion.exceptions import InputError, one_line
+from jwst_fusion.ownership import is_plain_name, is_utf8
+
+__all__ = ["product_members", "read_association"]
+
+CURE = "make one with asn_from_list"
+
+
+def read_association(path):
+    """
+    Read an association file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    product : str
+        Name of its product, which can name a file.
+    members : list of pathlib.Path
+        Its members.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is no association of one product.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the path of an association (*_asn.json)") from None
+    except (ValueError, OSError, RecursionError) as error:
+        reason = one_line(error)
+        raise InputError(f"{path.name}: not a readable association ({reason}); {CURE}") from None
+    return product_members(content, path.parent, path.name)
+
+
+def product_members(content, folder, name):
+    """
+    Find product and members in the content of an association.
+
+    Parameters
+    ----------
+    content : object
+        What JSON made of it.
+    folder : pathlib.Path
+        Folder from which relative paths are seen.
+    name : str
+        Name of the association, for messages.
+
+    Returns
+    -------
+    product, members : str and list of pathlib.Path
+        As `read_association`.
+
+    Raises
+    ------
+    InputError
+        If it is no association of one product.
+    """
+    products = content.get("products") if isinstance(content, dict) else None
+    if not isinstance(products, list) or not products or not isinstance(products[0], dict):
+        raise InputError(f"{name}: not an association: it names no product; {CURE}")
+    if len(products) > 1:
+        raise InputError(
+            f"{name}: {len(products)} products, exactly 1 needed; make an association for each fusion"
+        )
+    product, members = products[0].get("name"), products[0].get("members")
+    if not is_plain_name(product):
+        raise InputError(f"{name}: product name {product!r} cannot name a file; {CURE}")
+    if not isinstance(members, list) or not all(
+        isinstance(member, dict) and isinstance(member.get("expname"), str) for member in members
+    ):
+        raise InputError(f"{name}: its members have no expname; {CURE}")
+    paths = [folder / member["expname"] for member in members]
+    for path in map(str, paths):
+        if "\0" in path or not is_utf8(path):
+            raise InputError(f"{name}: the member {path!r} cannot name a file; {CURE}")
+    return product, paths
