@@ -75,6 +75,8 @@ def find_prior(
     local = local_gradients(steepness(observation, subspace), inside)
     edges = between_cells(within(1.0 / local, shape, 1.0 / float(np.median(local))))
     prior = Prior(smoothness_matrix(observation, subspace, local) * factor, shape, edges)
+    if settings.regularization == "edge":
+        return prior
     return replace(prior, alignment=local_mixture(subspace.coefficients, inside, d, prior))
 
 

@@ -41,9 +41,10 @@ LIMITS = {
     # At least 0.997 in four good scenes; 0.968 to 0.98 with images turned by ten degrees, 0.3 to 0.96 with a
     # transposed image, a mirrored cube, or a source that is five times as bright for one instrument.
     "correlation": Limit(
-        0.98, 0.965, "correlation between the NIRCam and NIRSpec images of a band, offset, roll, scale and blur "
-        "fitted", "everything, because of another sky (wrong coordinates, mirrored or transposed pixels), a "
-        "variable source, or an artefact of one instrument", "Registration",
+        0.98, 0.965, "correlation between the NIRCam and NIRSpec images of a band, with offset, roll, "
+        "scale and blur fitted",
+        "everything, because of another sky (wrong coordinates, mirrored or transposed pixels), a variable "
+        "source, or an artefact of one instrument", "Registration",
     ),
     # At most 0.0125 in 64 good scenes; 0.056 to 0.060 where each spectrum was modulated by a tenth.
     "wiggle": Limit(

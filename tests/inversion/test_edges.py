@@ -100,9 +100,10 @@ def test_the_terms_are_the_objective(problem):
 def test_edges_are_better_kept(field):
     truth = field.scene[:, field.inside]
     errors = {}
-    for name in ("sobolev", "nuclear"):
+    for name in ("sobolev", "edge", "nuclear"):
         fused = fused_scene(fuse(field.observation, FusionSettings(regularization=name, **QUICK)))
         errors[name] = rms(fused[:, field.inside] - truth)
+    assert errors["edge"] < 0.9 * errors["sobolev"]
     assert errors["nuclear"] < 0.95 * errors["sobolev"]
 
 
