@@ -159,7 +159,7 @@ def test_star_is_centred():
 
 def test_unknown_names_are_refused():
     with pytest.raises(ParameterError, match="expected one of disk"):
-        make_scene("galaxy")
+        make_scene("quasar")
     with pytest.raises(ParameterError, match="G235H/F170LP"):
         get_setup("G999")
     with pytest.raises(ParameterError, match="F999W"):
