@@ -40,7 +40,14 @@ const fusionRegions = (() => {
     return [x + (d * east - b * north) / det, y + (a * north - c * east) / det];
   }
 
-  const FRAMES = { icrs: "sky", fk5: "sky", j2000: "sky", image: "image" };
+  // FK5 of J2000 is turned against ICRS by angles about x, y and z (IERS Conventions 2003) [mas]
+  const [ETA, XI, ALPHA] = [-19.9, 9.1, -22.9].map((angle) => (angle / 3.6e6) * RAD);
+  function toIcrs(ra, dec) {
+    const x = Math.cos(dec * RAD) * Math.cos(ra * RAD), y = Math.cos(dec * RAD) * Math.sin(ra * RAD), z = Math.sin(dec * RAD);
+    const [a, b, c] = [x - ALPHA * y + XI * z, ALPHA * x + y + ETA * z, -XI * x - ETA * y + z];
+    return [Math.atan2(b, a) / RAD, Math.atan2(c, Math.hypot(a, b)) / RAD];
+  }
+  const FRAMES = { icrs: "icrs", fk5: "fk5", j2000: "fk5", image: "image" };
   const SIZES = { '"': 1 / 3600, "'": 1 / 60, d: 1 };
   const number = (text) => (/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text) ? Number(text) : NaN);
   function coordinate(text, isRa) {
@@ -53,7 +60,7 @@ const fusionRegions = (() => {
 
   // { polygon } of the first region in a text, or { problem }
   function parse(text, frame) {
-    let system = "sky";
+    let system = "icrs";
     for (const line of text.split(/[\n;]/).map((part) => part.replace(/#.*/, "").trim().toLowerCase())) {
       if (line === "" || line.startsWith("global")) continue;
       if (/^[a-z]\w*$/.test(line)) {
@@ -69,8 +76,12 @@ const fusionRegions = (() => {
     return { problem: "There is no region in the text." };
   }
   function outline(shape, words, system, frame) {
-    const isSky = system === "sky";
-    const at = (i) => (isSky ? cellOf(frame, coordinate(words[i], true), coordinate(words[i + 1], false)) : [number(words[i]) - 1, number(words[i + 1]) - 1]);
+    const isSky = system !== "image";
+    const at = (i) => {
+      if (!isSky) return [number(words[i]) - 1, number(words[i + 1]) - 1];
+      const place = [coordinate(words[i], true), coordinate(words[i + 1], false)];
+      return cellOf(frame, ...(system === "fk5" ? toIcrs(...place) : place));
+    };
     if (shape === "polygon") {
       if (words.length < 6 || words.length % 2) return null;
       return Array.from({ length: words.length / 2 }, (_, i) => at(2 * i));

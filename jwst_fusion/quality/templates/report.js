@@ -664,6 +664,11 @@
     if (state.aperture && event.target.value !== "polygon") setAperture(state.aperture, event.target.value);
     else state.shape = event.target.value;
   });
+  byId("region").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey) return;
+    event.preventDefault();
+    event.target.blur(); // what was typed is read then
+  });
   byId("region").addEventListener("change", (event) => {
     if (event.target.value.trim() === "") return setCell(...state.cell);
     const { polygon, problem } = fusionRegions.parse(event.target.value, data.frame);
