@@ -18,6 +18,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "generated",
     "mathml",
+    "notebooks",
 ]
 exclude_patterns = ["_build", "_ext", "notebooks"]
 suppress_warnings = ["ref.python"]  # one name in two modules is no mistake

@@ -25,6 +25,10 @@ ROOT = Path(__file__).parents[1]
 RUN = [page for page in PAGES if any(block.mark == "run" for block in blocks(page))]
 
 
+def recipe():
+    return yaml.safe_load((ROOT / "recipe" / "recipe.yaml").read_text())
+
+
 def setup_cfg():
     config = configparser.ConfigParser(interpolation=None)
     config.read(ROOT / "setup.cfg")
@@ -41,7 +45,7 @@ def requirements(text):
 
 def test_the_version_is_the_same_everywhere():
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
-    assert f'set version = "{__version__}"' in (ROOT / "recipe" / "meta.yaml").read_text()
+    assert recipe()["context"]["version"] == __version__
     assert (ROOT / "CHANGES.rst").read_text().startswith(__version__)
     assert setup_cfg()["metadata"]["version"] == "attr: jwst_fusion.__version__"
 
@@ -49,8 +53,19 @@ def test_the_version_is_the_same_everywhere():
 def test_the_recipe_needs_what_the_package_needs():
     options = setup_cfg()["options"]
     wanted = set(requirements(options["install_requires"].splitlines()))
-    run = (ROOT / "recipe" / "meta.yaml").read_text().partition("  run:\n")[2].partition("\ntest:")[0]
-    assert set(requirements(run.splitlines())) == wanted | {("python", options["python_requires"])}
+    run = recipe()["requirements"]["run"]
+    assert set(requirements(run)) == wanted | {("python", options["python_requires"])}
+    (script,) = setup_cfg()["options.entry_points"]["console_scripts"].split("\n")[1:]
+    assert recipe()["build"]["python"]["entry_points"] == [script.strip()]
+
+
+def test_the_image_is_made_of_files_that_are_there():
+    copied = re.findall(r"^COPY ([^-].*) \S+$", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    names = {name for line in copied for name in line.split()}
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert names == kept
+    assert all((ROOT / name).exists() for name in names)
+    assert {"pyproject.toml", "setup.cfg", "jwst_fusion"} <= names
 
 
 def test_configurations_can_be_read_and_the_workflow_runs_the_continuous_integration():

@@ -10,6 +10,7 @@ from astropy.io import fits
 from stdatamodels.jwst.datamodels import SpecModel
 
 from jwst_fusion.datamodels.flags import DO_NOT_USE
+from jwst_fusion.datamodels.notebook import html_table
 from jwst_fusion.exceptions import InputError, ParameterError, one_line
 from jwst_fusion.quality.diagnosis import restore_spectra
 
@@ -70,6 +71,25 @@ class RegionSpectrum:
     error: np.ndarray
     cube_flux: np.ndarray
     bands: list
+
+    def _repr_html_(self):
+        """Show the region, and its fluxes in the bands, in a notebook."""
+        facts = {
+            "Region": self.text,
+            "Area": f"{float(self.sum.amount):.1f} cells, {100 * self.coverage:.0f} % of the region",
+            "Wavelengths": f"{self.wavelength[0]:.4f} to {self.wavelength[-1]:.4f} um",
+        }
+        rows = [
+            (
+                band["filter"],
+                f"{1e6 * band['nircam']:.4g}",
+                f"{1e6 * band['seen']:.4g}",
+                f"{1e6 * band['fused']:.4g} ± {1e6 * band['fused_err']:.2g}",
+            )
+            for band in self.bands
+        ]
+        header = ("Band", "NIRCam [uJy]", "Fused cube seen by NIRCam [uJy]", "Fused cube [uJy]")
+        return html_table(f"Spectrum of {self.name}", facts, header, rows)
 
 
 def read_regions(given):

@@ -150,7 +150,15 @@ def _line_errors(model):
     except InputError:
         return None
     scene = cells.scene
-    return LineErrors(cells.covariance, cells.leverage, scene.spectral_noise, scene.scale_error)
+    return LineErrors(
+        covariance=cells.covariance,
+        leverage=cells.leverage,
+        spectral_noise=scene.spectral_noise,
+        scale_error=scene.scale_error,
+        gaps=scene.gaps,
+        gap_spectra=np.column_stack([scene.mean_spectrum, scene.basis])[scene.gaps],
+        gap_errors=scene.gap_errors,
+    )
 
 
 def _diagnosis(model, shape, n_wave):

@@ -8,6 +8,7 @@ from astropy.units import UnitConversionError
 from astropy.wcs import WCS
 
 from jwst_fusion import __version__
+from jwst_fusion.datamodels.notebook import html_table
 from jwst_fusion.exceptions import InputError, ParameterError, one_line
 from jwst_fusion.ownership import MARK
 from jwst_fusion.quality.lines import Line
@@ -65,6 +66,24 @@ class LineMaps:
     mask: np.ndarray
     wcs: WCS
     window: Window
+
+    def _repr_html_(self):
+        """Show the line, and its quantities in the whole field, in a notebook."""
+        known = np.isfinite(self.cells.flux.value)
+        facts = {
+            "Wavelength": f"{self.line.wavelength:.5f} um at rest, in vacuum ({self.line.source})",
+            "Zero velocity": f"z = {self.redshift:.6g}",
+            "Window": f"{self.half_width:g} km/s to either side",
+            "Cells with a significant flux": f"{self.mask.sum()} of {known.sum()}",
+        }
+        if self.mask.any():
+            low, high = np.nanpercentile(self.cells.velocity.value[self.mask], [5, 95])
+            facts["Their velocities"] = f"{low:+.0f} to {high:+.0f} km/s (5 to 95 %)"
+        rows = [
+            (name.replace("_", " "), f"{quantity.value:.4g} ± {quantity.error:.2g} {quantity.unit}")
+            for name, quantity in self.total.quantities.items()
+        ]
+        return html_table(f"Line {self.line.name}", facts, ("Quantity", "Whole field"), rows)
 
     def in_unit(self, unit):
         """
@@ -170,7 +189,7 @@ def science_scene(model):
         spectral_noise=np.nan_to_num(table["mean_noise"]),
         scale_error=float(min(known, default=0.0)),
         offset_error=float(np.median(offsets)) if offsets.size else 0.0,
-    )
+    ).without_gaps()
 
 
 def line_maps(model, cells, line, *, redshift, half_width, significance, resolving_power=None):

@@ -18,7 +18,9 @@ def add_parser(commands):
         "their association and the truth.",
         example="jwst-fusion simulate random demo --seed 7 --fov 1.5",
     )
-    parser.add_argument("scene", metavar="SCENE", help="disk, titan, nebula, or random (drawn by --seed)")
+    parser.add_argument(
+        "scene", metavar="SCENE", help="disk, titan, nebula, galaxy, or random (drawn by --seed)"
+    )
     parser.add_argument("output_dir", metavar="OUTDIR", help="folder to write to")
     _add_observation(parser)
     parser.set_defaults(run=run)

@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from jwst_fusion.datamodels.base import BRIGHTNESS_UNIT, FusionModel
+from jwst_fusion.datamodels.notebook import html_table
 
 __all__ = ["FusedCubeModel"]
 
@@ -147,6 +148,39 @@ class FusedCubeModel(FusionModel):
         """Basis spectra of `components` [MJy/sr], ndarray of shape (n_wave, k)."""
         names = [name for name in self.components.dtype.names if re.fullmatch(r"basis_\d+", name)]
         return np.stack([np.asarray(self.components[name], dtype=np.float64) for name in names], axis=1)
+
+    def _repr_html_(self):
+        """Show size, instrument and bands in a notebook."""
+        meta, facts = self.meta, {}
+        if meta.target.catalog_name:
+            facts["Target"] = meta.target.catalog_name
+        facts["Spectrograph"] = " ".join(
+            filter(None, (meta.instrument.name, meta.instrument.grating, meta.instrument.filter))
+        )
+        facts["Cube"] = " x ".join(map(str, np.shape(self.data))) + " (channels, rows, columns)"
+        if self.hasattr("components"):
+            low, high = self.components["wavelength"][[0, -1]]
+            facts["Wavelengths"] = f"{low:.4f} to {high:.4f} um"
+            facts["Components"] = self.basis.shape[1]
+        if meta.photometry.pixelarea_arcsecsq:
+            facts["Cells"] = f'{np.sqrt(meta.photometry.pixelarea_arcsecsq):.4f}"'
+        return html_table(f"Fused cube {meta.filename or ''}", facts, *self._band_rows())
+
+    def _band_rows(self):
+        """Header and rows of a table of the bands."""
+        header = ("Band", "Flux scale", "Offset east, north [arcsec]", "PSNR [dB]", "Use")
+        table = np.asarray(self.filters) if self.hasattr("filters") else ()
+        rows = [
+            (
+                row["filter"].decode() if isinstance(row["filter"], bytes) else row["filter"],
+                f"{row['scale']:.3f} ± {row['scale_err']:.3f}",
+                f"{row['offset_east']:+.3f}, {row['offset_north']:+.3f}",
+                f"{row['psnr']:.1f}",
+                "held out" if row["held_out"] else "fused",
+            )
+            for row in table
+        ]
+        return header, rows
 
     def _column_units(self, hdu_name):
         units = super()._column_units(hdu_name)

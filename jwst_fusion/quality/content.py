@@ -52,12 +52,21 @@ class LineErrors:
         Noise of the mean spectrum [MJy/sr].
     scale_error : float
         Relative error of the flux scale between the instruments.
+    gaps : ndarray of int, shape (n,)
+        Channels without data that are interpolated.
+    gap_spectra : ndarray, shape (n, 1 + k)
+        Mean spectrum and basis there [MJy/sr].
+    gap_errors : ndarray, shape (n, 3, 1 + k)
+        Parts of their errors [MJy/sr].
     """
 
     covariance: np.ndarray
     leverage: np.ndarray
     spectral_noise: np.ndarray
     scale_error: float
+    gaps: np.ndarray
+    gap_spectra: np.ndarray
+    gap_errors: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from bokeh import palettes
 from bokeh.models import (
     BoxSelectTool,
     ColumnDataSource,
+    LassoSelectTool,
     PanTool,
     Range1d,
     ResetTool,
@@ -148,6 +149,9 @@ def _line_errors(errors, inside):
         "leverage": pack(errors.leverage, COVARIANCE_STEP * _typical(errors.leverage)),
         "noise": pack_floats(errors.spectral_noise),
         "scale": errors.scale_error,
+        "gaps": errors.gaps.tolist(),
+        "gapSpectra": errors.gap_spectra.tolist(),
+        "gapErrors": errors.gap_errors.tolist(),
     }
 
 
@@ -198,8 +202,7 @@ def explorer_figures(content):
     ny, nx = content.inside.shape
     cell = content.frame.cell
     marker = ColumnDataSource({"x": [], "y": []}, name="marker-source")
-    aperture = ColumnDataSource({"left": [], "right": [], "bottom": [], "top": []}, name="aperture-source")
-    ellipse = ColumnDataSource({"x": [], "y": [], "width": [], "height": []}, name="ellipse-source")
+    aperture = ColumnDataSource({"xs": [], "ys": []}, name="aperture-source")
     shapes = {"fused": (ny, nx)}
     if content.diagnosis.spectra is not None:
         shapes["nirspec"] = content.diagnosis.spectra.shape[1:]
@@ -222,21 +225,11 @@ def explorer_figures(content):
         _compass(plot, content.frame, min(nx, ny) * cell)
         plot.scatter("x", "y", source=marker, marker="cross", size=22, line_width=4, line_color="black")
         plot.scatter("x", "y", source=marker, marker="cross", size=20, line_width=2, line_color="#39d5ff")
-        plot.quad(
-            "left",
-            "right",
-            "top",
-            "bottom",
-            source=aperture,
-            fill_alpha=0,
-            line_color="#39d5ff",
-            line_width=2,
-        )
-        plot.ellipse(
-            "x", "y", "width", "height", source=ellipse, fill_alpha=0, line_color="#39d5ff", line_width=2
-        )
-        select, wheel = BoxSelectTool(description="Drag an aperture"), WheelZoomTool()
-        plot.add_tools(select, PanTool(), wheel, ResetTool(), SaveTool(filename=name))
+        plot.patches("xs", "ys", source=aperture, fill_alpha=0, line_color="#39d5ff", line_width=2)
+        select = BoxSelectTool(description="Drag an aperture", name=f"{name}-select")
+        lasso = LassoSelectTool(description="Draw a polygon", continuous=False, name=f"{name}-lasso")
+        wheel = WheelZoomTool()
+        plot.add_tools(select, lasso, PanTool(), wheel, ResetTool(), SaveTool(filename=name))
         plot.toolbar.active_drag, plot.toolbar.logo = select, None
         plots[name] = plot
     plots["spectrum"] = _spectrum_figure(content)

@@ -66,7 +66,7 @@ def report_page(content):
         has_spectra="nirspec" in figures,
         has_images="nircam" in figures,
         css=Markup(_packaged("report.css")),
-        script=_script(_packaged("science.js") + _packaged("report.js")),
+        script=_script(_packaged("science.js") + _packaged("regions.js") + _packaged("report.js")),
         library=_script(_bokeh_script()),
         data=_json(explorer_data(content)),
         plots=_json(_plots({**figures, **curves})),

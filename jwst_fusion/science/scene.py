@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 
@@ -10,6 +10,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from jwst_fusion.exceptions import ParameterError
+
+from .gaps import fill_gaps
 
 __all__ = ["Scene", "Sum", "cell_covariance"]
 
@@ -53,6 +55,10 @@ class Scene:
         Relative error of the flux scale between the instruments.
     offset_error : float
         Error of the images' place on the coordinates, east and north each [arcsec].
+    gaps : ndarray of int, shape (n,)
+        Channels without data in which mean spectrum and basis were interpolated.
+    gap_errors : ndarray, shape (n, 3, 1 + k)
+        Parts of the errors of mean spectrum and basis there (`fill_gaps`).
     """
 
     wavelength: np.ndarray
@@ -67,6 +73,20 @@ class Scene:
     spectral_noise: np.ndarray
     scale_error: float = 0.0
     offset_error: float = 0.0
+    gaps: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+    gap_errors: np.ndarray | None = None
+
+    def without_gaps(self) -> Scene:
+        """
+        Interpolate mean spectrum and basis in short gaps (`fill_gaps`), with the error of that.
+
+        Returns
+        -------
+        Scene
+            The scene; longer gaps are left as they are.
+        """
+        spectra, gaps, errors = fill_gaps(np.column_stack([self.mean_spectrum, self.basis]), self.alive)
+        return replace(self, mean_spectrum=spectra[:, 0], basis=spectra[:, 1:], gaps=gaps, gap_errors=errors)
 
     def leverage(self, amount: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """
@@ -245,13 +265,27 @@ class Sum:
         Returns
         -------
         ndarray, shape (...)
-            Standard error: of the coefficients, and by the noise of the components.
+            Standard error: of the coefficients, by the noise of the components, and by the interpolation of
+        channels without data.
         """
         components = functionals @ self.scene.basis
         squares = _quadratic(np.tensordot(components.T, gradient, axes=1), self.covariance)
         noise = (functionals * self.scene.spectral_noise**2) @ functionals.T
         noise = noise.reshape(*noise.shape, *(1,) * (gradient.ndim - 1))
-        return np.sqrt(squares + self.leverage * _quadratic(gradient, noise))
+        return np.sqrt(
+            squares + self.leverage * _quadratic(gradient, noise) + self._gaps(functionals, gradient)
+        )
+
+    def _gaps(self, functionals, gradient):
+        """Variance by the interpolation of channels without data."""
+        scene = self.scene
+        used = functionals[:, scene.gaps].any(axis=0)
+        if not used.any():
+            return 0.0
+        vector = np.concatenate([np.asarray(self.amount)[np.newaxis], self.coefficients])
+        errors = np.tensordot(scene.gap_errors[used], vector, axes=1)  # gap, part, cells
+        weight = np.tensordot(functionals[:, scene.gaps[used]].T, gradient, axes=1)
+        return ((weight[:, np.newaxis] * errors) ** 2).sum(axis=(0, 1))
 
 
 def cell_covariance(draws: np.ndarray, errors: np.ndarray) -> np.ndarray:

@@ -248,8 +248,8 @@ def simulate(
     Parameters
     ----------
     scene : str or Scene
-        Name of a scene (``disk``, ``titan``, ``nebula``, or ``random``: scene, bands, noise, position
-        angles and wavefronts drawn by the seed), or a scene.
+        Name of a scene (``disk``, ``titan``, ``nebula``, ``galaxy``, or ``random``: scene, bands, noise,
+        position angles and wavefronts drawn by the seed), or a scene.
     output_dir : str or pathlib.Path
         Directory to write to; made if it does not exist.
     seed : int, optional

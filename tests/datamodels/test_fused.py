@@ -185,3 +185,18 @@ def test_draws_take_a_small_part_of_the_product(fused_model):
     few.coefficient_errors = fused_model.coefficient_errors
     few.set_draws(np.zeros((50, 3, 9, 12)))
     assert few.draw_errors is None
+
+
+def test_a_notebook_shows_size_instrument_and_bands(fused_model):
+    html = fused_model._repr_html_()
+    ny, nx = fused_model.data.shape[1:]
+    assert f"{len(fused_model.data)} x {ny} x {nx}" in html
+    assert html.count("<tr>") >= 4 + len(fused_model.filters)
+    assert "<script" not in html
+
+
+def test_what_a_notebook_shows_is_escaped():
+    model = FusedCubeModel()
+    model.meta.target.catalog_name = "<b>HH 1 & 2"
+    model.set_table("filters", filter=["F182M"], scale=[1.0])
+    assert "&lt;b&gt;HH 1 &amp; 2" in model._repr_html_()

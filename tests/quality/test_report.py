@@ -40,7 +40,9 @@ def test_errors_of_lines_are_kept_in_the_page(content):
     covariance = np.einsum("imyx,jmyx->ijyx", root, root)
     leverage = np.where(content.inside, 1.5, np.nan)
     noise = np.full(content.wavelength.size, 0.2)
-    packed = explorer_data(replace(content, line_errors=LineErrors(covariance, leverage, noise, 0.01)))
+    gaps = np.array([4]), np.ones((1, 3)), np.full((1, 3, 3), 0.1)
+    line_errors = LineErrors(covariance, leverage, noise, 0.01, *gaps)
+    packed = explorer_data(replace(content, line_errors=line_errors))
     errors = packed["lineErrors"]
     deviation = np.sqrt(np.einsum("iiyx->iyx", covariance))
     for kept, (i, j) in zip(errors["covariance"], [(0, 0), (1, 0), (1, 1)], strict=True):
@@ -50,6 +52,7 @@ def test_errors_of_lines_are_kept_in_the_page(content):
         assert np.isnan(unpack(kept)[~content.inside]).all()
     np.testing.assert_allclose(unpack(errors["leverage"]), leverage, rtol=0.01)
     assert errors["scale"] == 0.01
+    assert (errors["gaps"], errors["gapSpectra"]) == ([4], [[1.0, 1.0, 1.0]])
     assert explorer_data(content)["lineErrors"] is None
 
 

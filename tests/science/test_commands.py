@@ -217,3 +217,14 @@ def test_a_region_at_the_edge_says_how_much_of_it_has_data(product):
     (spectrum,) = jwst_fusion.extract(product, 'circle(83.83, -5.42, 1.0")')
     assert 0.1 < spectrum.coverage < 0.3
     assert spectrum.sum.amount == pytest.approx(22 * 26, rel=0.02)
+
+
+def test_results_show_themselves_in_a_notebook(product):
+    (maps,) = jwst_fusion.lines(product, 2.08)
+    html = maps._repr_html_()
+    assert "Line 2.08" in html
+    assert f"{maps.total.flux.value:.4g} ± {maps.total.flux.error:.2g} W m-2" in html
+    (spectrum,) = jwst_fusion.extract(product, CIRCLE)
+    html = spectrum._repr_html_()
+    assert "F210M" in html
+    assert f"{1e6 * spectrum.bands[0]['fused']:.4g} ± " in html

@@ -142,6 +142,37 @@ def test_noise_of_the_components_is_in_the_errors(truth):
     assert 0.9 < np.sqrt(np.mean(np.square(fluxes))) < 1.1
 
 
+def test_a_channel_without_data_in_a_line_is_interpolated_with_an_error(truth):
+    """Wherever in the line it lies: true fluxes and velocities are within the errors, which grow there."""
+    whole = make_scene(*low_rank(truth.cube), level=1e-6)
+    window = line_window(whole, LINE, HALF_WIDTH)
+    middle, pulls = int(np.argmin(np.abs(WAVELENGTH - LINE))), []
+    exact = measure_line(whole.cells(), window)
+    for dead in range(middle - 5, middle + 6):
+        alive = np.arange(WAVELENGTH.size) != dead
+        mean, basis, coefficients = low_rank(truth.cube)
+        mean, basis = mean.copy(), basis.copy()
+        mean[dead], basis[dead] = 0.0, 0.0
+        scene = make_scene(mean, basis, coefficients, level=1e-6, alive=alive).without_gaps()
+        found = measure_line(scene.cells(), line_window(scene, LINE, HALF_WIDTH))
+        for name in ("flux", "velocity"):
+            quantity, own = getattr(found, name), getattr(exact, name)
+            pulls.append((quantity.value - own.value) / quantity.error)
+            assert np.median(quantity.error) > 5 * np.median(own.error)
+        np.testing.assert_allclose(found.flux.value, exact.flux.value, rtol=0.06)
+    assert 0.5 < np.sqrt(np.mean(np.square(pulls))) < 1.5
+
+
+def test_gaps_of_many_channels_and_at_the_edges_are_left(scene):
+    alive = np.ones(WAVELENGTH.size, dtype=bool)
+    alive[[0, 1, -1, 50, 51, 52, 53, 80, 90, 91]] = False
+    filled = replace(scene, alive=alive).without_gaps()
+    assert filled.gaps.tolist() == [80, 90, 91]
+    left = np.setdiff1d(np.arange(WAVELENGTH.size), [80, 90, 91])
+    np.testing.assert_array_equal(filled.mean_spectrum[left], scene.mean_spectrum[left])
+    np.testing.assert_allclose(filled.mean_spectrum[80], scene.mean_spectrum[80], rtol=1e-3)
+
+
 def test_error_of_the_flux_scale_is_in_flux_and_not_in_velocity(scene, window, measured):
     scaled = replace(scene, scale_error=0.1)
     found = measure_line(scaled.cells(), window)

@@ -115,8 +115,14 @@
   }
   const lineErrors = data.lineErrors && {
     covariance: await Promise.all(data.lineErrors.covariance.map(unpack)), leverage: await unpack(data.lineErrors.leverage),
-    noise: floats(data.lineErrors.noise), scale: data.lineErrors.scale,
+    noise: floats(data.lineErrors.noise), scale: data.lineErrors.scale, gaps: data.lineErrors.gaps, gapErrors: data.lineErrors.gapErrors,
   };
+  if (lineErrors) {
+    data.lineErrors.gapSpectra.forEach(([level, ...rest], i) => {
+      mean[lineErrors.gaps[i]] = level;
+      rest.forEach((value, c) => { basis[lineErrors.gaps[i] * k + c] = value; });
+    });
+  }
   const cellOfSpaxel = spaxels ? ny / spaxels.my : 1;
 
   // two channels each way at least, in whole hundreds of km/s
@@ -127,7 +133,7 @@
   }
   const state = {
     channel: Number(byId("wavelength").value), mode: "channel", width: leastWidth(), line: null, redshift: 0, band: null, quantity: "value",
-    stretch: "linear", limits: 99.5, colours: data.palettes[0].name, cell: data.cell, aperture: null, shape: "box", pointer: null,
+    stretch: "linear", limits: 99.5, colours: data.palettes[0].name, cell: data.cell, aperture: null, outline: null, typed: null, shape: "box", pointer: null,
     playing: false,
   };
   const view = { fused: new Float32Array(nCells), nirspec: null, nircam: null, spectrum: null };
@@ -172,6 +178,17 @@
     for (let a = 0; a < k; a++) for (let b = 0; b <= a; b++) total += (a === b ? 1 : 2) * share[a] * share[b] * lineErrors.covariance[q++][i];
     return Math.max(0, total);
   }
+  // variance of a flux of a cell by the interpolation of channels without data
+  function gapVariance(weight, i) {
+    let total = 0;
+    lineErrors.gaps.forEach((l, g) => {
+      if (weight[l] === 0) return;
+      for (const [level, ...rest] of lineErrors.gapErrors[g]) {
+        total += (weight[l] * rest.reduce((part, value, c) => part + value * coefficients[c][i], level)) ** 2;
+      }
+    });
+    return total;
+  }
   // flux and velocity of each cell with their errors: those of the coefficients, and by the noise of the components
   function lineMaps(window) {
     const empty = () => new Float32Array(nCells).fill(NaN);
@@ -183,7 +200,7 @@
     for (let i = 0; i < nCells; i++) {
       if (!Number.isFinite(coefficients[0][i])) continue;
       maps.value[i] = flux[i];
-      maps.error[i] = lineErrors ? Math.sqrt(quadratic(share, i) + lineErrors.leverage[i] * noise + (lineErrors.scale * flux[i]) ** 2) : NaN;
+      maps.error[i] = lineErrors ? Math.sqrt(quadratic(share, i) + lineErrors.leverage[i] * noise + gapVariance(window.moments[0], i) + (lineErrors.scale * flux[i]) ** 2) : NaN;
       maps.ratio[i] = flux[i] / maps.error[i];
       maps.velocity[i] = maps.ratio[i] > SIGNIFICANT ? first[i] / flux[i] : NaN;
     }
@@ -271,9 +288,7 @@
   const spaxelOf = (i) => spaxels
     ? Math.floor(Math.floor(i / nx) / cellOfSpaxel) * spaxels.mx + Math.floor((i % nx) / cellOfSpaxel) : 0;
 
-  // an ellipse has the cells whose middle lies in it
-  const isInAperture = (x, y, [left, right, bottom, top]) => state.shape === "box"
-    || ((2 * x - left - right) / (right - left + 1)) ** 2 + ((2 * y - bottom - top) / (top - bottom + 1)) ** 2 <= 1;
+  // an aperture has the cells whose middle lies in its outline
   function apertureSpectrum(box) {
     const total = { value: new Float64Array(nWave), error: new Float64Array(nWave), nirspec: new Float64Array(nWave) };
     const counts = new Map();
@@ -282,7 +297,7 @@
     for (let y = box[2]; y <= box[3]; y++) {
       for (let x = box[0]; x <= box[1]; x++) {
         const i = y * nx + x;
-        if (!isInAperture(x, y, box) || !Number.isFinite(coefficients[0][i])) continue;
+        if (!fusionRegions.contains(state.outline, x, y) || !Number.isFinite(coefficients[0][i])) continue;
         n++;
         for (let c = 0; c < k; c++) sums[c] += coefficients[c][i];
         for (let q = 0; q < errors.length; q++) errors[q] += errorMaps[q][i];
@@ -445,13 +460,7 @@
       paint("nirspec", view.nirspec, common || limitsOf(view.nirspec), unitOf("value"));
       byId("nirspec").setAttribute("aria-label", `NIRSpec cube at ${what()}`);
     }
-    if (bands.length && bands[0].image) {
-      const band = bands[currentBand()];
-      view.nircam = band.image;
-      paint("nircam", band.image, state.mode === "band" && common ? common : limitsOf(band.image), "MJy/sr");
-      byId("nircam-name").textContent = band.filter;
-      byId("nircam").setAttribute("aria-label", `NIRCam image in ${band.filter}`);
-    }
+    if (bands.length && bands[0].image) drawNircam(window, common);
     byId("wavelength-text").textContent = `${wavelength[state.channel].toFixed(4)} um`;
     byId("wavelength").value = state.channel;
     byId("wavelength").setAttribute("aria-valuetext", `${wavelength[state.channel].toFixed(4)} micrometre`);
@@ -460,13 +469,60 @@
     tell();
   }
 
-  function drawAperture(box) {
-    const [left, bottom, right, top] = box ? [...middleOf(box[2] - 0.5, box[0] - 0.5), ...middleOf(box[3] + 0.5, box[1] + 0.5)] : [];
-    const isBox = state.shape === "box";
-    model("aperture-source").data = box && isBox ? { left: [left], right: [right], bottom: [bottom], top: [top] }
-      : { left: [], right: [], bottom: [], top: [] };
-    model("ellipse-source").data = box && !isBox ? { x: [(left + right) / 2], y: [(bottom + top) / 2], width: [right - left], height: [top - bottom] }
-      : { x: [], y: [], width: [], height: [] };
+  // mean spectrum of the field
+  let fieldSpectrum = null;
+  function meanOfField() {
+    if (fieldSpectrum) return fieldSpectrum;
+    const spectrum = Float64Array.from(mean);
+    for (let c = 0; c < k; c++) {
+      const known = coefficients[c].filter(Number.isFinite), level = known.reduce((total, value) => total + value, 0) / known.length;
+      for (let l = 0; l < nWave; l++) spectrum[l] += basis[l * k + c] * level;
+    }
+    return (fieldSpectrum = spectrum);
+  }
+  // NIRCam's image, or for a line the difference of two bands that leaves the line
+  function drawNircam(window, common) {
+    const pair = window && !window.problem && bands.every((band) => band.bandpass)
+      ? fusionScience.lineOfBands(wavelength, lineCentre(), window, meanOfField(), bands) : null;
+    const band = bands[pair ? pair.bands[0] : currentBand()];
+    let unit = "MJy/sr", name = band.filter;
+    view.nircam = band.image;
+    if (pair) {
+      const other = bands[pair.bands[1]];
+      view.nircam = band.image.map((value, i) => pair.weights[0] * value + pair.weights[1] * other.image[i]);
+      [unit, name] = ["W m-2 arcsec-2", `${band.filter} less ${other.filter}`];
+    }
+    view.nircamUnit = unit;
+    const isComparable = common && (pair || state.mode === "band");
+    paint("nircam", view.nircam, isComparable ? common : limitsOf(view.nircam), unit);
+    byId("nircam-name").textContent = name;
+    byId("nircam").setAttribute("aria-label", pair ? `Line in NIRCam: ${name}` : `NIRCam image in ${name}`);
+  }
+
+  // an aperture of columns and rows, and its outline: that of the shape, or a polygon; no aperture if there is no cell in it
+  function setAperture(box, shape, polygon = null, typed = null) {
+    const outline = polygon || (shape === "ellipse" ? fusionRegions.ellipseOf(box) : fusionRegions.boxOf(box));
+    const inside = fusionRegions.bounds(outline, data.shape);
+    if (inside === null) return false;
+    const middle = [Math.round((inside[2] + inside[3]) / 2), Math.round((inside[0] + inside[1]) / 2)];
+    Object.assign(state, { aperture: box || inside, outline, typed, shape, cell: middle });
+    byId("shape").value = shape;
+    model("hover-source").data = { wavelength: [], value: [] };
+    drawSpectrum();
+    return true;
+  }
+  function drawAperture() {
+    const points = (state.aperture ? state.outline : []).map(([x, y]) => middleOf(y, x));
+    model("aperture-source").data = { xs: points.length ? [points.map((p) => p[0])] : [], ys: points.length ? [points.map((p) => p[1])] : [] };
+    const field = byId("region");
+    field.value = state.aperture ? state.typed || fusionRegions.write(state.shape, state.aperture, state.outline, data.frame, sky) : "";
+    tellRegion("");
+  }
+  function tellRegion(problem) {
+    byId("region").setCustomValidity(problem);
+    byId("region").setAttribute("aria-invalid", String(problem !== ""));
+    byId("region-trouble").hidden = problem === "";
+    byId("region-trouble").textContent = problem;
   }
 
   function drawSpectrum() {
@@ -481,7 +537,7 @@
     source.data = { wavelength: Float64Array.from(wavelength), value: spectrum.value, low, high, nirspec: spectrum.nirspec };
     const [row, column] = state.cell;
     const name = state.aperture
-      ? `Sum over ${spectrum.n} cells, ${state.shape === "box" ? "" : "ellipse in "}x ${state.aperture[0]} to ${state.aperture[1]}, y ${state.aperture[2]} to ${state.aperture[3]}`
+      ? `Sum over ${spectrum.n} cells, ${state.shape === "box" ? "" : `${state.shape} in `}x ${state.aperture[0]} to ${state.aperture[1]}, y ${state.aperture[2]} to ${state.aperture[3]}`
       : `Cell x ${column}, y ${row}`;
     byId("spectrum-title").textContent = `Spectrum: ${name}`;
     byId("spectrum").setAttribute("aria-label", `Spectrum of the fused cube with its error, and of NIRSpec. ${name}`);
@@ -491,7 +547,7 @@
     const axis = model("spectrum-axis");
     axis.axis_label = state.aperture ? "flux density [mJy]" : "brightness [MJy/sr]";
     model("marker-source").data = { x: [middleOf(row, column)[0]], y: [middleOf(row, column)[1]] };
-    drawAperture(state.aperture);
+    drawAperture();
     byId("at-chosen").textContent = place(column, row);
     tell();
   }
@@ -504,7 +560,7 @@
       const shown = view.shown ? view.shown[i] : NaN;
       const parts = [state.quantity === "ratio" ? `fused S/N ${short(shown)}` : one("fused", shown, unitOf(state.quantity))];
       if (spaxels) parts.push(one("NIRSpec", view.nirspec[spaxelOf(i)], unitOf("value")));
-      if (view.nircam) parts.push(one("NIRCam", view.nircam[i], "MJy/sr"));
+      if (view.nircam) parts.push(one("NIRCam", view.nircam[i], view.nircamUnit));
       byId(id).textContent = parts.join(", ");
     };
     tellOne("value-chosen", state.cell);
@@ -604,8 +660,20 @@
   select("band", "band", (text) => (text === "" ? null : Number(text)));
   select("quantity", "quantity", String);
   byId("shape").addEventListener("change", (event) => {
-    state.shape = event.target.value;
-    drawSpectrum();
+    for (const name of panels) model(`${name}-${event.target.value === "polygon" ? "lasso" : "select"}`).active = true;
+    if (state.aperture && event.target.value !== "polygon") setAperture(state.aperture, event.target.value);
+    else state.shape = event.target.value;
+  });
+  byId("region").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey) return;
+    event.preventDefault();
+    event.target.blur(); // what was typed is read then
+  });
+  byId("region").addEventListener("change", (event) => {
+    if (event.target.value.trim() === "") return setCell(...state.cell);
+    const { polygon, problem } = fusionRegions.parse(event.target.value, data.frame);
+    if (problem) return tellRegion(problem);
+    if (!setAperture(null, "polygon", polygon, event.target.value.trim())) tellRegion("The region has no cell of the field.");
   });
   select("stretch", "stretch", String);
   select("limits", "limits", Number);
@@ -641,13 +709,13 @@
       model("hover-source").data = { wavelength: [], value: [] };
     });
     figure.on_event("selectiongeometry", (event) => {
-      const { type, x0, x1, y0, y1 } = event.geometry;
-      if (!event.final || type !== "rect") return;
+      const { type, x0, x1, y0, y1, x, y } = event.geometry;
+      if (!event.final) return;
+      if (type === "poly") return setAperture(null, "polygon", Array.from(x, (value, i) => [value / data.frame.cell + nx / 2 - 0.5, y[i] / data.frame.cell + ny / 2 - 0.5]));
+      if (type !== "rect") return;
       const inside = (value, n) => Math.min(n - 1, Math.max(0, Math.floor(value / data.frame.cell + n / 2)));
-      state.aperture = [inside(Math.min(x0, x1), nx), inside(Math.max(x0, x1), nx), inside(Math.min(y0, y1), ny), inside(Math.max(y0, y1), ny)];
-      state.cell = [Math.round((state.aperture[2] + state.aperture[3]) / 2), Math.round((state.aperture[0] + state.aperture[1]) / 2)];
-      model("hover-source").data = { wavelength: [], value: [] };
-      drawSpectrum();
+      const box = [inside(Math.min(x0, x1), nx), inside(Math.max(x0, x1), nx), inside(Math.min(y0, y1), ny), inside(Math.max(y0, y1), ny)];
+      setAperture(box, state.shape === "ellipse" ? "ellipse" : "box");
     });
     byId(`panel-${name}`).addEventListener("keydown", keys);
   }
@@ -758,5 +826,5 @@
   drawLines();
   drawImages();
   drawSpectrum();
-  window.fusionReport = { state, view, setChannel, setCell, setRedshift, spectrumTable, picture, mapFile, sky, model, loading: performance.now() - started };
+  window.fusionReport = { state, view, setAperture, setChannel, setCell, setRedshift, spectrumTable, picture, mapFile, sky, model, loading: performance.now() - started };
 })();

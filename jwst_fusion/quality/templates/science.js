@@ -80,6 +80,33 @@ const fusionScience = (() => {
     });
   }
 
+  // A line in two images: of the narrowest band that has it, less the continuum that another band shows. With the ratio
+  // of the bands' continua, which is that of the field's mean spectrum without the line, the flux of the line solves
+  // image_f = response_f * flux + continuum_f for both. { bands, weights } of the images, or null if they do not tell.
+  const LEAST_RESPONSE = 0.5; // of a band at the line, over its highest
+  const LEAST_PART = 0.3; // of the line that the difference keeps
+  function lineOfBands(wavelength, centre, { off, low, high, velocity }, spectrum, bands) {
+    const edges = edgesOf(wavelength), n = wavelength.length;
+    const channel = indices(n, (l) => edges[l] <= centre && centre < edges[l + 1])[0];
+    const factor = BRIGHTNESS * LIGHT_FREQUENCY / centre ** 2;
+    const response = bands.map(({ bandpass }) => bandpass[channel] / (edges[channel + 1] - edges[channel]) / factor);
+    const highest = bands.map(({ bandpass }) => bandpass.reduce((most, value) => Math.max(most, value), 0));
+    const has = indices(bands.length, (f) => bands[f].bandpass[channel] > LEAST_RESPONSE * highest[f]);
+    if (!has.length || bands.length < 2) return null;
+    const [level, slope] = lineFit(off.map((l) => velocity[l]), off.map(() => 1));
+    const a = sum(level.map((w, i) => w * spectrum[off[i]])), b = sum(slope.map((w, i) => w * spectrum[off[i]]));
+    const smooth = Float64Array.from(spectrum, (value, l) => (wavelength[l] >= low && wavelength[l] <= high ? a + b * velocity[l] : value));
+    const continuum = bands.map(({ bandpass }) => bandpass.reduce((total, value, l) => total + value * smooth[l], 0));
+    const band = has.reduce((best, f) => (response[f] > response[best] ? f : best));
+    const others = indices(bands.length, (f) => f !== band).map((f) => ({ f, ratio: continuum[band] / continuum[f] }))
+      .filter(({ f, ratio }) => ratio > 0 && response[band] - ratio * response[f] > LEAST_PART * response[band]);
+    if (!others.length) return null;
+    const distance = ({ f }) => Math.abs(bands[f].pivot - bands[band].pivot);
+    const { f, ratio } = others.reduce((best, other) => (distance(other) < distance(best) ? other : best));
+    const flux = response[band] - ratio * response[f];
+    return { bands: [band, f], weights: [1 / flux, -ratio / flux] };
+  }
+
   // FITS
   function card(key, value, comment) {
     const number = typeof value === "number" ? String(value).replace("e", "E") : null;
@@ -111,5 +138,5 @@ const fusionScience = (() => {
     return bytes;
   }
 
-  return { LIGHT_SPEED, lineWindow, fitsImage };
+  return { LIGHT_SPEED, lineWindow, lineOfBands, fitsImage };
 })();
