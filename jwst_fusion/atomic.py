@@ -113,23 +113,7 @@ def atomic_file(path, *, mark=MARK):
 
 
 def write_atomic(path, data, *, mark=MARK):
-    """
-    Write a file of bytes, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Path of the file.
-    data : bytes
-        Its content.
-    mark : str or None, optional
-        As in `atomic_file`.
-
-    Raises
-    ------
-    InputError, OSError
-        As `atomic_file`.
-    """
+    """Write bytes to a file, whole or not at all; ``mark`` and errors are those of `atomic_file`."""
     with atomic_file(path, mark=mark) as file:
         file.write(data)
 

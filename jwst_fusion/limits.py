@@ -41,22 +41,12 @@ def available_memory():
 
 def memory_limit(max_memory=None):
     """
-    Choose the memory that a run may use.
-
-    Parameters
-    ----------
-    max_memory : float, optional
-        What the user allows [GiB]; by default 80 % of what is available.
-
-    Returns
-    -------
-    float
-        Bytes.
+    Choose the memory that a run may use [bytes]: ``max_memory`` [GiB], or 80 % of what is available.
 
     Raises
     ------
     ParameterError
-        Not a positive number.
+        If it is not a positive number.
     """
     if max_memory is None:
         return DEFAULT_SHARE * available_memory()
@@ -67,21 +57,12 @@ def memory_limit(max_memory=None):
 
 def check_memory(needed, max_memory, what):
     """
-    Refuse work that needs more memory than it may have.
-
-    Parameters
-    ----------
-    needed : float
-        Estimate of the memory [bytes].
-    max_memory : float or None
-        What the user allows [GiB]; None: 80 % of what is available.
-    what : str
-        Whose memory it is, for the message: a file, and what is made of it.
+    Refuse work that needs more memory [bytes] than ``max_memory`` [GiB], or 80 % of what is available.
 
     Raises
     ------
     LimitError
-        It is too much.
+        If it needs more; the message says what for (``what``).
     """
     limit = memory_limit(max_memory)
     if needed > limit:

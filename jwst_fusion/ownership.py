@@ -49,21 +49,7 @@ def is_own(path, mark=MARK):
 
 
 def check_own(*paths, mark=MARK):
-    """
-    Check that files may be replaced.
-
-    Parameters
-    ----------
-    *paths : str or path-like
-        The files.
-    mark : str, optional
-        As in `is_own`.
-
-    Raises
-    ------
-    InputError
-        If one is there that this package did not make.
-    """
+    """Raise an InputError if one of the files is there and this package, by the mark, did not make it."""
     for path in paths:
         if not is_own(path, mark):
             raise InputError(

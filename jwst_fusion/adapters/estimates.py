@@ -74,21 +74,9 @@ def fusion_memory(grid, n_wave, n_bands, n_components):
 
 def refuse_too_large(observation, n_components, max_memory):
     """
-    Refuse a fusion that needs more memory than it may have.
+    Raise a LimitError for a fusion that needs more memory than ``max_memory`` [GiB].
 
-    Parameters
-    ----------
-    observation : Observation
-        What is to be fused.
-    n_components : int
-        Largest number of components.
-    max_memory : float or None
-        Memory that may be used [GiB]; None: 80 % of what is available.
-
-    Raises
-    ------
-    LimitError
-        It needs more.
+    None stands for 80 % of what is available.
     """
     grid, n_wave = observation.grid, observation.cube.wavelength.size
     ny, nx = ((at.stop - at.start) * grid.decimation_factor for at in grid.field)

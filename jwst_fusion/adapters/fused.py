@@ -256,17 +256,9 @@ def fused_quality(observation, result, cells, inside, folder=None):
 
 def seen_by_a_band(observation):
     """
-    Select the channels in which a NIRCam band of the fit has throughput.
+    Select the channels (n_wave,) in which a NIRCam band of the fit has throughput.
 
-    Parameters
-    ----------
-    observation : Observation
-        Cross-calibrated bands.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_wave,)
-        Channels between the first and the last in which a band has 1 % of its largest weight or more.
+    These are all between the first and the last in which a band has 1 % of its largest weight or more.
     """
     seen = np.zeros(observation.cube.wavelength.size, dtype=bool)
     for band in (b for b in observation.bands if not b.held_out and b.bandpass is not None):
@@ -318,21 +310,7 @@ def _set_tables(model, observation, result, validation):
 
 
 def _sky_region(grid, inside):
-    """
-    S_REGION of the cells with data: the corners of their convex hull.
-
-    Parameters
-    ----------
-    grid : FusionGrid
-        The grid.
-    inside : ndarray of bool, shape (ny, nx)
-        Cells with data.
-
-    Returns
-    -------
-    str
-        Polygon in ICRS.
-    """
+    """S_REGION of the cells with data, (ny, nx) of the grid: the corners of their convex hull."""
     rows, columns = np.nonzero(inside)
     corners = np.concatenate(
         [np.stack([columns + a, rows + b], axis=1) for a in (-0.5, 0.5) for b in (-0.5, 0.5)]

@@ -131,21 +131,7 @@ def cross_calibrated_model(observation, coregistered, method):
 
 
 def band_columns(model, bands):
-    """
-    Find the columns that a model's table of the bands takes from the bands.
-
-    Parameters
-    ----------
-    model : FusionModel
-        The model, whose schema names the columns.
-    bands : sequence of BandImage
-        The bands.
-
-    Returns
-    -------
-    dict of list
-        Values by the name of the column; those are not in it that no band has.
-    """
+    """Find the columns, a list each, that a model's table of the bands takes from the bands."""
     names = {column: COLUMNS.get(column, column) for column in model.get_dtype("filters").names}
     return {column: [getattr(band, name) for band in bands] for column, name in names.items() if name in BAND}
 

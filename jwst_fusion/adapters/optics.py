@@ -48,24 +48,7 @@ class Optics:
     throughputs: dict = field(default_factory=dict)
 
     def of_cube(self, model):
-        """
-        Find the optics of a cube.
-
-        Parameters
-        ----------
-        model : DataModel or LazyModel
-            Model that states the cube's grating, filter, detector and date.
-
-        Returns
-        -------
-        IFUOptics
-            The optics.
-
-        Raises
-        ------
-        FusionError
-            The source has no PSFs for it.
-        """
+        """Find the IFUOptics of what a model states; a FusionError if the source has no PSFs for it."""
         stated = model.meta.instrument
         return self.source.nirspec(
             grating=stated.grating or "",
@@ -75,24 +58,7 @@ class Optics:
         )
 
     def of_image(self, *, filter, module, detector, date):
-        """
-        Find the optics of an image.
-
-        Parameters
-        ----------
-        filter, module, detector, date : str
-            As in `ImageProduct` and `BandImage`.
-
-        Returns
-        -------
-        dict
-            Attributes of these, ``optics`` and ``throughput``.
-
-        Raises
-        ------
-        FusionError
-            The source has no PSFs for it.
-        """
+        """Find ``optics`` and ``throughput`` of an image; a FusionError if the source has no PSFs for it."""
         curves = self.throughputs.get(filter)
         return {
             "optics": self.source.nircam(filter=filter, module=module, detector=detector, date=date),
@@ -100,25 +66,7 @@ class Optics:
         }
 
     def attach(self, cube, images, model):
-        """
-        Give whole products the optics that they were seen through.
-
-        Parameters
-        ----------
-        cube : CubeProduct
-            The cube.
-        images : sequence of ImageProduct
-            The images.
-        model : DataModel or LazyModel
-            Model of the cube.
-
-        Returns
-        -------
-        cube : CubeProduct
-            The cube with its optics.
-        images : list of ImageProduct
-            The images with theirs.
-        """
+        """Give a cube and images their optics: returns copies, those of the images in a list."""
         seen = [
             replace(i, **self.of_image(filter=i.filter, module=i.module, detector=i.detector, date=i.date))
             for i in images

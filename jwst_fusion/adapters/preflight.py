@@ -50,21 +50,7 @@ class Finding:
 
     @classmethod
     def of(cls, error, file):
-        """
-        Make a line of an error, whose message is ``file: finding; cure``.
-
-        Parameters
-        ----------
-        error : FusionError
-            The error.
-        file : str
-            File to name if the message names none.
-
-        Returns
-        -------
-        Finding
-            The line.
-        """
+        """Make a line of an error, ``file: finding; cure``; the file is for one that names none."""
         named, separator, message = one_line(error).partition(": ")
         if separator:
             file = named

@@ -9,18 +9,10 @@ __all__ = ["input_records"]
 
 def input_records(inputs):
     """
-    Describe the inputs of a fusion.
+    Describe the opened inputs of a fusion, a dict each.
 
-    Parameters
-    ----------
-    inputs : Inputs
-        The opened models and the files that they come from.
-
-    Returns
-    -------
-    list of dict
-        For each model its file name, SHA-256 of the file (``in memory`` without one), instrument, filter,
-        and the versions of the pipeline and of the reference files that made it.
+    File name, SHA-256 of the file (``in memory`` without one), instrument, filter, and the versions of the
+    pipeline and of the reference files that made it.
     """
     models = (inputs.cube, *inputs.images)
     return [_record(model, inputs.files.get(id(model))) for model in models]

@@ -131,21 +131,7 @@ class Outcome:
 
 
 def plan_batch(manifest, settings):
-    """
-    Plan without running anything.
-
-    Parameters
-    ----------
-    manifest : str or path-like
-        The manifest.
-    settings : BatchSettings
-        What the user asks for.
-
-    Returns
-    -------
-    list of (Target, Plan)
-        What would be done with each target.
-    """
+    """Plan, without running anything, what would be done with each target: a list of (Target, Plan)."""
     targets = read_manifest(manifest)
     folder = settings.output_dir
     _check_folder(folder)

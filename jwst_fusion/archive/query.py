@@ -10,19 +10,7 @@ _INSTRUMENTS = ["NIRSPEC/IFU", "NIRCAM/IMAGE"]
 
 
 def observations():
-    """
-    Get astroquery's access to MAST's observations.
-
-    Returns
-    -------
-    astroquery.mast.ObservationsClass
-        The access.
-
-    Raises
-    ------
-    ParameterError
-        If astroquery is not installed.
-    """
+    """Get astroquery's access to MAST's observations; a ParameterError if it is not installed."""
     try:
         from astroquery.mast import Observations
     except ImportError:

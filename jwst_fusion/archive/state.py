@@ -111,24 +111,7 @@ class StateFile:
 
 
 def read_rows(folder):
-    """
-    Read the state of a batch without touching it.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        Folder of the outputs.
-
-    Returns
-    -------
-    dict of dict
-        Columns of each target, by name.
-
-    Raises
-    ------
-    InputError
-        If there is no state.
-    """
+    """Read the columns of each target, by name, without touching them; an InputError without a state."""
     path = Path(folder) / STATE
     if not path.is_file():
         raise InputError(f"{path}: no such file; name the output folder of a batch with --output-dir")

@@ -53,23 +53,7 @@ class Parser(argparse.ArgumentParser):
         self.pairs: set[str] = set()
 
     def parse_known_args(self, args=None, namespace=None):
-        """
-        Parse arguments, with hyphens in place of the underscores of options.
-
-        Parameters
-        ----------
-        args : list of str, optional
-            Arguments; those of the process by default.
-        namespace : argparse.Namespace, optional
-            Where to put their values.
-
-        Returns
-        -------
-        argparse.Namespace
-            Values of the arguments.
-        list of str
-            Arguments that are not known.
-        """
+        """Parse arguments as argparse does, with hyphens in place of the underscores of options."""
         words = list(sys.argv[1:] if args is None else args)
         end = words.index("--") if "--" in words else len(words)
         words[:end] = map(_hyphenated, words[:end])

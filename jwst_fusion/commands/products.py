@@ -53,24 +53,7 @@ def open_product(path, kind):
 
 @contextmanager
 def opened_fused(product):
-    """
-    Open a fused cube, or take one that is open.
-
-    Parameters
-    ----------
-    product : str, path-like or FusedCubeModel
-        The file, which is closed at the end, or the model, which is not.
-
-    Yields
-    ------
-    FusedCubeModel
-        The model.
-
-    Raises
-    ------
-    InputError
-        As `open_product`.
-    """
+    """Open a fused cube as `open_product` and close it at the end; an open model stays open."""
     from jwst_fusion import datamodels
 
     if isinstance(product, datamodels.FusedCubeModel):

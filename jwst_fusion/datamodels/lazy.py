@@ -18,23 +18,7 @@ PLANES = ("SCI", "ERR", "DQ", "WHT")
 
 @contextmanager
 def unbroken(file):
-    """
-    Refuse a file that ends, or breaks, while its arrays are read.
-
-    Parameters
-    ----------
-    file : str
-        Name of the file.
-
-    Yields
-    ------
-    None
-
-    Raises
-    ------
-    InputError
-        It does.
-    """
+    """Within this context, raise an InputError for a file that ends, or breaks, while its arrays are read."""
     try:
         yield
     except (OSError, EOFError, ValueError, TypeError) as error:  # all of these are astropy's ways

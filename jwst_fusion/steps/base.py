@@ -140,23 +140,7 @@ class FusionStepMixin(WithoutCrds):
         raise InputError(f"{name}: not a product of the {step} step; run {step} first")
 
     def export_config(self, filename, include_metadata=False, mark="class: jwst_fusion\\."):
-        """
-        Write the step's parameters to a file, whole or not at all.
-
-        Parameters
-        ----------
-        filename : str or path-like
-            ASDF file.
-        include_metadata : bool, optional
-            As in stpipe.
-        mark : str or None, optional
-            As in `jwst_fusion.atomic.atomic_file`; by default that of a parameter file of this package.
-
-        Raises
-        ------
-        InputError, OSError
-            As `jwst_fusion.atomic.atomic_file`.
-        """
+        """Write the step's parameters as stpipe does, but whole or not at all (see `atomic_file`)."""
         with atomic_file(filename, mark=mark) as file:
             super().export_config(file, include_metadata=include_metadata)
 

@@ -86,16 +86,7 @@ class OpticsMixin:
 
     @staticmethod
     def record_optics(result, optics):
-        """
-        Write the source of the PSFs into a product.
-
-        Parameters
-        ----------
-        result : FusionModel
-            The product.
-        optics : Optics
-            What it was seen through.
-        """
+        """Write the source of the PSFs into a product."""
         source = optics.source
         result.set_fusion(psf_source=source.name, psf_key=source.key)
         adapters.store_measured_psfs(result, source.measured)

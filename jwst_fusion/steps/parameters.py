@@ -113,14 +113,7 @@ def _harmless_validator():
 
 
 def packaged_parameters():
-    """
-    Name the parameter files that come with the package.
-
-    Returns
-    -------
-    dict
-        Path of each by its name.
-    """
+    """Find the paths of the parameter files that come with the package, by name."""
     folder = resources.files("jwst_fusion") / "data"
     return {
         path.name.removesuffix(".asdf"): Path(str(path))
@@ -132,13 +125,6 @@ def packaged_parameters():
 def write_parameters(name, path):
     """
     Write a packaged parameter file out, with the value of each parameter.
-
-    Parameters
-    ----------
-    name : str
-        A key of `packaged_parameters`.
-    path : str or path-like
-        File to write.
 
     Raises
     ------

@@ -19,16 +19,7 @@ HISTORY_WIDTH = 72
 
 
 def record_warnings(model, records):
-    """
-    Add what a run has warned of to what the product's sources had been warned of.
-
-    Parameters
-    ----------
-    model : FusionModel
-        The product, which is changed.
-    records : list of str
-        Log of the run.
-    """
+    """Add the warnings in the log of a run to those of the product's sources."""
     told = [text for text in (model.meta.fusion.warnings or "").split(" | ") if text]
     for text in (WARNING.fullmatch(one_line(record)) for record in records):
         if text and text["message"] not in told:

@@ -89,21 +89,7 @@ class ReportMixin:
 
 
 def tell_failure(what, error):
-    """
-    Log that something beside the product failed.
-
-    Parameters
-    ----------
-    what : str
-        What it is.
-    error : Exception
-        What happened.
-
-    Returns
-    -------
-    str
-        ``FAILED``, for the keyword.
-    """
+    """Log that something beside the product failed; return FAILED, for the keyword."""
     log.warning(
         "%s cannot be made (%s: %s); the product is not affected",
         what, type(error).__name__, one_line(error),

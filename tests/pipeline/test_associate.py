@@ -61,11 +61,13 @@ def test_what_can_not_be_associated_and_associations_that_fail_the_check(folder,
     image = data.images[0].name
     (folder / "text.fits").write_text("nothing")
     (folder / "again_i2d.fits").symlink_to(data.images[0])
+    (folder / "half_i2d.fits").write_bytes(data.images[1].read_bytes()[:100_000])
     for files, words in (
         ([image], "0 NIRSpec IFU cubes"),
         ([data.cube.name], "none of the images"),
         ([data.cube.name, image, "again_i2d.fits"], "a second image in F182M"),
         ([data.cube.name, image, "text.fits"], "text.fits: cannot be read"),
+        ([data.cube.name, image, "half_i2d.fits"], "half_i2d.fits: cannot be read"),
         ([data.cube.name, "none_i2d.fits"], "none_i2d.fits: no such file"),
     ):
         assert main(["associate", *files]) == 1
