@@ -32,7 +32,7 @@ IMPUTATIONS = 5
 SINGLE_CHANNEL = 0.5
 SUPPORTING_SPAXELS = 2.5
 
-#: Axes beyond the components that show the noise, and the factor by which a component stands out. Judged.
+#: Axes beyond all components, which show the noise, and the factor by which a component stands out. Judged.
 NOISE_AXES = 4
 EDGE_MARGIN = 1.25
 
@@ -255,9 +255,9 @@ def noise_edge(eigenvalues: np.ndarray, shape: tuple[float, float], max_componen
     """
     Largest variance along a principal axis that noise alone reaches.
 
-    White noise reaches the Marchenko-Pastur edge. Spaxels of a drizzled cube share noise, which raises the
-    edge, but variances of noise fall evenly from one axis to the next: the last axis that stands out of the
-    trend of those beyond it is the last of the signal.
+    That of white noise is the edge of Marchenko and Pastur (1967). Spaxels of a drizzled cube share noise,
+    and its level may be misjudged: the axes beyond all components show how much larger the variances of the
+    noise are than those of white noise at the same ranks.
 
     Parameters
     ----------
@@ -273,15 +273,15 @@ def noise_edge(eigenvalues: np.ndarray, shape: tuple[float, float], max_componen
     float
         The edge.
     """
-    n_channels, n_spaxels = shape
-    white = EDGE_MARGIN * (1.0 + np.sqrt(n_channels / n_spaxels)) ** 2
-    for last in range(min(max_components, len(eigenvalues) - NOISE_AXES) - 1, -1, -1):
-        beyond = eigenvalues[last + 1 : last + 1 + NOISE_AXES]
-        slope = (beyond[0] - beyond[-1]) / (NOISE_AXES - 1)
-        edge = EDGE_MARGIN * float(beyond[0] + slope)
-        if eigenvalues[last] > max(edge, white):
-            return max(edge, white)
-    return max(white, float(eigenvalues[0])) if len(eigenvalues) > NOISE_AXES else white
+    ratio = shape[0] / shape[1]
+    angle = np.linspace(0, np.pi, 1000)
+    white = 1 + ratio + 2 * np.sqrt(ratio) * np.cos(angle)  # from the largest variance on
+    weight = np.sin(angle) ** 2 / np.maximum(white, np.finfo(float).tiny)
+    rank = np.arange(max_components, len(eigenvalues))[-NOISE_AXES:]
+    rank = rank[2 * rank < min(shape)]
+    expected = np.interp((rank + 0.5) / min(shape), np.cumsum(weight) / weight.sum(), white)
+    level = (eigenvalues[rank] / expected).min() if rank.size else 1.0
+    return EDGE_MARGIN * max(float(level), 1.0) * float(white[0])
 
 
 def _assemble(cube, spaxels, weights, mean, whitened, axes, eigenvalues):

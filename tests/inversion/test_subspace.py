@@ -81,6 +81,19 @@ def test_components_are_counted(k, kernel):
 
 
 @pytest.mark.parametrize("kernel", [None, [0.25, 1.0, 0.25]])
+def test_components_whose_variances_fall_evenly_into_the_noise_are_counted(kernel):
+    """Those of a line that shifts: no gap separates them from the noise."""
+    rng = np.random.default_rng(7)
+    spectra = np.linalg.qr(gaussian_filter(rng.normal(size=(N_WAVE, 12)), (15, 0)))[0]
+    maps = np.linalg.qr(rng.normal(size=(np.prod(SHAPE), 12)))[0].T.reshape(12, *SHAPE)
+    variances = 12.0 * 0.75 ** np.arange(12)
+    scores = np.sqrt(np.prod(SHAPE) * variances)[:, None, None] * maps
+    data = 10 + SIGMA[:, None, None] * np.tensordot(spectra, scores, axes=1) + noise(2, kernel)
+    found = find_subspace(cube_of(data)).n_components
+    assert (variances > 3).sum() <= found <= (variances > 0.7).sum()
+
+
+@pytest.mark.parametrize("kernel", [None, [0.25, 1.0, 0.25]])
 def test_noise_alone_gives_one_component(kernel):
     data = 10 + noise(3, kernel)
     assert find_subspace(cube_of(data)).n_components == 1
