@@ -108,6 +108,9 @@ def test_the_matrix_is_the_inverse_covariance_of_the_gradients():
     expected = np.linalg.inv([[81 * rise(33), 36 * rise(33)], [36 * rise(33), 16 * rise(33) + 16 * rise(21)]])
     found = smoothness_matrix(observation_of(), subspace_of(clean + noise))
     np.testing.assert_allclose(found, expected, rtol=0.2, atol=0.1 * np.abs(expected).max())
+    bright, image = subspace_of(100 * clean), 2700 * wave(33, SHAPE)
+    even, sharper = (smoothness_matrix(seen, bright) for seen in (observation_of(), observation_of(image)))
+    np.testing.assert_allclose(sharper, even / 9, rtol=0.05)
     found = np.linalg.inv(smoothness_matrix(observation_of(), subspace_of(noise)))
     np.testing.assert_allclose(found, 0.1 * noise_gradient(D) * np.eye(2), atol=0.03 * noise_gradient(D))
 
