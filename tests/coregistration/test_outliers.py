@@ -67,9 +67,9 @@ def inject(data, rng, *, rate=3e-4, sigma=1.0):
     return data + sigma * hits, hits
 
 
-def find(data, **options):
+def find(data):
     footprint = np.ones(data.shape[1:], dtype=bool)
-    return find_outliers(data, np.ones(len(data)), footprint, **options)
+    return find_outliers(data, np.ones(len(data)), footprint)
 
 
 def stands_out(hits, clean):

@@ -5,11 +5,12 @@ from scipy.fft import irfft2, rfft2
 from scipy.ndimage import gaussian_filter
 
 from jwst_fusion.inversion.forward import compress_cube, image_term
-from jwst_fusion.inversion.groups import FrequencyGroups, make_hermitian
+from jwst_fusion.inversion.groups import FrequencyGroups
 from jwst_fusion.inversion.objective import Problem
 from jwst_fusion.inversion.prior import Prior
 from jwst_fusion.inversion.subspace import Subspace
 from jwst_fusion.observation import BandImage
+from jwst_fusion.optics.frequencies import make_hermitian
 
 N_WAVE = 12
 N_NODES = 4
