@@ -10,9 +10,10 @@ import numpy as np
 from scipy.fft import irfft2, rfft2
 
 from jwst_fusion.exceptions import InputError
+from jwst_fusion.optics.frequencies import make_hermitian
 
 from .cells import within
-from .groups import FrequencyGroups, make_hermitian
+from .groups import FrequencyGroups
 from .objective import DataTerm
 
 if TYPE_CHECKING:

@@ -1,11 +1,13 @@
-"""Frequencies that decimation folds together, and the half planes of real Fourier transforms."""
+"""Groups of frequencies that decimation folds together."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.fft import irfft2
 
-__all__ = ["FrequencyGroups", "make_hermitian"]
+from jwst_fusion.optics.frequencies import make_hermitian
+
+__all__ = ["FrequencyGroups"]
 
 
 class FrequencyGroups:
@@ -146,32 +148,3 @@ class FrequencyGroups:
             if n % 2 == 0:
                 phase[n // 2] = np.cos(np.pi * shift)
         return phases[0][:, np.newaxis] * phases[1][np.newaxis, : nx // 2 + 1]
-
-
-def make_hermitian(half_plane: np.ndarray, n_columns: int) -> np.ndarray:
-    """
-    Make a half plane the transform of a real image.
-
-    Columns 0 and (for even ``n_columns``) the last hold both a frequency and its mirror, which have
-    to be each other's conjugate: they are replaced by their mean. A transfer function sampled on a
-    grid needs this at the grid's highest frequency only.
-
-    Parameters
-    ----------
-    half_plane : ndarray, shape (..., ny, nx // 2 + 1)
-        Samples of a transfer function.
-    n_columns : int
-        Columns of the image, nx.
-
-    Returns
-    -------
-    ndarray
-        The same shape; a new array.
-    """
-    result = half_plane.copy()
-    columns = [0] if n_columns % 2 else [0, -1]
-    for column in columns:
-        values = half_plane[..., column]
-        mirror = np.roll(values[..., ::-1], 1, axis=-1).conj()
-        result[..., column] = (values + mirror) / 2
-    return result
