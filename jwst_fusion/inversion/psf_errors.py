@@ -49,16 +49,10 @@ def cube_weight_loss(observation: Observation, subspace: Subspace) -> np.ndarray
     ndarray, shape (k, k, my, mx)
         Matrices of the share.
     """
-    data, d = subspace.coefficients, observation.grid.decimation_factor
-    known = np.where(subspace.spaxels, data, np.nan)
-    width = PSF_SCALE / (observation.grid.cell_size * d)
-    rough = np.where(subspace.spaxels, data - [average_known(a, width) for a in known], np.nan)
-    k = len(data)
-    error = np.empty((*data.shape[1:], k, k))
-    for i in range(k):
-        for j in range(i + 1):
-            product = average_known(rough[i] * rough[j], STRUCTURE_SMOOTHING)
-            error[..., i, j] = error[..., j, i] = IFU_PSF_ERROR**2 * np.nan_to_num(product)
+    spaxel = observation.grid.cell_size * observation.grid.decimation_factor
+    known = np.where(subspace.spaxels, subspace.coefficients, np.nan)
+    error = np.moveaxis(ifu_error(known, spaxel), (0, 1), (-2, -1))
+    k = len(known)
     loss = np.eye(k) - np.linalg.inv(np.eye(k) + error)
     return np.moveaxis(loss, (-2, -1), (0, 1))
 
@@ -84,23 +78,29 @@ def model_errors(observation: Observation) -> list[np.ndarray]:
     ]
 
 
-def ifu_error(plane: np.ndarray, spaxel: float) -> np.ndarray:
+def ifu_error(coefficients: np.ndarray, spaxel: float) -> np.ndarray:
     """
-    Estimate the error that the IFU's inexact PSF makes in the model of a plane of the cube.
+    Estimate the error that the IFU's inexact PSF makes in the model of the cube.
 
     Parameters
     ----------
-    plane : ndarray, shape (my, mx)
-        Light on the spaxels; NaN where unknown.
+    coefficients : ndarray, shape (k, my, mx)
+        Coefficients of the cube; NaN where unknown.
     spaxel : float
         Side of a spaxel [arcsec].
 
     Returns
     -------
-    ndarray, shape (my, mx)
-        Standard error, in the unit of the light.
+    ndarray, shape (k, k, my, mx)
+        Covariance of the errors of the coefficients of each spaxel; zero where unknown.
     """
-    return IFU_PSF_ERROR * _structure(plane, spaxel)
+    width = PSF_SCALE / spaxel
+    rough = np.stack([plane - average_known(plane, width) for plane in coefficients])
+    covariance = np.empty((len(rough), *rough.shape))
+    for i, j in zip(*np.tril_indices(len(rough)), strict=True):
+        product = average_known(rough[i] * rough[j], STRUCTURE_SMOOTHING)
+        covariance[i, j] = covariance[j, i] = IFU_PSF_ERROR**2 * np.nan_to_num(product)
+    return covariance
 
 
 def _structure(plane, pixel):

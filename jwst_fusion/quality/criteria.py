@@ -120,7 +120,7 @@ LIMITS = {
         "spectra", "Residuals",
     ),
     "cube_channel": Limit(
-        3.5, 7.0, "residuals of the NIRSpec cube over its noise, in the worst channel",
+        3.5, 7.0, "residuals of the cube over its noise and the error of its PSF, in the worst channel",
         "the lines in that channel", "Residuals",
     ),
     "cube_patch": Limit(

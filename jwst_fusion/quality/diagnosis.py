@@ -75,12 +75,12 @@ class Diagnosis:
         Projection of the cube's spectra on the components.
     channels_averaged : int
         Channels in each kept one.
-    cube_rms, cube_mean : ndarray, shape (my, mx)
-        Root mean square and mean over the wavelengths of the cube's residuals, over the noise.
+    cube_mean, cube_rms : ndarray, shape (my, mx)
+        Mean and root mean square over the wavelengths of the cube's residuals, over the noise.
     cube_misfit : ndarray, shape (my, mx)
         Root mean square over the wavelengths of the cube's residuals, over the noise and the error that the
         IFU's PSF makes.
-    residual_mean, residual_rms : ndarray, shape (n_wave,)
+    residual_mean, residual_rms, channel_misfit : ndarray, shape (n_wave,)
         The same over the spaxels.
     wiggle : float
         Amplitude of slow modulations in single-spaxel spectra, as a share of the brightness.
@@ -116,6 +116,7 @@ class Diagnosis:
     cube_misfit: np.ndarray | None = None
     residual_mean: np.ndarray | None = None
     residual_rms: np.ndarray | None = None
+    channel_misfit: np.ndarray | None = None
     wiggle: float | None = None
     eigenvalues: np.ndarray | None = None
     tuning_weight: np.ndarray | None = None
@@ -280,19 +281,23 @@ def _cube_diagnosis(observation, fused, seen):
     square, mean = np.where(known, residual**2, 0), np.where(known, residual, 0)
     spectra, step, coefficients, averaged = quantise_spectra(departure, fused.basis, noise)
     rms = np.sqrt(_mean(square, known, 0)).astype(np.float32)
-    light = data / noise[:, np.newaxis, np.newaxis]
-    light = _mean(np.where(known, light, 0), known, 0)
-    inexact = ifu_error(light, observation.grid.cell_size * observation.grid.decimation_factor)
+    inside, whitened = cube.footprint[field], np.nan_to_num(fused.basis / noise[:, np.newaxis])
+    spaxel = observation.grid.cell_size * observation.grid.decimation_factor
+    inexact = ifu_error(np.where(inside, coefficients, np.nan), spaxel)
+    in_spaxels = np.einsum("ijyx,ij->yx", inexact, whitened.T @ whitened / max((noise > 0).sum(), 1))
+    in_channels = np.einsum("li,ij,lj->l", whitened, inexact[:, :, inside].mean(axis=-1), whitened)
+    channel_rms = np.sqrt(_mean(square, known, (1, 2)))
     return {
         "spectra": spectra,
         "spectra_step": step,
         "spectra_coefficients": coefficients,
         "channels_averaged": averaged,
         "cube_rms": rms,
-        "cube_misfit": rms / np.hypot(1.0, inexact),
+        "cube_misfit": rms / np.sqrt(1.0 + in_spaxels),
         "cube_mean": _mean(mean, known, 0).astype(np.float32),
         "residual_mean": _mean(mean, known, (1, 2)).astype(np.float32),
-        "residual_rms": np.sqrt(_mean(square, known, (1, 2))).astype(np.float32),
+        "residual_rms": channel_rms.astype(np.float32),
+        "channel_misfit": channel_rms / np.sqrt(1.0 + in_channels),
         "wiggle": wiggle_amplitude(unexplained, noise, data),
     }
 

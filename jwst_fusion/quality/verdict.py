@@ -66,8 +66,8 @@ class Measures:
     cube_patch : float
         Largest connected area where the cube does not fit [spaxels].
     cube_residual, cube_channel, cube_spaxel : float
-        Root of the mean squared residual over the noise in the median channel, in the worst channel and, over
-        the noise and the error of the PSF, in the worst spaxel.
+        Root of the mean squared residual over the noise in the median channel and, over the noise and the error
+        of the PSF, in the worst channel and in the worst spaxel.
     cube_chi2 : float
         Reduced chi-squared of the cube.
     mean_spectrum : float
@@ -294,7 +294,7 @@ def measure(content):
         image_residual=_most([] if diagnosis.misfit is None else diagnosis.misfit),
         image_noise=-_most(-np.sqrt([band.chi2 for band in used])),
         cube_residual=_typical([] if diagnosis.residual_rms is None else diagnosis.residual_rms),
-        cube_channel=_most([] if diagnosis.residual_rms is None else diagnosis.residual_rms),
+        cube_channel=_most([] if diagnosis.channel_misfit is None else diagnosis.channel_misfit),
         cube_patch=_cube_patch(diagnosis.cube_misfit),
         cube_spaxel=_most([] if diagnosis.cube_misfit is None else diagnosis.cube_misfit),
         cube_chi2=float(settings.get("chi2_cube", np.nan)),

@@ -31,7 +31,7 @@ def made_up_diagnosis(wavelength, basis, coefficients):
         spectra=spectra, spectra_step=step, spectra_coefficients=own, channels_averaged=averaged,
         cube_rms=np.ones(spaxels.shape[1:]), cube_mean=np.zeros(spaxels.shape[1:]),
         cube_misfit=np.ones(spaxels.shape[1:]),
-        residual_mean=np.zeros(N_WAVE), residual_rms=np.ones(N_WAVE), wiggle=0.01,
+        residual_mean=np.zeros(N_WAVE), residual_rms=np.ones(N_WAVE), channel_misfit=np.ones(N_WAVE), wiggle=0.01,
         eigenvalues=np.array([100.0, 10.0, 1.1, 1.0]),
         tuning_weight=np.array([0.1, 1.0, 10.0]), tuning_merit=np.array([2.0, 1.0, 3.0]), tuning_chosen=1.0,
         psf_wavelength=wavelength[::20], psf_nircam=np.full(3, 0.07), psf_nirspec=np.full(3, 0.13),
