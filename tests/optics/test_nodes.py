@@ -5,7 +5,7 @@ import pytest
 
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics.frequencies import grid_frequencies
-from jwst_fusion.optics.nodes import fixed_nodes, interpolation_matrix, node_count, nodes
+from jwst_fusion.optics.nodes import _node_count, fixed_nodes, interpolation_matrix, nodes
 from jwst_fusion.optics.telescope import telescope_otf
 
 
@@ -37,7 +37,7 @@ def test_more_nodes_are_better():
 
 def test_matrix_reproduces_cubics_in_log_wavelength():
     at = nodes(1.66, 2.35)
-    assert at.size == node_count(1.66, 2.35) == 29
+    assert at.size == _node_count(1.66, 2.35) == 29
     np.testing.assert_allclose(np.diff(np.log(at)), np.log(at[1] / at[0]))
     wavelength = np.linspace(1.66, 2.35, 200)
     matrix = interpolation_matrix(wavelength, at)
@@ -49,7 +49,7 @@ def test_matrix_reproduces_cubics_in_log_wavelength():
 def test_single_wavelength_and_few_nodes():
     np.testing.assert_array_equal(nodes(2.0, 2.0), [2.0])
     np.testing.assert_array_equal(interpolation_matrix([2.0], [2.0]), [[1.0]])
-    assert node_count(2.0, 2.01) == 4
+    assert _node_count(2.0, 2.01) == 4
     for n in (2, 3):
         assert interpolation_matrix(1.9, nodes(1.8, 2.0, n)).sum() == pytest.approx(1)
 

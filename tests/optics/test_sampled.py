@@ -8,7 +8,7 @@ import pytest
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics.analytic import IFUOptics, NIRCamOptics, nircam_otf, nirspec_otf
 from jwst_fusion.optics.frequencies import grid_frequencies
-from jwst_fusion.optics.sampled import SampledPsf, check_psf, core_position, transform
+from jwst_fusion.optics.sampled import SampledPsf, _core_position, check_psf, transform
 from jwst_fusion.optics.telescope import telescope_otf
 
 NIRSPEC = {
@@ -152,7 +152,7 @@ def test_coarse_pixels_and_bad_scales_are_refused():
 def test_core_position_is_that_of_the_core():
     y, x = np.indices((60, 60))
     image = np.exp(-((x - 31.2) ** 2 + (y - 28.6) ** 2) / 18)
-    np.testing.assert_allclose(core_position(image), [1.7, -0.9], atol=0.05)
+    np.testing.assert_allclose(_core_position(image), [1.7, -0.9], atol=0.05)
 
 
 def test_telescope_reference_is_unchanged():
