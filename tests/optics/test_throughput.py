@@ -23,10 +23,6 @@ WAVELENGTH = np.arange(1.66, 3.17, 0.000396)
     ("filter", "pupil", "expected"),
     [
         ("F150W2", "F162M", "F162M"),
-        ("F150W2", "F164N", "F164N"),
-        ("F322W2", "F323N", "F323N"),
-        ("F444W", "F405N", "F405N"),
-        ("F444W", "F466N", "F466N"),
         ("F444W", "F470N", "F470N"),
         ("F162M", "F162M", "F162M"),
         ("F182M", "CLEAR", "F182M"),
@@ -41,8 +37,6 @@ def test_effective_filter(filter, pupil, expected):
     ("filter", "pupil", "words"),
     [
         ("F999W", "CLEAR", "FILTER=F999W"),
-        (None, "CLEAR", "FILTER=None"),
-        ("F200W", "MASKRND", "PUPIL=MASKRND"),
         ("F200W", None, "PUPIL=None"),
         ("F200W", "F405N", "expected FILTER=F444W"),
     ],
@@ -80,7 +74,7 @@ def test_channel():
     ]
 
 
-@pytest.mark.parametrize("name", ["F182M", "F187N", "F200W", "F210M", "F212N"])
+@pytest.mark.parametrize("name", ["F187N", "F200W"])
 def test_bandpass_of_flat_and_sloped_spectra(name):
     weights, covered = bandpass(name, "B", WAVELENGTH)
     assert weights.sum() == pytest.approx(1.0, abs=1e-12)
@@ -93,6 +87,9 @@ def test_bandpass_of_flat_and_sloped_spectra(name):
 
 def test_bandpass_of_few_wide_channels_integrates():
     wavelength = np.linspace(2.0, 2.25, 6)
+    weights, covered = bandpass("F444W", "A", WAVELENGTH)
+    assert covered == 0.0
+    assert not weights.any()
     weights, covered = bandpass("F212N", "A", wavelength)
     assert covered == pytest.approx(1.0, abs=1e-6)
     assert weights @ wavelength == pytest.approx(2.12, abs=0.03)
@@ -118,12 +115,6 @@ def test_channels_do_not_reach_into_a_gap():
     assert weights.max() < 0.01
 
 
-def test_bandpass_beyond_the_cube_is_zero():
-    weights, covered = bandpass("F444W", "A", WAVELENGTH)
-    assert covered == 0.0
-    assert not weights.any()
-
-
 def test_bandpass_rejects():
     with pytest.raises(ParameterError, match="ascend"):
         bandpass("F182M", "A", WAVELENGTH[::-1])
@@ -133,8 +124,10 @@ def test_bandpass_rejects():
         bandpass("F182M", "A", WAVELENGTH, usable=[True])
 
 
-@pytest.mark.parametrize("heading", ["", "# wavelength throughput\n", "Microns Throughput\n"])
-@pytest.mark.parametrize("name", ["F182M_mean_system_throughput.txt", "nircam_f182m.dat"])
+@pytest.mark.parametrize(
+    ("name", "heading"), [("F182M_mean_system_throughput.txt", "# wavelength throughput\n"),
+                          ("nircam_f182m.dat", "Microns Throughput\n"), ("F182M.txt", "")],
+)  # fmt: skip
 def test_a_user_s_throughput_in_two_columns(tmp_path, name, heading):
     wavelength = np.linspace(1.7, 2.0, 31)
     values = np.exp(-(((wavelength - 1.86) / 0.05) ** 2))
@@ -161,7 +154,6 @@ def test_users_throughputs_of_modules_in_asdf(tmp_path):
     ("name", "text", "words"),
     [
         ("mine.txt", "1.8 0.5\n1.9 0.5\n2.0 0.5\n", "does not contain the band"),
-        ("F999W.txt", "1.8 0.5\n1.9 0.5\n2.0 0.5\n", "does not contain the band"),
         ("F182M.txt", "1.8 a\n", "cannot be read as throughputs"),
         ("F182M.txt", "1.9 0.5\n1.8 0.5\n2.0 0.5\n", "no usable throughput of F182M"),
         ("F182M.txt", "1.8 nan\n1.9 0.5\n2.0 0.5\n", "no usable throughput"),
