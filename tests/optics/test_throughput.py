@@ -59,19 +59,14 @@ def test_modules_differ_and_multiple_is_their_mean():
     a, b, both = (transmission("F444W", m)[1] for m in ("A", "B", "MULTIPLE"))
     np.testing.assert_allclose(both, 0.5 * (a + b))
     assert abs(a - b).max() > 0.02 * a.max()
+    names = ("F115W", "F212N", "F250M", "F444W")
+    assert [channel(name) for name in names] == ["short", "short", "long", "long"]
+    with pytest.raises(InputError, match="found band F999W"):
+        transmission("F999W", "A")
     with pytest.raises(InputError, match="MODULE=C"):
         transmission("F444W", "C")
     with pytest.raises(ValueError, match="read-only"):
         a[0] = 1
-
-
-def test_channel():
-    assert [channel(name) for name in ("F115W", "F212N", "F250M", "F444W")] == [
-        "short",
-        "short",
-        "long",
-        "long",
-    ]
 
 
 @pytest.mark.parametrize("name", ["F187N", "F200W"])
@@ -142,14 +137,6 @@ def test_a_user_s_throughput_in_two_columns(tmp_path, name, heading):
     assert weights @ WAVELENGTH == pytest.approx(1.86, abs=3e-3)
 
 
-def test_users_throughputs_of_modules_in_asdf(tmp_path):
-    wavelength = np.linspace(1.7, 2.0, 31)
-    entry = {"wavelength": wavelength, "A": np.ones(31), "B": np.full(31, 3.0)}
-    asdf.AsdfFile({"filters": {"F182M": entry}}).write_to(tmp_path / "t.asdf")
-    curves = read_throughputs(tmp_path / "t.asdf")["F182M"]
-    assert [curves[module].values[0] for module in ("A", "B", "MULTIPLE")] == [1.0, 3.0, 2.0]
-
-
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
@@ -167,10 +154,12 @@ def test_throughputs_that_can_not_be_used(tmp_path, name, text, words):
         read_throughputs(tmp_path / name)
 
 
-def test_a_filter_unknown_to_the_tables(tmp_path):
-    entry = {"wavelength": np.linspace(1.7, 2.0, 31), "throughput": np.ones(31)}
+def test_users_throughputs_in_asdf(tmp_path):
+    wavelength = np.linspace(1.7, 2.0, 31)
+    entry = {"wavelength": wavelength, "A": np.ones(31), "B": np.full(31, 3.0)}
+    asdf.AsdfFile({"filters": {"F182M": entry}}).write_to(tmp_path / "t.asdf")
+    curves = read_throughputs(tmp_path / "t.asdf")["F182M"]
+    assert [curves[module].values[0] for module in ("A", "B", "MULTIPLE")] == [1.0, 3.0, 2.0]
     asdf.AsdfFile({"filters": {"F999W": entry}}).write_to(tmp_path / "t.asdf")
     with pytest.raises(InputError, match="F999W is not a NIRCam filter"):
         read_throughputs(tmp_path / "t.asdf")
-    with pytest.raises(InputError, match="found band F999W"):
-        transmission("F999W", "A")

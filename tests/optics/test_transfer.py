@@ -10,7 +10,6 @@ from jwst_fusion.observation import BandImage, CubeData, FusionGrid, Observation
 from jwst_fusion.optics.analytic import IFUOptics, NIRCamOptics, nircam_otf, nirspec_otf
 from jwst_fusion.optics.frequencies import grid_frequencies
 from jwst_fusion.optics.nodes import nodes as nodes_of
-from jwst_fusion.optics.telescope import PERFECT_WAVEFRONT
 from jwst_fusion.optics.throughput import bandpass
 from jwst_fusion.optics.transfer import band_transfers, transfer_functions
 
@@ -106,19 +105,6 @@ def test_a_mirrored_grid_has_mirrored_otfs():
     rows = np.delete(np.arange(SHAPE[0]), SHAPE[0] // 2)
     expected = still.nirspec[:, -rows % SHAPE[0], :-1]
     np.testing.assert_allclose(mirrored.nirspec[:, rows, :-1], expected, atol=1e-9)
-
-
-def test_each_band_and_the_cube_have_their_own_optics():
-    observation = observe()
-    sharp = NIRCamOptics(short_wavefront=PERFECT_WAVEFRONT)
-    bands = (observation.bands[0], replace(observation.bands[1], optics=sharp))
-    cube = replace(observation.cube, optics=IFUOptics(element=0.2))
-    usual, given = (
-        transfer_functions(o, SHAPE) for o in (observation, replace(observation, bands=bands, cube=cube))
-    )
-    assert (given.nircam[1][20, :4, 3] > usual.nircam[1][20, :4, 3] + 0.01).all()
-    np.testing.assert_array_equal(given.nircam[0], usual.nircam[0])
-    assert (given.nirspec[20, :4, 3] < usual.nirspec[20, :4, 3] - 0.01).all()
 
 
 @pytest.mark.parametrize(("instrument", "mirrored"), [("nircam", False), ("nircam", True), ("nirspec", True)])
