@@ -149,7 +149,7 @@ def compare_band(
     Returns
     -------
     comparison : Comparison
-        What they differ by.
+        Their differences.
     matched : ndarray, shape (ny, nx)
         The image over its scale, at the IFU's resolution [MJy/sr].
     """

@@ -35,14 +35,14 @@ SIGNIFICANT_SHAPE = 16.3
 #: Relative error of a scale due to interpolation and bandpass. Judged.
 RESAMPLING = 5e-4
 
-#: Standard deviations of what the IFU's PSF may depart from its model before anything is measured: its
+#: A priori standard deviations of the departures of the IFU's PSF from its model: its
 #: two variances [arcsec^2], and its wavefront's variance [rad^2 at 1 um]. Judged.
 PRIOR = np.array([1e-3, 1e-3, 0.5])
 
 #: Share of it that may differ from band to band. Judged.
 BETWEEN_BANDS = np.array([3e-5, 3e-5, 0.02])
 
-#: Error of what a halo of the IFU's PSF takes from the core, over what it takes: its shape is not known.
+#: Relative error of the light that a halo of the IFU's PSF takes from the core: its shape is not known.
 #: Judged.
 HALO_SHAPE = 0.2
 
@@ -60,7 +60,7 @@ class BandScale:
     scale, error : float
         NIRCam image over the cube's synthetic photometry, and its standard error.
     pedestal, pedestal_error : float
-        What the image has on top, and its standard error [MJy/sr]; zero and NaN if it was not fitted.
+        Additive constant of the image and its standard error [MJy/sr]; zero and NaN if it was not fitted.
     """
 
     scale: float
@@ -116,7 +116,7 @@ def fit_scales(
     scales : tuple of BandScale
         One for each band.
     shape : ndarray, shape (3,)
-        What the IFU's PSF has over its model: variance along the aperture's x and y axis [arcsec^2], and
+        Excess of the IFU's PSF over its model: variance along the aperture's x and y axis [arcsec^2], and
         of the wavefront [rad^2 at 1 um]; zero unless significant.
 
     Raises
@@ -223,7 +223,7 @@ def _fit(compared, pedestal):
 
 
 def _tie(fitted):
-    """Scales of bands fitted alone, given that the IFU's PSF is one; and what that has over its model."""
+    """Combine bands that were fitted alone: their scales for a common PSF of the IFU, and its excess."""
     shapes = [c.parameters[2:] for c in fitted]
     inverses = [np.linalg.inv(c.covariance[2:, 2:] + np.diag(BETWEEN_BANDS**2)) for c in fitted]
     covariance = np.linalg.inv(np.diag(PRIOR**-2.0) + sum(inverses, np.zeros((3, 3))))

@@ -132,7 +132,7 @@ def denoise_spectra(
 
 
 def _smooth(noise):
-    """Noise of the channels without what changes from one to the next."""
+    """Noise of the channels without its variations between neighbouring channels."""
     window = min(NOISE_WINDOW, len(noise))
     return gaussian_filter1d(median_filter(noise, window, mode="nearest"), window / 3, mode="nearest")
 

@@ -1,4 +1,4 @@
-"""Wavelength nodes: PSFs and OTFs vary smoothly, so that a few stand for every channel."""
+"""Wavelength nodes, between which PSFs and OTFs, which vary smoothly, are interpolated."""
 
 from __future__ import annotations
 

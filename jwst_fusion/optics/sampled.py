@@ -41,7 +41,7 @@ OFF_CENTRE, OFF_CENTRE_PIXELS = 0.01, 0.2
 #: Largest pixel of an image without the detector's pixels, in units of wavelength / diameter.
 COARSEST = 0.9
 
-#: Half side of what is looked at about the peak [pixels].
+#: Half side of the window around the peak [pixels].
 CORE = 40
 
 #: Side of an image over `FIELD` from which it is taken for whole: 4 arcsec are, and pixels need not fit.
@@ -56,7 +56,7 @@ NEGLIGIBLE = 1e-6
 
 class PsfImages:
     """
-    PSFs as images; what a source of them adds is where they come from.
+    PSFs as images, the base of all sources of such images.
 
     Attributes
     ----------
@@ -69,9 +69,9 @@ class PsfImages:
         Direction of the images' y axis from that of the frame [deg], from north over east; x lies 90 deg
         clockwise of it, as in images of the sky.
     includes : {'telescope', 'jitter', 'all'}
-        What the images contain.
+        Contents of the images.
     name : str
-        What to call them in messages.
+        Their name in messages.
     """
 
     pixel_scale: float
@@ -241,9 +241,9 @@ def transform(
     Returns
     -------
     ndarray of complex
-        ``sum image exp(-2 pi i (f_x x + f_y y))``; zero beyond the highest frequency of the pixels. What
-        lacks from one at zero frequency is spread as a Gaussian, unless the image is as wide as PSFs are
-        taken to be (`FIELD`): then it is scaled to one.
+        ``sum image exp(-2 pi i (f_x x + f_y y))``; zero beyond the highest frequency of the pixels. The
+        light missing from one at zero frequency is spread as a Gaussian, unless the image is as wide as PSFs
+        are assumed to be (`FIELD`): then it is scaled to one.
 
     Notes
     -----

@@ -77,7 +77,7 @@ class Retrieval:
     amplitudes : ndarray, shape (n_mode,)
         Amplitudes of the modes, in units of their standard deviation.
     rest : float
-        Variance of what the modes leave, in units of that of the statistics.
+        Variance of the remainder that the modes do not represent, in units of that of the statistics.
     excess : dict of ndarray, shape (7,)
         Moments of the blur beyond the optical model's by band, along V2 and V3: see `moment_exponents`.
     error : dict of float
@@ -89,8 +89,8 @@ class Retrieval:
     used : dict of ndarray of bool, shape (n_star,)
         Stars that were kept, by band.
     pictures : dict of ndarray, shape (n, 2, m, m)
-        The brightest stars that were kept, less their background and over their peak, and what the fit leaves
-        of them, by band.
+        The brightest stars that were kept, minus their background and over their peak, and the residuals of
+        the fit, by band.
     """
 
     modes: WavefrontModes
@@ -109,7 +109,8 @@ class _Problem:
     Residuals of the stars of all bands, and their derivatives by amplitudes and blur.
 
     `floor` is the error of the model over itself, `scale` the standard deviations of the modes over those of
-    the statistics, and `rest` the variance of what the modes leave, over that of the statistics.
+    the statistics, and `rest` the variance of the remainder that the modes do not represent, over that of
+    the statistics.
     """
 
     def __init__(self, bands, modes, *, precision=np.float32):
@@ -248,7 +249,7 @@ def retrieve(bands: Sequence[BandStars], modes: WavefrontModes, *, seed: int = 0
 
 
 def _pictures(problem, parameters):
-    """Brightest stars of each band and what the fit leaves of them, over their peaks."""
+    """Brightest stars of each band and the residuals of the fit, over their peaks."""
     found = {}
     for band, fit in zip(problem.bands, problem.fits(parameters), strict=True):
         brightest = np.argsort(-fit.flux)[:PICTURES]
@@ -335,7 +336,7 @@ def _misfit(band, fit):
 
 def _statistics(parameters, matrix, scales, groups, modes):
     """
-    Find the standard deviations of the groups of modes, and the variance of what the modes leave.
+    Find the standard deviations of the groups of modes, and the variance of what they do not represent.
 
     The deviations follow from the amplitudes and their errors (a step of expectation maximisation). The total
     of the wavefront's variance is that of the statistics, whose encircled energies are right: the modes leave
