@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from jwst_fusion.coregistration.fit import fit_band
+from jwst_fusion.coregistration.fit import fit_band, root_weight
 
 D, N = 3, 20
 ROWS, COLUMNS = (at * D + 15.0 for at in np.indices((N, N)))
@@ -106,3 +106,15 @@ def test_the_blur_is_found_within_its_bounds(excess, found):
     inside = ROWS.astype(int), COLUMNS.astype(int)
     values = (template[0] + excess * template[1])[inside] + 0.01 * white(np.random.default_rng(2))
     assert fit_of(values, template).excess[0] == pytest.approx(found, rel=0.05)
+
+
+def test_the_stated_error_of_the_blur_is_its_scatter():
+    template, inside = template_of(MANY), (ROWS.astype(int), COLUMNS.astype(int))
+    fits = [fit_of(template[0][inside] + white(np.random.default_rng(seed)), template) for seed in range(12)]
+    pull = [fit.excess[0] / np.sqrt(fit.covariance[4, 4]) for fit in fits]
+    assert 0.5 < np.sqrt(np.mean(np.square(pull))) < 1.7
+
+
+def test_weights_are_those_of_soft_l1():
+    """One over the root of ``1 + (r / 2)^2``, of which this is the root."""
+    np.testing.assert_allclose(root_weight(np.array([0.0, 2.0, -20.0])), [1, 2**-0.25, 101**-0.25])
