@@ -48,7 +48,7 @@ def test_a_halo_adds_a_fifth_of_what_it_takes_from_the_core():
 
 @pytest.mark.parametrize(("size", "adopted"), [(0.5, False), (1.6, True)])
 def test_a_shape_is_adopted_where_it_is_significant(size, adopted):
-    """A wavefront of 0.1 rad^2 with an error of 0.1 over three bands is none, one of 0.5 is."""
+    """Three bands have an error of 0.06 rad^2: a wavefront of 0.1 is not significant, one of 0.32 is."""
     bands = [fitted(shape=(0.0, 0.0, 0.2 * size), covariance=HALO * 10) for _ in range(3)]
     _, shape = _tie(bands)
     assert shape.any() == adopted

@@ -78,10 +78,8 @@ def test_the_cube_is_predicted_as_the_data_term_predicts_it(small):
     observation, subspace = small.observation, find_subspace(small.observation.cube)
     term = build_problem(observation, subspace, EXACT).cube_term
     result = fuse(observation, EXACT)
-    full = np.zeros((len(result.coefficients), *term.groups.shape))
-    ny, nx = observation.grid.shape
-    margins = [(0, long - short) for long, short in zip(term.groups.shape, (ny, nx), strict=True)]
-    full[:] = np.pad(result.coefficients, [(0, 0), *margins], mode="symmetric")
+    margins = [(0, n - m) for n, m in zip(term.groups.shape, observation.grid.shape, strict=True)]
+    full = np.pad(result.coefficients, [(0, 0), *margins], mode="symmetric")
     expected = term.project(term.predict(rfft2(full)))[(slice(None), *observation.grid.field)]
     departure = seen_by_ifu(observation, result) - result.mean_spectrum[:, None, None]
     to_coefficients = (subspace.whitened_basis * subspace.weights[:, None]).T
