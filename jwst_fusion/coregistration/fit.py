@@ -38,9 +38,9 @@ class BandFit:
     Attributes
     ----------
     shift : ndarray, shape (2,)
-        Where the image has the sky of the cube, along x and y [cells].
+        Offset of the image from the cube along x and y [cells].
     scale, pedestal : float
-        Cube over image, and what the cube has on top [MJy/sr].
+        Cube over image, and the additive constant of the cube [MJy/sr].
     excess : ndarray, shape (n - 4,)
         Variance of the IFU's blur beyond the optical model's, along the aperture's x and y [arcsec^2],
         and, if the template has its derivative, of the wavefront [rad^2].
@@ -71,8 +71,8 @@ def fit_band(
     """
     Fit an image and its derivatives to the cube's synthetic photometry, robustly.
 
-    Neighbouring spaxels share their residuals (noise of the drizzle, errors of the PSF), so that a count
-    of spaxels would promise too much: the covariance is that for correlated residuals within blocks.
+    The residuals of neighbouring spaxels are correlated (noise of the drizzle, errors of the PSF). The
+    covariance is therefore that for correlated residuals within blocks.
 
     Parameters
     ----------
@@ -192,12 +192,12 @@ def covariances(
     jacobian: np.ndarray, residual: np.ndarray, rows: np.ndarray, columns: np.ndarray, side: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """
-    Find two covariances of the parameters of a robust fit, of which the larger holds.
+    Compute two covariances of the parameters of a robust fit, of which the larger is to be used.
 
     That for independent residuals of one variance, and the sandwich estimator for residuals that share
-    blocks of sky and differ in size between them, made larger by what the fit has taken from each block
-    (Bell and McCaffrey 2002). The first falls short where a wrong PSF leaves patterns, the second where
-    few blocks fix a parameter.
+    blocks of sky and differ in size between them, corrected for the part that the fit has absorbed in each
+    block (Bell and McCaffrey 2002). The first is too small where a wrong PSF leaves patterns, the second
+    where few blocks determine a parameter.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Surviving cosmic rays and hot or dead voxels of a cube, found before anything is integrated."""
+"""Detection of residual cosmic rays and of hot or dead voxels in a cube."""
 
 from __future__ import annotations
 
@@ -90,13 +90,13 @@ def find_outliers(data: np.ndarray, noise: np.ndarray, footprint: np.ndarray) ->
     noise : ndarray, shape (n_wave,)
         Noise of each channel [MJy/sr]; NaN for channels without data.
     footprint : ndarray of bool, shape (my, mx)
-        Spaxels to look at.
+        Spaxels to be searched.
 
     Returns
     -------
     ndarray of bool, shape (n_wave, my, mx)
-        Outliers. False where the data are not finite; channels without noise are not looked at, but
-        for values that no source reaches.
+        Outliers. False where the data are not finite; channels without noise are only searched for
+        values that no source reaches.
     """
     found = np.zeros(data.shape, dtype=bool)
     spectra = data[:, footprint].astype(np.float32)

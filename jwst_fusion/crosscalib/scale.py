@@ -17,9 +17,9 @@ from jwst_fusion.optics.photometry import synthetic_photometry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jwst_fusion.observation import BandImage, CubeData, Observation
+    from jwst_fusion.observation import BandImage, Observation
 
-__all__ = ["BandScale", "fit_scales", "missed_light", "ratio_of_means"]
+__all__ = ["BandScale", "fit_scales", "ratio_of_means"]
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +35,14 @@ SIGNIFICANT_SHAPE = 16.3
 #: Relative error of a scale due to interpolation and bandpass. Judged.
 RESAMPLING = 5e-4
 
-#: Standard deviations of what the IFU's PSF may depart from its model before anything is measured: its
+#: A priori standard deviations of the departures of the IFU's PSF from its model: its
 #: two variances [arcsec^2], and its wavefront's variance [rad^2 at 1 um]. Judged.
 PRIOR = np.array([1e-3, 1e-3, 0.5])
 
 #: Share of it that may differ from band to band. Judged.
 BETWEEN_BANDS = np.array([3e-5, 3e-5, 0.02])
 
-#: Error of what a halo of the IFU's PSF takes from the core, over what it takes: its shape is not known.
+#: Relative error of the light that a halo of the IFU's PSF takes from the core: its shape is not known.
 #: Judged.
 HALO_SHAPE = 0.2
 
@@ -60,7 +60,7 @@ class BandScale:
     scale, error : float
         NIRCam image over the cube's synthetic photometry, and its standard error.
     pedestal, pedestal_error : float
-        What the image has on top, and its standard error [MJy/sr]; zero and NaN if it was not fitted.
+        Additive constant of the image and its standard error [MJy/sr]; zero and NaN if it was not fitted.
     """
 
     scale: float
@@ -72,7 +72,7 @@ class BandScale:
 @dataclass(frozen=True, eq=False)
 class _Comparison:
     """
-    A band's spaxels, and how they compare.
+    The spaxels of a band, and the parameters of its fit.
 
     ``parameters`` are (scale, pedestal, *shape) of the cube over the image; the shape is what the IFU's
     PSF has over its model, its wavefront's variance as at 1 um.
@@ -116,7 +116,7 @@ def fit_scales(
     scales : tuple of BandScale
         One for each band.
     shape : ndarray, shape (3,)
-        What the IFU's PSF has over its model: variance along the aperture's x and y axis [arcsec^2], and
+        Excess of the IFU's PSF over its model: variance along the aperture's x and y axis [arcsec^2], and
         of the wavefront [rad^2 at 1 um]; zero unless significant.
 
     Raises
@@ -169,7 +169,7 @@ def _compare(observation, band):
         template=template,
         decimation_factor=grid.decimation_factor,
         wavelength=float(band.bandpass @ cube.wavelength),
-        missed=missed_light(cube, band),
+        missed=_missed_light(cube, band),
     )
 
 
@@ -183,22 +183,12 @@ def _refuse_dark(band, synthetic, image, statistic):
         )
 
 
-def missed_light(cube: CubeData, band: BandImage) -> float:
+def _missed_light(cube, band):
     """
-    Estimate what the channels without data in a band may hold of its light.
+    Light of a band that channels without data may hold [MJy/sr].
 
-    Parameters
-    ----------
-    cube : CubeData
-        The cube.
-    band : BandImage
-        The band, with bandpass and covered fraction.
-
-    Returns
-    -------
-    float
-        How much the mean spectrum differs from its mean over the band beside each channel that is lost,
-        times the channel's weight, and what lies outside the cube's range [MJy/sr].
+    How much the mean spectrum differs from its mean over the band beside each channel that is lost, times the
+    weight of that channel, and what lies outside the range of the cube.
     """
     whole, _ = throughput.bandpass(band.filter, band.module, cube.wavelength, curve=band.throughput)
     spectra = cube.data[:, cube.footprint]
@@ -233,7 +223,7 @@ def _fit(compared, pedestal):
 
 
 def _tie(fitted):
-    """Scales of bands fitted alone, given that the IFU's PSF is one; and what that has over its model."""
+    """Combine bands that were fitted alone: their scales for a common PSF of the IFU, and its excess."""
     shapes = [c.parameters[2:] for c in fitted]
     inverses = [np.linalg.inv(c.covariance[2:, 2:] + np.diag(BETWEEN_BANDS**2)) for c in fitted]
     covariance = np.linalg.inv(np.diag(PRIOR**-2.0) + sum(inverses, np.zeros((3, 3))))

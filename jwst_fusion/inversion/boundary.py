@@ -1,4 +1,4 @@
-"""What surrounds the data; and the paper's boundary and weights: data mirrored, and all of them alike."""
+"""Surroundings of the data; and the paper's boundary, mirrored data, and its weights, all equal."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def unmirrored(maps: np.ndarray, grid: FusionGrid) -> np.ndarray:
     Returns
     -------
     ndarray, shape (..., *grid.shape)
-        The maps, with what the mirror shows in the grid's margin.
+        The maps; the margin of the grid has the mirror image.
     """
     d, rows = grid.decimation_factor, []
     for n, at, mirror in zip(grid.shape, grid.field, maps.shape[-2:], strict=True):

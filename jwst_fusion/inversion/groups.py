@@ -30,7 +30,7 @@ class FrequencyGroups:
     n_groups : int
         Number of groups: my * (mx // 2 + 1).
     multiplicity : ndarray, shape (n_groups,)
-        How often each group counts in a sum over the full plane: 2, or 1 where it is its own mirror.
+        Weight of each group in a sum over the full plane: 2, or 1 if it is its own mirror.
     """
 
     def __init__(self, shape, decimation_factor):
@@ -49,7 +49,7 @@ class FrequencyGroups:
         self.multiplicity = np.tile(np.where(single, 1.0, 2.0), my)
 
     def _gather_map(self):
-        """Where in the half plane each member of each group is found, and whether as its mirror."""
+        """Index in the half plane of each member of each group, and whether it is stored as its mirror."""
         d, (ny, nx), (my, mx) = self.decimation_factor, self.shape, self.spaxel_shape
         p, r = np.meshgrid(np.arange(my), np.arange(mx // 2 + 1), indexing="ij")
         a, b = np.meshgrid(np.arange(d), np.arange(d), indexing="ij")
@@ -61,7 +61,7 @@ class FrequencyGroups:
         return row * self.half_shape[1] + column, mirrored
 
     def _scatter_map(self):
-        """Which member of which group each frequency of the half plane is, and whether mirrored."""
+        """Index among all members of each frequency of the half plane, and whether it is mirrored."""
         d, (ny, nx), (my, mx) = self.decimation_factor, self.shape, self.spaxel_shape
         row, column = np.meshgrid(np.arange(ny), np.arange(nx // 2 + 1), indexing="ij")
         mirrored = column % mx > mx // 2

@@ -22,12 +22,12 @@ class DataTerm(ABC):
     A data term ``|data - H c|^2_W`` of the objective (paper, Eq. C.2).
 
     H is the operator `predict`, with the transpose `adjoint`; W are the weights, `weigh`. Coefficients c are
-    handed over as their half plane, ``rfft2(c)``.
+    passed as their half plane, ``rfft2(c)``.
 
     Attributes
     ----------
     data : ndarray, shape (n, ...)
-        The data less what the mean spectrum contributes; zero where unknown.
+        The data minus the contribution of the mean spectrum; zero where unknown.
     """
 
     data: np.ndarray

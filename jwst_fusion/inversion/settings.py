@@ -8,7 +8,7 @@ from jwst_fusion.exceptions import ParameterError
 
 __all__ = ["CHOICES", "FusionSettings"]
 
-#: What can be chosen, by setting.
+#: Choices of the settings.
 CHOICES = {
     "tuning": ("variance_components", "empirical_bayes", "manual"),
     "regularization": ("nuclear", "edge", "sobolev"),
@@ -45,7 +45,7 @@ class FusionSettings:
         Holt 2014); of their squares, less where the NIRCam images are steep (``edge``; Guilloteau et al.
         2022); or of their squares (paper).
     boundary : {'free', 'symmetric'}
-        What surrounds the data: an unknown scene, or their mirror image (paper).
+        Surroundings of the data: an unknown scene, or their mirror image (paper).
     weighting : {'channel', 'voxel', 'uniform'}
         Weights of the data: from the noise of each channel and band; from the stated error of each voxel
         and pixel too; or the same for all [MJy/sr] (paper).

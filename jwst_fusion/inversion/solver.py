@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Blocks", "Solution", "conjugate_gradients", "solve"]
 
 
-#: What stops the iteration for good.
+#: Reason for ending the iteration without a solution.
 BREAKDOWN = "rounding errors spoil the equations"
 
 

@@ -27,7 +27,7 @@ from .telescope import (
 __all__ = ["IFUOptics", "NIRCamOptics", "moment_exponents", "nircam_blur", "nircam_otf", "nirspec_otf"]
 
 MOST_SHARPENING = 1.0
-"""Largest logarithm of what a measured blur, if it is narrower than the optical model's, raises an OTF by."""
+"""Largest logarithm of the factor by which a measured blur narrower than the model's raises an OTF."""
 
 
 @dataclass(frozen=True)
@@ -203,8 +203,8 @@ def nircam_blur(
     Returns
     -------
     ndarray
-        OTF of jitter, charge diffusion, detector pixel, drop and output pixel, and what was measured beyond
-        them; complex if that is skew.
+        OTF of jitter, charge diffusion, detector pixel, drop and output pixel, and of the measured excess;
+        complex if that is skew.
     """
     axes = frequency_v2, frequency_v3
     diffusion = parameters.short_diffusion if channel == "short" else parameters.long_diffusion
@@ -212,7 +212,7 @@ def nircam_blur(
     result *= _gaussian(axes, np.hypot(_left_jitter(parameters), diffusion))
     if any(parameters.excess):
         beyond = np.tensordot(parameters.excess, moment_exponents(*axes), axes=1)
-        # what is narrower than the model raises the OTF, and not by more at any frequency of the telescope
+        # a blur narrower than the model's raises the OTF, within this limit at all frequencies
         result = result * np.exp(np.minimum(beyond.real, MOST_SHARPENING) + 1j * beyond.imag)
     return result
 

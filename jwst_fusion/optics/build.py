@@ -117,7 +117,7 @@ def build_nirspec(
 
 
 def _images(source, psf, wavefront, channel, limits, progress):
-    """PSFs over a range, and what made them: those of STPSF or a file, or the analytic model's telescope."""
+    """PSFs over a range, of STPSF, a file or the analytic model's telescope, and their origin."""
     low, high = np.clip(limits, *LIMITS)
     if psf is None:
         return _analytic(wavefront, channel, fixed_nodes(low, high), progress), source.key

@@ -12,6 +12,7 @@ import asdf
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_area
 
 from jwst_fusion.atomic import atomic_file
 from jwst_fusion.exceptions import InputError, one_line
@@ -65,7 +66,7 @@ class LibraryEntry:
     detector : str
         Detector; may be empty.
     origin : str
-        What made them.
+        Origin of the PSFs.
     error : float or None
         Error of the PSFs over their structure on the scale of 0.1", if it was measured.
     """
@@ -315,7 +316,7 @@ def _band(header):
 
 
 def _content(header, simulated):
-    """Describe what PSFs contain."""
+    """Contents of the PSFs in words."""
     if not simulated:
         return "all"
     return "jitter" if _word(header, "JITRTYPE") else "telescope"
@@ -345,7 +346,7 @@ def _pixel_scale(header, name):
     wcs = WCS(header).celestial if "CTYPE1" in header else None
     if wcs is None or not wcs.has_celestial:
         raise InputError(f"{name}: neither PIXELSCL [arcsec] nor a celestial WCS; add PIXELSCL to the header")
-    return float(3600 * np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix))))
+    return float(3600 * np.sqrt(proj_plane_pixel_area(wcs)))
 
 
 def _wavelengths(header, number, band, name):

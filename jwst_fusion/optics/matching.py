@@ -1,4 +1,4 @@
-"""NIRCam images as the IFU would see them: like compared with like."""
+"""NIRCam images convolved to the resolution of the IFU."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def match_to_ifu(
     image : ndarray, shape (ny, nx)
         Image on cells; NaN where unknown. It may cover more than the grid.
     band : BandImage or ImageProduct
-        What the image is.
+        Band and pixels of the image.
     bandpass : ndarray, shape (n_wave,)
         Weights of the cube's channels in the band.
     cube : CubeData

@@ -1,4 +1,4 @@
-"""Point spread functions as images, and what describes them."""
+"""Point spread functions as images, their width and encircled energy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def psf_image(otf_function: Callable, wavelength: float, shape: tuple[int, int],
     -------
     ndarray, shape (ny, nx)
         The PSF sampled at the cells' centres, times their area: it sums to one. The peak is at cell
-        (ny // 2, nx // 2). What falls outside comes in again at the opposite edge.
+        (ny // 2, nx // 2). Light beyond an edge is wrapped around.
     """
     frequencies = grid_frequencies(shape, np.diag([-cell, cell]))
     otf = np.reshape(otf_function(wavelength, *frequencies), frequencies[0].shape)

@@ -1,4 +1,4 @@
-"""Where the PSFs come from: the analytic model, STPSF, or a file."""
+"""Sources of the PSFs: the analytic model, STPSF, measurements on stars, or a file."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class PsfSource:
     Attributes
     ----------
     name : {'analytic', 'stpsf', 'library', 'measured'}
-        What it is.
+        Kind of the source.
     key : str
-        What tells its PSFs from others.
+        Identifier of its PSFs.
     nircam_optics, ifu_optics : NIRCamOptics, IFUOptics
         The optical models, which are complete for the analytic source; others put their PSFs in.
     entries : tuple of LibraryEntry
@@ -49,7 +49,7 @@ class PsfSource:
     path : str
         The file.
     rest : PsfSource or None
-        Source for what library or measurement lack.
+        Source of the PSFs that library or measurement lack.
     measured : tuple of MeasuredPsf
         PSFs measured on stars, a channel each.
     """
@@ -203,14 +203,14 @@ def with_measured(source: PsfSource, measured: Sequence[MeasuredPsf]) -> PsfSour
     Parameters
     ----------
     source : PsfSource
-        Source for what was not measured.
+        Source of the PSFs that were not measured.
     measured : sequence of MeasuredPsf
         PSFs of NIRCam's channels; the wavefront of the first is the IFU's too.
 
     Returns
     -------
     PsfSource
-        The source; as it is if nothing was measured.
+        The source; unchanged if nothing was measured.
     """
     if not measured:
         return source
@@ -220,7 +220,7 @@ def with_measured(source: PsfSource, measured: Sequence[MeasuredPsf]) -> PsfSour
 
 
 def _stpsf_has_data():
-    """Check whether STPSF can be used; warn where it seems to be wanted but cannot."""
+    """Check whether STPSF can be used; warn if STPSF_PATH is set but its data cannot be used."""
     if not os.environ.get("STPSF_PATH"):
         return False
     try:

@@ -305,7 +305,7 @@ def nirspec_psf(grating: str, blocking_filter: str, detector: str, date: str, **
 
 @cache
 def _telescope(date, path):
-    """Wavefronts that can be had for a date, and versions; found, and told of, once in a process."""
+    """Wavefronts available for a date, and versions; determined and logged once per process."""
     version = data_version()
     folder = Path(path)
     instrument_wavefront = (folder / "si_zernikes_isim_cv3.fits").is_file()
@@ -355,7 +355,7 @@ def _failing_clearly(call, name):
 
 @contextlib.contextmanager
 def _quiet():
-    """Keep what STPSF and its libraries print and warn of from the user."""
+    """Suppress output and warnings of STPSF and its libraries."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield

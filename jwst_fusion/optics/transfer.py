@@ -122,8 +122,8 @@ def _at_used_nodes(at, wavelength, interpolation, frequencies, bands):
     """
     OTF of bands with the same optics at the nodes.
 
-    PSFs of a file or of STPSF may end where the bands do, and are taken at the nodes that their bandpasses
-    look at only; the other nodes repeat the nearest of these.
+    PSFs of a file or of STPSF may be limited to the bands. They are only taken at the nodes within the
+    bandpasses; the other nodes repeat the nearest of these.
     """
     optics = bands[0].optics
     if optics is None or optics.psf is None or any(band.bandpass is None for band in bands):
@@ -138,7 +138,7 @@ def _at_used_nodes(at, wavelength, interpolation, frequencies, bands):
 
 
 def _check_range(band, bandpass, wavelength):
-    """Raise an InputError for PSFs that lack wavelengths that count in a band."""
+    """Raise an InputError for PSFs that do not cover the bandpass of a band."""
     low, high = band.optics.psf.limits
     if bandpass[(wavelength >= low) & (wavelength <= high)].sum() < MIN_COVERED:
         inside = wavelength[bandpass > 0]
@@ -229,7 +229,7 @@ def image_otf(
     image : BandImage or ImageProduct
         The image; its data are not used.
     optics : NIRCamOptics or None
-        What it was seen through; None: as assumed by default.
+        Its optics; None: the defaults.
 
     Returns
     -------

@@ -66,8 +66,8 @@ class Measures:
     cube_patch : float
         Largest connected area where the cube does not fit [spaxels].
     cube_residual, cube_channel, cube_spaxel : float
-        Root of the mean squared residual over the noise in the median channel and, over the noise and the error
-        of the PSF, in the worst channel and in the worst spaxel.
+        Root of the mean squared residual over the noise in the median channel and, over the noise and the
+        error of the PSF, in the worst channel and in the worst spaxel.
     cube_chi2 : float
         Reduced chi-squared of the cube.
     mean_spectrum : float

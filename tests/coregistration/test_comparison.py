@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import affine_transform, gaussian_filter, shift
 
-from jwst_fusion.coregistration.comparison import Comparison, common, compare_images, mismatch
+from jwst_fusion.coregistration.comparison import Comparison, common, compare_images, mismatch, straighten
+from jwst_fusion.coregistration.grid import local_frame
+from jwst_fusion.observation import ImageProduct
+
+from ..sky import make_wcs
 
 D, CELL = 3, 0.0333
 JACOBIAN = CELL * np.array([[-0.8, 0.6], [0.6, 0.8]])  # (east, north) for a step along x and y
@@ -142,3 +146,28 @@ def test_a_common_departure_has_the_error_of_its_scatter():
     assert error == pytest.approx(np.std(values, ddof=1) / 2, rel=1e-6)
     assert common(bands[:1], "roll") == pytest.approx((1.0, 0.1))
     assert np.isnan(common([Comparison()], "roll")).all()
+
+
+def test_a_change_of_what_is_faint_is_none():
+    """Twice as bright, but a hundredth of the brightest."""
+    rows, columns = np.indices((90, 96))
+    bright = 300 * np.exp(-0.5 * ((rows - 30) ** 2 + (columns - 40) ** 2) / 8.0**2)
+    faint = 2 * np.exp(-0.5 * ((rows - 66) ** 2 + (columns - 70) ** 2) / 3.0**2)
+    sky = 1.0 + bright
+    assert compared(sky + faint, sky=sky, noise=0.02).change == 0
+    assert compared(sky + 100 * faint, sky=sky, noise=0.02).change > 0.3
+
+
+def test_straightened_coordinates_are_turned_and_shrunk_about_their_place():
+    wcs = make_wcs((83.8, -35.0), (100, 120), 0.03, 20.0)
+    image = ImageProduct("i.fits", np.zeros((100, 120)), None, wcs, "F210M", "B", 0.0, 0.03, 0.03)
+    place = tuple(float(v) for v in wcs.wcs_pix2world(70.0, 20.0, 0))
+    found = straighten(image, place, 0.5, 0.02)
+    assert found.wcs.wcs_world2pix(*place, 0) == pytest.approx((70.0, 20.0))
+    assert found.image_pixel == pytest.approx(0.03 / 1.02)
+    (_, before), (_, after) = (local_frame(w, 70.0, 20.0) for w in (wcs, found.wcs))
+    ratio = after @ np.linalg.inv(before)
+    np.testing.assert_allclose(np.sqrt(np.linalg.det(ratio)), 1 / 1.02, rtol=1e-6)
+    # position angles, from north over east, are smaller by the roll
+    angles = [np.degrees(np.arctan2(*frame[:, 1])) for frame in (before, after)]
+    assert angles[1] - angles[0] == pytest.approx(-0.5, abs=1e-4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from jwst_fusion.coregistration.fit import fit_band
+from jwst_fusion.coregistration.fit import fit_band, root_weight
 
 D, N = 3, 20
 ROWS, COLUMNS = (at * D + 15.0 for at in np.indices((N, N)))
@@ -79,3 +79,42 @@ def test_stated_errors_do_not_depend_on_the_unit(factor):
         np.testing.assert_allclose(
             there / np.outer(units * scale, units * scale), here / np.outer(scale, scale), atol=1e-3
         )
+
+
+def fit_of(values, template, **options):
+    places = ROWS.ravel(), COLUMNS.ravel()
+    return fit_band(values.ravel(), *places, template, np.zeros(2), D, **options)
+
+
+def test_outliers_do_not_pull():
+    """A tenth of the spaxels are far off: the pedestal moves by a third of what least squares would."""
+    template = template_of(MANY)
+    inside = ROWS.astype(int), COLUMNS.astype(int)
+    values = 1.1 * template[0][inside] + 7.0 + white(np.random.default_rng(1))
+    spoiled = values + 60.0 * (np.random.default_rng(3).random(values.shape) < 0.1)
+    clean, robust = fit_of(values, template), fit_of(spoiled, template)
+    np.testing.assert_allclose(robust.shift, clean.shift, atol=0.06)
+    assert robust.scale == pytest.approx(clean.scale, abs=0.05)
+    assert robust.pedestal - clean.pedestal < 4.0  # 10 by least squares
+    assert fit_of(values - 7.0, template, pedestal=False).pedestal == 0
+
+
+@pytest.mark.parametrize(("excess", "found"), [(0.003, 0.003), (-0.004, -0.004), (0.02, 0.005)])
+def test_the_blur_is_found_within_its_bounds(excess, found):
+    """As the template's derivative says; a variance of 5e-3 arcsec^2 is the largest either way."""
+    template = template_of(MANY)
+    inside = ROWS.astype(int), COLUMNS.astype(int)
+    values = (template[0] + excess * template[1])[inside] + 0.01 * white(np.random.default_rng(2))
+    assert fit_of(values, template).excess[0] == pytest.approx(found, rel=0.05)
+
+
+def test_the_stated_error_of_the_blur_is_its_scatter():
+    template, inside = template_of(MANY), (ROWS.astype(int), COLUMNS.astype(int))
+    fits = [fit_of(template[0][inside] + white(np.random.default_rng(seed)), template) for seed in range(12)]
+    pull = [fit.excess[0] / np.sqrt(fit.covariance[4, 4]) for fit in fits]
+    assert 0.5 < np.sqrt(np.mean(np.square(pull))) < 1.7
+
+
+def test_weights_are_those_of_soft_l1():
+    """One over the root of ``1 + (r / 2)^2``, of which this is the root."""
+    np.testing.assert_allclose(root_weight(np.array([0.0, 2.0, -20.0])), [1, 2**-0.25, 101**-0.25])

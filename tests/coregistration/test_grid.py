@@ -131,8 +131,5 @@ def test_footprint_ignores_dead_channels_and_drops_poor_spaxels():
     expected[3] = False
     np.testing.assert_array_equal(cube_footprint(data), expected)
     assert not cube_footprint(np.full((3, 2, 2), np.nan)).any()
-
-
-def test_an_empty_footprint_is_refused():
     with pytest.raises(NoOverlapError, match="no spaxel with data"):
         grid_over(np.zeros(SHAPE, dtype=bool), make_wcs(CENTRES[0], SHAPE, SPAXEL), 3, 0.6)

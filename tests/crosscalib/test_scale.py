@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jwst_fusion.crosscalib.scale import _Comparison, _tie, missed_light
+from jwst_fusion.crosscalib.scale import _Comparison, _missed_light, _tie
 from jwst_fusion.observation import BandImage, CubeData
 from jwst_fusion.optics.throughput import bandpass
 
@@ -48,7 +48,7 @@ def test_a_halo_adds_a_fifth_of_what_it_takes_from_the_core():
 
 @pytest.mark.parametrize(("size", "adopted"), [(0.5, False), (1.6, True)])
 def test_a_shape_is_adopted_where_it_is_significant(size, adopted):
-    """A wavefront of 0.1 rad^2 with an error of 0.1 over three bands is none, one of 0.5 is."""
+    """Three bands have an error of 0.06 rad^2: a wavefront of 0.1 is not significant, one of 0.32 is."""
     bands = [fitted(shape=(0.0, 0.0, 0.2 * size), covariance=HALO * 10) for _ in range(3)]
     _, shape = _tie(bands)
     assert shape.any() == adopted
@@ -84,11 +84,11 @@ def cube_and_band(lost):
 
 def test_light_in_a_lost_channel_is_that_of_the_line_beside_it():
     """A lost channel of a line hides ten times what one of the continuum does, five channels away."""
-    near, far, beyond = (missed_light(*cube_and_band([at])) for at in (0, 4, 12))
+    near, far, beyond = (_missed_light(*cube_and_band([at])) for at in (0, 4, 12))
     cube, band = cube_and_band([0])
     weight = bandpass("F182M", "B", WAVELENGTH)[0][np.argmin(np.abs(WAVELENGTH - 1.85))]
     assert near == pytest.approx(weight * 50, rel=0.15)
     assert far < near / 3
     assert beyond == pytest.approx(far, rel=0.3)
-    assert missed_light(*cube_and_band([])) < 0.2 * near
-    assert missed_light(cube, replace(band, bandpass=0 * band.bandpass)) == 0
+    assert _missed_light(*cube_and_band([])) < 0.2 * near
+    assert _missed_light(cube, replace(band, bandpass=0 * band.bandpass)) == 0

@@ -11,7 +11,7 @@ from jwst_fusion.inversion import regularization
 from jwst_fusion.inversion.cells import interior
 from jwst_fusion.inversion.fuse import FusionSettings, fuse
 from jwst_fusion.inversion.prior import Prior, gradient, gradient_adjoint
-from jwst_fusion.inversion.regularization import local_mixture
+from jwst_fusion.inversion.regularization import _local_mixture
 
 from .field import N_WAVE, fused_scene, make_field, maps, rms, spectra
 
@@ -97,7 +97,7 @@ def bumps(amplitudes, width=0.8):
 
 def mixture(coefficients, matrix):
     inside = interior(np.ones(coefficients.shape[1:], dtype=bool), 2)
-    return local_mixture(coefficients, inside, 2, Prior(matrix, inside.shape))
+    return _local_mixture(coefficients, inside, 2, Prior(matrix, inside.shape))
 
 
 def test_gradients_along_what_changes_are_cheap():
@@ -153,7 +153,7 @@ def test_stars_leave_less_in_a_line_map(monkeypatch):
     def average(coefficients, inside, d, prior):
         return np.broadcast_to(prior.matrix[:, :, None, None], (2, *prior.matrix.shape, *prior.shape))
 
-    monkeypatch.setattr(regularization, "local_mixture", average)
+    monkeypatch.setattr(regularization, "_local_mixture", average)
     assert aligned < 0.8 * line_error(field, field.observation)
 
 

@@ -8,12 +8,12 @@ import pytest
 from jwst_fusion.inversion.cells import average_known, interior, upsample
 from jwst_fusion.inversion.fuse import FusionSettings
 from jwst_fusion.inversion.regularization import (
+    _local_gradients,
+    _noise_gradient,
+    _sharpening,
+    _steepness,
     find_prior,
-    local_gradients,
-    noise_gradient,
-    sharpening,
     smoothness_matrix,
-    steepness,
 )
 from jwst_fusion.inversion.subspace import Subspace
 from jwst_fusion.observation import BandImage, CubeData, FusionGrid, Observation
@@ -98,7 +98,7 @@ def test_averages_know_nothing_of_holes():
 def test_the_gradient_of_noise_is_measured(d):
     noise = upsample(np.random.default_rng(2).normal(size=(1, 200, 200)), d)[0]
     measured = sum((np.diff(noise, axis=axis) ** 2).mean() for axis in (0, 1))
-    assert noise_gradient(d) == pytest.approx(measured, rel=0.03)
+    assert _noise_gradient(d) == pytest.approx(measured, rel=0.03)
 
 
 def test_the_matrix_is_the_inverse_covariance_of_the_gradients():
@@ -112,7 +112,7 @@ def test_the_matrix_is_the_inverse_covariance_of_the_gradients():
     even, sharper = (smoothness_matrix(seen, bright) for seen in (observation_of(), observation_of(image)))
     np.testing.assert_allclose(sharper, even / 9, rtol=0.05)
     found = np.linalg.inv(smoothness_matrix(observation_of(), subspace_of(noise)))
-    np.testing.assert_allclose(found, 0.1 * noise_gradient(D) * np.eye(2), atol=0.03 * noise_gradient(D))
+    np.testing.assert_allclose(found, 0.1 * _noise_gradient(D) * np.eye(2), atol=0.03 * _noise_gradient(D))
 
 
 def test_uniform_scenes_are_smooth_but_not_infinitely():
@@ -124,22 +124,22 @@ def test_sharpening_is_the_ratio_of_squared_gradients():
     rng = np.random.default_rng(4)
     cube = subspace_of([1000 * wave(10), 0 * wave(10)])
     image = 3000 * wave(30, SHAPE)
-    assert sharpening(observation_of(image), cube) == pytest.approx(9, rel=0.05)
-    assert sharpening(observation_of(image / 10), cube) == 1.0
-    assert sharpening(observation_of(10 * image), cube) == 100.0
+    assert _sharpening(observation_of(image), cube) == pytest.approx(9, rel=0.05)
+    assert _sharpening(observation_of(image / 10), cube) == 1.0
+    assert _sharpening(observation_of(10 * image), cube) == 100.0
     two = replace(observation_of(image, image), bands=observation_of(image, image / 2).bands)
-    assert sharpening(two, cube) == pytest.approx(4.5, rel=0.05)
+    assert _sharpening(two, cube) == pytest.approx(4.5, rel=0.05)
     scaled = changed(observation_of(2 * image), lambda band: replace(band, scale=2.0))
-    assert sharpening(scaled, cube) == pytest.approx(9, rel=0.05)
+    assert _sharpening(scaled, cube) == pytest.approx(9, rel=0.05)
     noisy = observation_of(image + 400 * rng.normal(size=SHAPE), noise=400.0)
-    assert sharpening(noisy, cube) == pytest.approx(9, rel=0.2)
+    assert _sharpening(noisy, cube) == pytest.approx(9, rel=0.2)
     noisy_cube = subspace_of(np.stack([2 * wave(10), 0 * wave(10)]) + rng.normal(size=(2, *SPAXELS)))
-    assert sharpening(observation_of(6 * wave(30, SHAPE)), noisy_cube) == pytest.approx(9, rel=0.35)
+    assert _sharpening(observation_of(6 * wave(30, SHAPE)), noisy_cube) == pytest.approx(9, rel=0.35)
     held_out = changed(observation_of(image), lambda b: replace(b, held_out=True))
-    assert sharpening(held_out, cube) == 1.0
+    assert _sharpening(held_out, cube) == 1.0
     holes = rng.random(SHAPE) < 0.01
     bright = np.where(holes, np.nan, image + 1e5)
-    assert sharpening(observation_of(bright), cube) == pytest.approx(9, rel=0.1)
+    assert _sharpening(observation_of(bright), cube) == pytest.approx(9, rel=0.1)
 
 
 def edge(noise=0.0, seed=5):
@@ -149,16 +149,16 @@ def edge(noise=0.0, seed=5):
 
 
 def test_steepness_is_one_on_the_average_and_knows_no_units():
-    found = steepness(observation_of(edge(), edge()), subspace_of(np.zeros((2, *SPAXELS))))
+    found = _steepness(observation_of(edge(), edge()), subspace_of(np.zeros((2, *SPAXELS))))
     inside = interior(np.ones(SPAXELS, dtype=bool), D)
     assert found[inside].mean() == pytest.approx(1)
-    bright = steepness(
+    bright = _steepness(
         observation_of(1e3 * edge(), 1e3 * edge(), noise=1e3 * NOISE), subspace_of(np.zeros((2, *SPAXELS)))
     )
     np.testing.assert_allclose(bright, found)
     far = np.abs(np.arange(SHAPE[1]) - SHAPE[1] // 2) > 6
     assert found[inside & far].max() < 0.02  # smoothed over about a cell
-    nothing = steepness(observation_of(np.full(SHAPE, np.nan)), subspace_of(np.zeros((2, *SPAXELS))))
+    nothing = _steepness(observation_of(np.full(SHAPE, np.nan)), subspace_of(np.zeros((2, *SPAXELS))))
     assert np.isnan(nothing).all()
 
 
@@ -169,7 +169,7 @@ def test_noise_of_the_images_is_not_steep(n_images, left, stated):
     images = [edge(0.05, seed) for seed in range(n_images)]
     far = np.abs(np.arange(SHAPE[1]) - SHAPE[1] // 2) > 8
     inside = interior(np.ones(SPAXELS, dtype=bool), D) & far
-    found = steepness(observation_of(*images, noise=stated), subspace_of(np.zeros((2, *SPAXELS))))
+    found = _steepness(observation_of(*images, noise=stated), subspace_of(np.zeros((2, *SPAXELS))))
     assert 0 < found[inside].mean() < left
 
 
@@ -177,7 +177,7 @@ def test_an_overstated_error_hides_no_structure():
     """Squared gradients are lowest where noise is all there is."""
     image = wave(30, SHAPE)
     cube = subspace_of(np.zeros((2, *SPAXELS)))
-    stated, overstated = (steepness(observation_of(image, noise=n), cube) for n in (1e-6, 10.0))
+    stated, overstated = (_steepness(observation_of(image, noise=n), cube) for n in (1e-6, 10.0))
     np.testing.assert_allclose(overstated, stated, atol=0.2)
 
 
@@ -185,7 +185,7 @@ def test_allowed_gradients_are_the_root_of_the_steepness():
     squared = np.ones((6, 6))
     squared[:, 3:] = 4.0
     squared[0] = np.nan
-    found = local_gradients(squared, np.ones((6, 6), dtype=bool))
+    found = _local_gradients(squared, np.ones((6, 6), dtype=bool))
     np.testing.assert_allclose(found[1:, 3:] / found[1:, :3], 2.0)
     assert found[1:].mean() == pytest.approx(1)
     assert (found[0] == 1).all()

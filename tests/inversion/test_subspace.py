@@ -69,13 +69,6 @@ def test_low_rank_data_are_recovered_exactly(k):
     np.testing.assert_allclose(subspace.whitened_basis.T @ subspace.whitened_basis, np.eye(k), atol=1e-12)
 
 
-def test_more_channels_than_spaxels_and_fewer():
-    data = signal(3)
-    for part in (data[:, :5, :6], data[:50]):
-        subspace = find_subspace(cube_of(part, SIGMA[: len(part)]), n_components=3)
-        np.testing.assert_allclose(rebuild(subspace), part, rtol=1e-9)
-
-
 @pytest.mark.parametrize("kernel", [None, DRIZZLE])
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_components_are_counted(k, kernel):
@@ -111,20 +104,6 @@ def test_a_component_counts_from_a_quarter_above_what_noise_reaches():
     for level in (1.0, 2.0):
         assert noise_edge(level * values, shape, 5) == pytest.approx(1.25 * level * white, rel=0.03)
     assert noise_edge(0.5 * values, shape, 5) == pytest.approx(1.25 * white)
-
-
-def test_the_largest_number_is_kept():
-    cube = cube_of(signal(5, amplitude=50.0) + noise())
-    assert find_subspace(cube, max_components=3).n_components == 3
-    assert find_subspace(cube, n_components=7, max_components=3).n_components == 7
-
-
-def test_the_subspace_is_near_the_true_one_and_keeps_information():
-    cube = cube_of(signal(4) + noise())
-    assert overlap(find_subspace(cube), find_subspace(cube_of(signal(4)))) > 0.98
-    kept = [find_subspace(cube, n_components=k).info_kept for k in (1, 2, 3, 4)]
-    assert 0 < kept[0] < kept[1] < kept[2] < kept[3] <= 1
-    assert kept[3] > 0.98
 
 
 @pytest.mark.parametrize(("spaxels", "brightness"), [(SHAPE, 40.0), ((6, 5), 9.0)])
@@ -218,18 +197,10 @@ def test_dead_channels_are_bridged_and_have_no_weight():
     np.testing.assert_allclose(rebuild(subspace)[dead], signal(2)[dead], rtol=0.02)
 
 
-def test_units_do_not_matter():
-    data = signal(3) + noise()
-    here, there = find_subspace(cube_of(data)), find_subspace(cube_of(1e6 * data, 1e6 * SIGMA))
-    np.testing.assert_allclose(there.whitened, here.whitened, atol=1e-9)
-    np.testing.assert_allclose(np.abs(there.basis), 1e6 * np.abs(here.basis), rtol=1e-6)
-
-
-@pytest.mark.parametrize("level", [0.0, 3.0])
-def test_a_constant_cube_has_one_component(level):
-    subspace = find_subspace(cube_of(np.full((N_WAVE, *SHAPE), level)))
+def test_a_constant_cube_has_one_component():
+    subspace = find_subspace(cube_of(np.full((N_WAVE, *SHAPE), 3.0)))
     assert subspace.n_components == 1
-    np.testing.assert_allclose(subspace.mean_spectrum, level)
+    np.testing.assert_allclose(subspace.mean_spectrum, 3.0)
     assert (subspace.whitened == 0).all()
     assert np.isfinite(subspace.basis).all()
     assert subspace.info_kept == 1.0

@@ -1,4 +1,4 @@
-"""PSFs measured on the stars of NIRCam images: what the fit needs of them, and whether to trust it."""
+"""PSFs measured on the stars of NIRCam images: input of the fit, and acceptance of its result."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ OVERSAMPLING, FIELD = 4, 4.0
 #: Fewest stars in the band that has most of them.
 MIN_STARS = 3
 
-#: Error of a measured PSF from which on it is none.
+#: Error of a measured PSF from which it is rejected.
 WORST = 0.1
 
 #: Variance of the blur, beyond what pixels and drizzle explain, of a trail of 0.8 pixels [pixels^2].
 TRAIL = 0.05
 
-#: Standard deviation of a bandpass over its mean up to which one wavelength stands for it, and two do.
+#: Relative width (standard deviation) of a bandpass up to which it is represented by one or two wavelengths.
 NARROW, MEDIUM = 0.008, 0.035
 
 
@@ -65,7 +65,7 @@ class MeasuredPsf:
     amplitudes : ndarray, shape (n_mode,)
         Amplitudes of the modes of `wavefront_modes`.
     rest : float
-        Variance of what the modes leave, in units of that of the statistics.
+        Variance of the remainder that the modes do not represent, in units of that of the statistics.
     excess : dict of tuple
         Moments of the blur beyond the optical model's, by band.
     error, assumed_error : dict of float
@@ -73,7 +73,7 @@ class MeasuredPsf:
     stars : dict of int
         Stars that were used, by band.
     pictures : dict of ndarray, shape (n, 2, m, m)
-        Some of them and what the fit leaves of them, by band, to be looked at.
+        Some of them with the residuals of the fit, by band, for the report.
     """
 
     channel: str
@@ -170,8 +170,8 @@ def measure_psf(
     """
     Measure the PSFs of the images of one channel on their stars.
 
-    Sources in the field of the cube are left out: they are what the fusion is to resolve, and a PSF that was
-    measured on a compact one would make a point of it.
+    Sources in the field of the cube are left out, because the fusion is to resolve them: with a PSF measured
+    on a compact source, that source would become a point.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def measure_psf(
     -------
     MeasuredPsf or None
         The measurement; None, and a line in the log, if the images have too few stars that can be used, if
-        these are trailed, or if stars left out of the fit tell that the assumed PSFs are better.
+        these are trailed, or if the assumed PSFs fit the excluded stars better.
     """
     optics = replace(optics or NIRCamOptics(), psf=None)
     (split,) = {channel(image.filter) for image in images}
@@ -219,7 +219,7 @@ def measure_psf(
 
 
 def _inside(cube, image):
-    """Make a function of a pixel (x, y) that tells whether the cube has data there; None without a cube."""
+    """Make a function that tests whether the cube has data at a pixel (x, y); None without a cube."""
     if cube is None:
         return None
     known = np.isfinite(cube.data).any(axis=0)
@@ -279,7 +279,7 @@ def _rejections(found):
 
 
 def _band(image: ImageProduct, stars: StarCutouts, split, optics):
-    """Stars of an image with what they were seen through."""
+    """Stars of an image with their optics."""
     angle = np.radians(image.position_angle_v3)
     to_telescope = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     left, _, right = np.linalg.svd(to_telescope @ image.wcs.pixel_scale_matrix)
@@ -305,9 +305,9 @@ def band_psf(
     Parameters
     ----------
     image : ImageProduct
-        The image; its data are not looked at.
+        The image; its data are not used.
     optics : NIRCamOptics
-        What it was seen through.
+        Its optics.
     oversampling : int, optional
         Cells per pixel of the image, along an axis.
     width : float, optional

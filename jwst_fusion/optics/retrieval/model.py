@@ -45,7 +45,7 @@ class BandOptics:
     Attributes
     ----------
     wavelength, weight : ndarray, shape (n_node,)
-        Wavelengths that stand for the band [um], and their shares of its photons.
+        Wavelengths that represent the band [um], and their shares of its photons.
     frame : ndarray, shape (2, 2)
         Directions of the image's x and y axis in (V2, V3): its columns.
     pixel : float
@@ -72,7 +72,7 @@ class PointImage:
     modes : WavefrontModes
         Modes of the wavefront.
     reach : float
-        Half side of the sky that is wanted [arcsec].
+        Half side of the image [arcsec].
     precision : dtype, optional
         Of the numbers.
     """
@@ -109,7 +109,7 @@ class PointImage:
             )
 
     def _set_frequencies(self):
-        """Frequencies of the image's transform, and what is done to it there."""
+        """Frequencies of the image's transform, and the factors applied there."""
         n = self.position.size
         x, y = np.meshgrid(np.fft.rfftfreq(n, self.step), np.fft.fftfreq(n, self.step))
         v2, v3 = np.einsum("ij,jyx->iyx", self.band.frame, np.stack([x, y]))
@@ -132,7 +132,7 @@ class PointImage:
         amplitudes : ndarray, shape (n_mode,)
             Amplitudes of the first modes; the others are zero.
         rest : float
-            Variance of what the modes leave, in units of that of the statistics.
+            Variance of the remainder that the modes do not represent, in units of that of the statistics.
         excess : ndarray, shape (7,)
             Moments of the blur beyond those of the band's, as `moment_exponents` has them.
         derivatives : bool, optional

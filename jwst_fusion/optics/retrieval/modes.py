@@ -1,4 +1,4 @@
-"""Modes of the telescope's wavefront, with what its statistics say of their amplitudes."""
+"""Modes of the telescope's wavefront, with the variances of their amplitudes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class WavefrontModes:
 
     def rest(self, baseline: np.ndarray) -> np.ndarray:
         """
-        Half of the structure function of what the modes leave.
+        Half of the structure function of the remainder that the modes do not represent.
 
         Parameters
         ----------

@@ -34,7 +34,7 @@ class BandStars:
     name : str
         Band.
     optics : BandOptics
-        What the band sees a star through.
+        Optics of the band.
     data, error : ndarray, shape (n_star, m, m)
         Cut-outs and their noise; NaN where unusable. m is odd.
     structure : ndarray, shape (n_star,)
@@ -42,7 +42,7 @@ class BandStars:
     place : ndarray, shape (n_star, 2)
         Place (x, y) of the star, from the middle of the cut-out's middle pixel [pixels].
     share : float
-        Number of images that show the same structure of the sky, which they do not tell independently.
+        Number of images that share the structure of the sky, which is not independent information.
     """
 
     name: str
@@ -115,7 +115,7 @@ def at_star(image: PointImage, planes: np.ndarray, band: BandStars, place: np.nd
     Parameters
     ----------
     image : PointImage
-        What the images were computed by.
+        Model that computed the images.
     planes : ndarray, shape (n, ny, nx)
         Images about the source.
     band : BandStars
@@ -217,7 +217,7 @@ def star_residuals(band: BandStars, fit: StarFit) -> tuple[np.ndarray, np.ndarra
     squares : ndarray, shape (n_star,)
         Sum of squared residuals less that of the noise.
     structure : ndarray, shape (n_star,)
-        Sum of squares of what is left of the star when a Gaussian of 0.1" is taken away.
+        Sum of squares of the star minus its convolution with a Gaussian of 0.1".
     """
     number, size = len(band.data), band.data.shape[-1]
     used = fit.weight > 0

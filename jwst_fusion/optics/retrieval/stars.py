@@ -90,7 +90,7 @@ def find_stars(
     most : int, optional
         Largest number of stars: the best of them by their signal-to-noise ratio.
     avoid : callable, optional
-        Tells of a pixel (x, y) whether a star there must not be used.
+        Tests whether a star at a pixel (x, y) is excluded.
 
     Returns
     -------

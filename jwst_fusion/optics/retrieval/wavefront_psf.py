@@ -41,9 +41,9 @@ class WavefrontPsf(PsfImages):
     amplitudes : ndarray, shape (n_mode,)
         Their amplitudes.
     rest : float
-        Variance of what the modes leave, in units of that of the statistics.
+        Variance of the remainder that the modes do not represent, in units of that of the statistics.
     name : str
-        What to call them in messages.
+        Their name in messages.
     """
 
     modes: WavefrontModes
