@@ -268,7 +268,7 @@ def measure_line(cells: Sum, window: Window) -> LineMeasurement:
         width = moments[0] / moments[3] / per_width
         broad = np.stack([one / per_width, none, none, -width]) / moments[3]
     variance = square - velocity**2 - window.instrument**2
-    error = partial(cells.error, functionals)
+    error = partial(cells.error, functionals, lost=cells.lost(functionals))
     area, unit = (1.0, "W m-2 arcsec-2") if one.ndim else (scene.cell_area, "W m-2")
     flux_error = np.hypot(error(np.stack([one, none, none, none])), scene.scale_error * moments[0])
     level_error = np.hypot(error(np.stack([none, none, none, one])), scene.scale_error * moments[3])

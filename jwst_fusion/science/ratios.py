@@ -44,7 +44,7 @@ def line_ratio(cells: Sum, above: Window, below: Window) -> Quantity:
     with np.errstate(invalid="ignore", divide="ignore"):
         value = one / other
         gradient = np.stack([1 / other, -value / other])
-    return Quantity(value, cells.error(functionals, gradient), "")
+    return Quantity(value, cells.error(functionals, gradient, cells.lost(functionals)), "")
 
 
 def extinction(ratio: Quantity, intrinsic: float, wavelengths: tuple[float, float]) -> Quantity:
