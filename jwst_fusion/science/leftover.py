@@ -83,8 +83,9 @@ class Leftover:
         excess = own - typical
         if not excess[0, 0] > LEAST_EXCESS * scatter:
             return np.zeros_like(excess)
-        values, axes = np.linalg.eigh(excess)
-        return (axes * np.maximum(values, 0.0)) @ axes.T
+        unit = np.sqrt(np.diag(typical))  # the functionals have units of their own
+        values, axes = np.linalg.eigh(excess / np.outer(unit, unit))
+        return (axes * np.maximum(values, 0.0)) @ axes.T * np.outer(unit, unit)
 
     def _maps(self, functionals, channels):
         """Functionals of the residuals of each spaxel, and where enough of the window is known."""
