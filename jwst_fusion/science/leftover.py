@@ -46,72 +46,57 @@ class Leftover:
     unknown: int
     step: np.ndarray
 
-    def covariance(self, functionals: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    def variance(self, functional: np.ndarray, weight: np.ndarray | None = None) -> float:
         """
-        Estimate the covariance of what functionals of a line lose.
+        Estimate the variance of what the flux of a line loses.
 
         Residuals are noise, and signal that is too faint to form a component. In a line the signal adds up
-        over the channels. The second moments of the residuals' functionals over the field, less the median of
-        those of windows of the same shape beside the line, are those of the signal.
+        over the channels. The mean square of the residuals' flux over the field, less the median of that in
+        windows of the same shape beside the line, is that of the signal.
 
         Parameters
         ----------
-        functionals : ndarray, shape (n, n_wave)
-            Weights of the channels; the first is that of the flux.
+        functional : ndarray, shape (n_wave,)
+            Weights of the channels.
         weight : ndarray, shape (my, mx), optional
             Amount of each spaxel in a region; by default a single spaxel.
 
         Returns
         -------
-        ndarray, shape (n, n)
-            Covariance, of a sum over the region; zero if the line's window does not stand out.
+        float
+            Variance, of the sum over the region; zero if the line's window does not stand out.
         """
-        moments = []
-        shifts = [0, *(s for s in range(-REACH, REACH + 1, STEP) if abs(s) > _width(functionals[0]))]
-        low, high = np.flatnonzero(functionals.any(axis=0))[[0, -1]] + np.array([0, 1])
+        squares = []
+        width = int((np.abs(functional) > 0.5 * np.abs(functional).max()).sum())  # of the line's own window
+        shifts = [0, *(s for s in range(-REACH, REACH + 1, STEP) if abs(s) > width)]
+        low, high = np.flatnonzero(functional)[[0, -1]] + np.array([0, 1])
         for shift in shifts:
-            begin, end = low + shift, high + shift
-            if begin < 0 or end > len(self.step):
-                continue
-            maps, known = self._maps(functionals[:, low:high], slice(begin, end))
-            moments.append(_moment(maps, known, weight))
-        own, others = moments[0], np.array([each for each in moments[1:] if np.isfinite(each).all()])
-        if len(others) < LEAST_WINDOWS or not np.isfinite(own).all():
-            return np.zeros((len(functionals), len(functionals)))
-        typical = np.median(others, axis=0)
-        scatter = NORMAL * np.median(np.abs(others[:, 0, 0] - typical[0, 0]))
-        excess = own - typical
-        if not excess[0, 0] > LEAST_EXCESS * scatter:
-            return np.zeros_like(excess)
-        unit = np.sqrt(np.diag(typical))  # the functionals have units of their own
-        values, axes = np.linalg.eigh(excess / np.outer(unit, unit))
-        return (axes * np.maximum(values, 0.0)) @ axes.T * np.outer(unit, unit)
+            if low + shift >= 0 and high + shift <= len(self.step):
+                image, known = self._image(functional[low:high], slice(low + shift, high + shift))
+                squares.append(_mean_square(image, known, weight))
+        others = np.array([square for square in squares[1:] if np.isfinite(square)])
+        if len(others) < LEAST_WINDOWS or not np.isfinite(squares[0]):
+            return 0.0
+        excess = squares[0] - np.median(others)
+        scatter = NORMAL * np.median(np.abs(others - np.median(others)))
+        return float(excess) if excess > LEAST_EXCESS * scatter else 0.0
 
-    def _maps(self, functionals, channels):
-        """Functionals of the residuals of each spaxel, and where enough of the window is known."""
+    def _image(self, functional, channels):
+        """Functional of the residuals of each spaxel, and where enough of the window is known."""
         part = self.steps[channels]
         known = part != self.unknown
         values = np.where(known, part, 0) * self.step[channels, np.newaxis, np.newaxis]
-        weight = np.abs(functionals[0]) / np.abs(functionals[0]).sum()
-        alive = known.any(axis=(1, 2))
-        share = np.tensordot(weight * alive, known, axes=1) / max((weight * alive).sum(), 1e-12)
-        return np.tensordot(functionals, values, axes=1), share >= LEAST_SHARE
+        size = np.abs(functional) * known.any(axis=(1, 2))
+        share = np.tensordot(size, known, axes=1)
+        return np.tensordot(functional, values, axes=1), share >= LEAST_SHARE * max(size.sum(), 1e-300)
 
 
-def _width(functional):
-    """Channels of the line's own window: those of one sign with the largest weights."""
-    return int((np.abs(functional) > 0.5 * np.abs(functional).max()).sum())
-
-
-def _moment(maps, known, weight):
-    """Mean product of maps (n, my, mx) over the field, added up over a region at all of its places."""
-    maps = np.where(known, maps, 0.0)
+def _mean_square(image, known, weight):
+    """Mean square of an image over the field, added up over a region at all of its places."""
+    image = np.where(known, image, 0.0)
     if weight is not None:
         kernel = weight[::-1, ::-1]
         inside = fftconvolve(known.astype(float), kernel) / weight.sum()
         known = inside >= LEAST_SHARE
-        maps = fftconvolve(maps, kernel[np.newaxis], axes=(1, 2)) / np.where(known, inside, 1.0)
-    found = maps[:, known]
-    if not found.size:
-        return np.full((len(maps), len(maps)), np.nan)
-    return found @ found.T / found.shape[1]
+        image = fftconvolve(image, kernel) / np.where(known, inside, 1.0)
+    return np.mean(image[known] ** 2) if known.any() else np.nan

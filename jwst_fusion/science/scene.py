@@ -259,34 +259,32 @@ class Sum:
         mean = np.multiply.outer(functionals @ self.scene.mean_spectrum, self.amount)
         return mean + np.tensordot(functionals @ self.scene.basis, self.coefficients, axes=1)
 
-    def lost(self, functionals: np.ndarray) -> np.ndarray:
+    def lost(self, functional: np.ndarray) -> float:
         """
-        Estimate the covariance of what functionals of a line lose, for the components do not carry it.
+        Estimate the variance of what the flux of a line loses, for the components do not carry it.
 
         Parameters
         ----------
-        functionals : ndarray, shape (n, n_wave)
-            Weights of the channels; the first is that of the flux.
+        functional : ndarray, shape (n_wave,)
+            Weights of the channels.
 
         Returns
         -------
-        ndarray, shape (n, n)
-            Covariance (`Leftover.covariance`), as `error` takes it.
+        float
+            Variance (`Leftover.variance`).
         """
         leftover = self.scene.leftover
         if leftover is None:
-            return np.zeros((len(functionals), len(functionals)))
+            return 0.0
         if self.weight is None:
-            return leftover.covariance(functionals)
+            return leftover.variance(functional)
         my, mx = leftover.steps.shape[1:]
         d = self.weight.shape[0] // my
         amount = self.weight.reshape(my, d, mx, d).sum(axis=(1, 3))
         rows, columns = (np.flatnonzero(amount.any(axis=axis)) for axis in (1, 0))
-        return leftover.covariance(functionals, amount[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+        return leftover.variance(functional, amount[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 
-    def error(
-        self, functionals: np.ndarray, gradient: np.ndarray, lost: np.ndarray | None = None
-    ) -> np.ndarray:
+    def error(self, functionals: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """
         Propagate the errors to a function of linear functionals, but for that of the flux scale.
 
@@ -296,23 +294,19 @@ class Sum:
             Weights of the channels.
         gradient : ndarray, shape (n, ...)
             Derivatives of the function by the functionals.
-        lost : ndarray, shape (n, n), optional
-            Covariance of what the functionals lose.
 
         Returns
         -------
         ndarray, shape (...)
-            Standard error: of the coefficients, by the noise of the components, by the interpolation of
-            channels without data, and by what is lost.
+            Standard error: of the coefficients, by the noise of the components, and by the interpolation of
+            channels without data.
         """
         components = functionals @ self.scene.basis
         squares = _quadratic(np.tensordot(components.T, gradient, axes=1), self.covariance)
         noise = (functionals * self.scene.spectral_noise**2) @ functionals.T
         noise = noise.reshape(*noise.shape, *(1,) * (gradient.ndim - 1))
-        squares = squares + self.leverage * _quadratic(gradient, noise) + self._gaps(functionals, gradient)
-        if lost is not None:
-            squares = squares + _quadratic(gradient, lost.reshape(noise.shape))
-        return np.sqrt(squares)
+        squares = squares + self.leverage * _quadratic(gradient, noise)
+        return np.sqrt(squares + self._gaps(functionals, gradient))
 
     def _gaps(self, functionals, gradient):
         """Variance by the interpolation of channels without data."""
