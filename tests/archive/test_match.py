@@ -242,7 +242,7 @@ def test_manifest_comes_back_and_may_be_written_by_hand(tmp_path):
     [
         ({"targets": [{"name": "a"}]}, "no association"),
         ({"targets": [{"name": ".a", "association": "a"}]}, "cannot name a folder"),
-        ({"targets": [{"association": "a"}, {"association": "b/a"}]}, "is there twice"),
+        ({"targets": [{"association": "a"}, {"association": "b/a"}]}, "occurs twice"),
         ({"targets": [{"association": "a", "parameters": ["mu"]}]}, "not of the form"),
         ({"targets": "a"}, "no list"),
         ("name,association\na\n", "not a manifest"),
