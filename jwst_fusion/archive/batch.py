@@ -177,7 +177,7 @@ def _check_folder(folder):
     check_own(*(folder / name for name in SUMMARIES))
     if os.path.lexists(folder / "logs") and not (folder / "logs").is_dir():
         raise InputError(
-            f"{folder / 'logs'}: exists and is not a folder, but the logs need this name; {cure}"
+            f"{folder / 'logs'}: not a folder, but the logs need this name; {cure}"
         )
 
 

@@ -86,7 +86,7 @@ def download(files, folder, *, base_url=None, replaced=()):
 def _fetch(file, path, base_url):
     """Fetch one file into a folder of its own, check it, put it in place; its SHA-256."""
     if os.path.lexists(path) and not path.is_file():
-        raise InputError(f"{path}: exists and is not a file, but a product needs this name; move it")
+        raise InputError(f"{path}: not a file, but a product needs this name; move it")
     with tempfile.TemporaryDirectory(prefix=".jwst-fusion-", dir=path.parent) as folder:
         for attempt in range(ATTEMPTS):
             partial = Path(folder) / str(attempt) / path.name
