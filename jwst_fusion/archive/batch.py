@@ -176,9 +176,7 @@ def _check_folder(folder):
         raise InputError(f"{folder}: a folder of the system, which cannot hold outputs; {cure}")
     check_own(*(folder / name for name in SUMMARIES))
     if os.path.lexists(folder / "logs") and not (folder / "logs").is_dir():
-        raise InputError(
-            f"{folder / 'logs'}: not a folder, but the logs need this name; {cure}"
-        )
+        raise InputError(f"{folder / 'logs'}: not a folder, but the logs need this name; {cure}")
 
 
 def run_batch(manifest, settings, report=None):
