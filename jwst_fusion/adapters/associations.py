@@ -128,7 +128,7 @@ def select_members(members):
     grating = "/".join(cubes[0].elements)
     sets = filter_sets(*cubes[0].elements)
     if not sets:
-        raise InputError(f"{cubes[0].path.name}: no NIRCam filter goes with a cube in {grating}")
+        raise InputError(f"{cubes[0].path.name}: no NIRCam filter can be fused with a cube in {grating}")
     best = max(sets, key=lambda names: sum(image.elements[0] in names for image in images))
     chosen, left_out = [], []
     for image in sorted(images, key=lambda m: throughput.pivot_wavelength(m.elements[0], "MULTIPLE")):
@@ -138,12 +138,12 @@ def select_members(members):
         if name in best:
             chosen.append(image)
         elif any(name in names for names in sets):
-            left_out.append((image, f"{name} goes with {grating}, but in a fusion of its own"))
+            left_out.append((image, f"{name} can be fused with {grating}, but in a separate fusion"))
         else:
             left_out.append((image, f"{name} does not lie in the wavelengths of {grating}"))
     if not chosen:
         raise InputError(
-            f"{cubes[0].path.name}: none of the images goes with {grating}, which takes "
+            f"{cubes[0].path.name}: none of the images can be fused with {grating}, which takes "
             f"{', '.join(name for names in sets for name in names)}"
         )
     return [*chosen, cubes[0]], left_out

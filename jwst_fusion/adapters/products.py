@@ -335,8 +335,8 @@ def _tell_jump(wavelength, name):
     at = int(np.argmax(ratio))
     if ratio[at] > MAX_JUMP:
         log.warning(
-            "%s: the wavelengths jump from %.4f to %.4f um, %.1f times the steps beside; compare them with "
-            "those of the pipeline's cube",
+            "%s: the wavelengths jump from %.4f to %.4f um, %.1f times the neighbouring steps; compare them "
+            "with those of the pipeline's cube",
             name, wavelength[at], wavelength[at + 1], ratio[at],
         )  # fmt: skip
 

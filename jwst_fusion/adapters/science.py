@@ -11,8 +11,10 @@ from jwst_fusion import __version__
 from jwst_fusion.datamodels.notebook import html_table
 from jwst_fusion.exceptions import InputError, ParameterError, one_line
 from jwst_fusion.ownership import MARK
+from jwst_fusion.quality.diagnosis import UNKNOWN
 from jwst_fusion.quality.lines import Line
 from jwst_fusion.science.instrument import FWHM, line_spread
+from jwst_fusion.science.leftover import Leftover
 from jwst_fusion.science.lines import LineMeasurement, Window, line_window, measure_line
 from jwst_fusion.science.ratios import extinction, line_ratio
 from jwst_fusion.science.scene import Scene
@@ -189,7 +191,21 @@ def science_scene(model):
         spectral_noise=np.nan_to_num(table["mean_noise"]),
         scale_error=float(min(known, default=0.0)),
         offset_error=float(np.median(offsets)) if offsets.size else 0.0,
+        leftover=_leftover(model),
     ).without_gaps()
+
+
+def _leftover(model):
+    """Take what the components do not carry of the cube out of the report's data; None if it is not there."""
+    kept = dict(model.report.instance) if model.hasattr("report") else {}
+    steps, step = (np.asarray(kept.get(name, ())) for name in ("spectra", "spectra_step"))
+    n_wave, ny, nx = np.shape(model.data)
+    if steps.ndim != 3 or steps.shape[0] != n_wave or step.shape != (n_wave,):
+        return None  # none, or of channels that are averaged
+    my, mx = steps.shape[1:]
+    if ny % my or nx % mx or ny // my != nx // mx:
+        return None
+    return Leftover(steps, UNKNOWN, step.astype(np.float64))
 
 
 def line_maps(model, cells, line, *, redshift, half_width, significance, resolving_power=None):

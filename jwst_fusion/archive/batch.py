@@ -77,11 +77,11 @@ class BatchSettings:
         for name, least in (("workers", 1), ("threads", 1), ("retries", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
-                raise ParameterError(f"{name} = {value} cannot be used: {least} or more can")
+                raise ParameterError(f"{name} = {value} cannot be used: {least} or more is needed")
         for name in ("timeout", "memory"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise ParameterError(f"{name} = {value} cannot be used: more than 0 can")
+                raise ParameterError(f"{name} = {value} cannot be used: a positive number is needed")
 
     @property
     def slots(self):
@@ -152,7 +152,7 @@ def _check_folder(folder):
         raise InputError(f"{folder}: a folder of the system, which cannot hold outputs; {cure}")
     check_own(*(folder / name for name in SUMMARIES))
     if os.path.lexists(folder / "logs") and not (folder / "logs").is_dir():
-        raise InputError(f"{folder / 'logs'}: not a folder, and in the way of the logs; {cure}")
+        raise InputError(f"{folder / 'logs'}: not a folder, but the logs need this name; {cure}")
 
 
 def run_batch(manifest, settings, report=None):

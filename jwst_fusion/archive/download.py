@@ -86,7 +86,7 @@ def download(files, folder, *, base_url=None, replaced=()):
 def _fetch(file, path, base_url):
     """Fetch one file into a folder of its own, check it, put it in place; its SHA-256."""
     if os.path.lexists(path) and not path.is_file():
-        raise InputError(f"{path}: not a file, and in the way of a product; move it")
+        raise InputError(f"{path}: not a file, but a product needs this name; move it")
     with tempfile.TemporaryDirectory(prefix=".jwst-fusion-", dir=path.parent) as folder:
         for attempt in range(ATTEMPTS):
             partial = Path(folder) / str(attempt) / path.name
@@ -118,7 +118,7 @@ def _receive(uri, partial, base_url):
             raise OSError(message or status)
         return
     if not uri.startswith(("http://", "https://")):
-        raise OSError(f"{uri!r} is no address, mast: or http: needed")
+        raise OSError(f"{uri!r} is not an address: mast: or http: is needed")
     with urllib.request.urlopen(uri, timeout=TIMEOUT) as source, partial.open("wb") as sink:
         shutil.copyfileobj(source, sink, 1 << 20)
 

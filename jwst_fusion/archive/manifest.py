@@ -123,9 +123,7 @@ def read_manifest(path):
         raise InputError(f"{path.name}: not a manifest ({one_line(error)}); {cure}") from None
     twice = [name for name, number in Counter(target.name for target in targets).items() if number > 1]
     if twice:
-        raise InputError(
-            f"{path.name}: {', '.join(twice[:3])} is there twice; give each target a name of its own"
-        )
+        raise InputError(f"{path.name}: {', '.join(twice[:3])} occurs twice; give each target its own name")
     return targets
 
 

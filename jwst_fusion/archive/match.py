@@ -36,10 +36,14 @@ class MatchSettings:
 
     def __post_init__(self):
         if not 0 < self.min_overlap <= 1:
-            raise ParameterError(f"min_overlap = {self.min_overlap} cannot be used: more than 0 to 1 can")
+            raise ParameterError(
+                f"min_overlap = {self.min_overlap} cannot be used: it must be above 0 and at most 1"
+            )
         for name in ("max_gap", "max_gap_moving"):
             if not getattr(self, name) >= 0:
-                raise ParameterError(f"{name} = {getattr(self, name)} cannot be used: 0 days or more can")
+                raise ParameterError(
+                    f"{name} = {getattr(self, name)} cannot be used: 0 days or more are needed"
+                )
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ def observations():
         from astroquery.mast import Observations
     except ImportError:
         raise ParameterError(
-            "astroquery, which asks MAST and fetches from it, is not there: pip install 'jwst_fusion[mast]'"
+            "astroquery is needed to query MAST and is not installed: pip install 'jwst_fusion[mast]'"
         ) from None
     return Observations
 
@@ -66,5 +66,5 @@ def query_table(criteria):
         reason = one_line(error)[:200]
         raise InputError(f"MAST does not answer ({reason}); export a table from its portal instead") from None
     if not len(table):
-        raise NoOverlapError(f"MAST has no level-3 products for {' '.join(criteria)}; ask for more")
+        raise NoOverlapError(f"MAST has no level-3 products for {' '.join(criteria)}; widen the query")
     return table

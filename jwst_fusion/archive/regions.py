@@ -85,13 +85,13 @@ def parse_region(text):
 def _polygon(numbers, frame):
     """Corners of POLYGON lon lat lon lat ..."""
     if numbers.size % 2:
-        raise ValueError(f"{numbers.size} coordinates of a POLYGON are no pairs")
+        raise ValueError(f"{numbers.size} coordinates of a POLYGON do not form pairs")
     corners = _vectors(numbers[0::2], numbers[1::2], frame)
     if len(corners):
         step = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
         corners = corners[step > 1e-12]
     if len(corners) < 3:
-        raise ValueError(f"{len(corners)} different corners are no POLYGON")
+        raise ValueError(f"{len(corners)} different corners do not form a POLYGON")
     if (corners @ _unit(corners.mean(axis=0))).min() < np.cos(np.radians(MAX_RADIUS)):
         raise ValueError(f"the POLYGON reaches more than {MAX_RADIUS:.0f} deg from its middle")
     if np.linalg.svd(corners, compute_uv=False)[2] < 1e-12:

@@ -50,7 +50,7 @@ def write_jobs(queue, manifest, settings, options):
         If something is in the way of a target that no batch made.
     """
     if queue not in QUEUES:
-        raise ParameterError(f"submit = {queue} cannot be used: {' or '.join(QUEUES)} can")
+        raise ParameterError(f"submit = {queue} cannot be used: use {' or '.join(QUEUES)}")
     plans = plan_batch(manifest, settings)
     refused = [plan.reason for _, plan in plans if plan.action == "set" and plan.state == "FAILED"]
     if refused:

@@ -243,7 +243,7 @@ def _logs(folder, arguments):
         running = row["state"] == "RUNNING"
         path = Path(row["work"]) / "log" if running else folder / (row["log"] or f"logs/{name}.log")
         if not path.is_file():
-            raise InputError(f"{name}: no log {path}; it was not run yet")
+            raise InputError(f"{name}: no log {path}; it has not been run yet")
         print(f"==> {name}: {row['state']} <==")
         print(path.read_text(encoding="utf-8", errors="replace"), end="")
     return 0

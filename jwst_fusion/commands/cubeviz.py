@@ -36,7 +36,7 @@ def run(arguments):
     with open_product(path, datamodels.FusedCubeModel):
         pass
     if path.suffix.lower() != ".fits":
-        raise InputError(f"{path}: Cubeviz reads FITS alone; give NAME_fused.fits")
+        raise InputError(f"{path}: Cubeviz reads only FITS files; give NAME_fused.fits")
     file = ["--filepath", str(path)] if major >= FILE_OPTION else [str(path)]
     return subprocess.run([sys.executable, "-m", "jdaviz.cli", "--layout=cubeviz", *file]).returncode
 

@@ -232,10 +232,10 @@ def run(arguments):
         return _print_list()
     if arguments.product is None or not (arguments.line or arguments.ratio):
         raise ParameterError(
-            "give a fused cube and --line LINE, or --ratio LINE LINE; --list tells what is known"
+            "give a fused cube and --line LINE, or --ratio LINE LINE; --list prints the known lines"
         )
     if arguments.intrinsic is not None and not arguments.ratio:
-        raise ParameterError("--intrinsic goes with --ratio LINE LINE")
+        raise ParameterError("--intrinsic needs --ratio LINE LINE")
     folder, stem = output_place(arguments)
     names = [*arguments.line, *(arguments.ratio or ())]
     options = ("redshift", "velocity", "window", "significance", "resolving_power")

@@ -80,7 +80,7 @@ def run(arguments):
     if not fusions:
         raise NoOverlapError(
             f"{source}: no image covers the field and lies in the range of a cube; "
-            f"{folder / 'match.ecsv'} tells why each pair is not used"
+            f"{folder / 'match.ecsv'} gives the reason for each pair"
         )
     print(
         "\n".join(

@@ -118,7 +118,7 @@ def _choose_filters(arguments):
     ]
     if not fitting:
         raise ParameterError(
-            f"no filters of NIRCam's {arguments.channel} channel go with {arguments.grating}"
+            f"no filters of NIRCam's {arguments.channel} channel can be fused with {arguments.grating}"
         )
     return grating, fitting[0]
 

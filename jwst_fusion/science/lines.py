@@ -269,15 +269,17 @@ def measure_line(cells: Sum, window: Window) -> LineMeasurement:
         broad = np.stack([one / per_width, none, none, -width]) / moments[3]
     variance = square - velocity**2 - window.instrument**2
     error = partial(cells.error, functionals)
+    lost = np.sqrt(cells.lost(functionals[0]))
     area, unit = (1.0, "W m-2 arcsec-2") if one.ndim else (scene.cell_area, "W m-2")
     flux_error = np.hypot(error(np.stack([one, none, none, none])), scene.scale_error * moments[0])
+    flux_error = np.hypot(flux_error, lost)
     level_error = np.hypot(error(np.stack([none, none, none, one])), scene.scale_error * moments[3])
     return LineMeasurement(
         flux=Quantity(moments[0] * area, flux_error * area, unit),
         continuum=Quantity(moments[3] / cells.amount, level_error / cells.amount, "MJy sr-1"),
         velocity=Quantity(velocity, error(along), "km s-1"),
         dispersion=_dispersion(variance, error(beyond)),
-        equivalent_width=Quantity(width, error(broad), "um"),
+        equivalent_width=Quantity(width, np.hypot(error(broad), lost * broad[0]), "um"),
         significance=moments[0] / np.where(flux_error > 0, flux_error, np.nan),
     )
 

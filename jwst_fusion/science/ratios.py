@@ -44,7 +44,9 @@ def line_ratio(cells: Sum, above: Window, below: Window) -> Quantity:
     with np.errstate(invalid="ignore", divide="ignore"):
         value = one / other
         gradient = np.stack([1 / other, -value / other])
-    return Quantity(value, cells.error(functionals, gradient), "")
+    lost = np.sqrt([cells.lost(functional) for functional in functionals])
+    parts = (lost * gradient.T).T  # of the two lines, independent
+    return Quantity(value, np.sqrt(cells.error(functionals, gradient) ** 2 + (parts**2).sum(axis=0)), "")
 
 
 def extinction(ratio: Quantity, intrinsic: float, wavelengths: tuple[float, float]) -> Quantity:

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 from jwst_fusion.exceptions import ParameterError
 
 from .gaps import fill_gaps
+from .leftover import Leftover
 
 __all__ = ["Scene", "Sum", "cell_covariance"]
 
@@ -59,6 +60,8 @@ class Scene:
         Channels without data in which mean spectrum and basis were interpolated.
     gap_errors : ndarray, shape (n, 3, 1 + k)
         Parts of the errors of mean spectrum and basis there (`fill_gaps`).
+    leftover : Leftover, optional
+        What the components do not carry of the NIRSpec cube.
     """
 
     wavelength: np.ndarray
@@ -75,6 +78,7 @@ class Scene:
     offset_error: float = 0.0
     gaps: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     gap_errors: np.ndarray | None = None
+    leftover: Leftover | None = None
 
     def without_gaps(self) -> Scene:
         """
@@ -171,6 +175,7 @@ class Scene:
         weight = np.where(self.inside, weight, 0.0)
         if not weight.any():
             raise ParameterError("no cell with data lies in it")
+        whole = weight
         rows, columns = (np.flatnonzero(weight.any(axis=axis)) for axis in (1, 0))
         box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         weight, known = weight[box], self.inside[box]
@@ -188,7 +193,7 @@ class Scene:
         changes = np.einsum("siyx,yx->si", self._displacement[(slice(None), slice(None), *box)], weight)
         covariance += changes.T @ changes
         total = np.einsum("iyx,yx->i", coefficients, weight)
-        return Sum(self, np.asarray(weight.sum()), total, covariance)
+        return Sum(self, np.asarray(weight.sum()), total, covariance, whole)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,12 +211,15 @@ class Sum:
         Sums of their coefficients.
     covariance : ndarray, shape (k, k, ...)
         Covariance of their errors.
+    weight : ndarray, shape (ny, nx), optional
+        Share of each cell in a region; None: every cell for itself.
     """
 
     scene: Scene
     amount: np.ndarray
     coefficients: np.ndarray
     covariance: np.ndarray
+    weight: np.ndarray | None = None
 
     @cached_property
     def leverage(self) -> np.ndarray:
@@ -251,6 +259,31 @@ class Sum:
         mean = np.multiply.outer(functionals @ self.scene.mean_spectrum, self.amount)
         return mean + np.tensordot(functionals @ self.scene.basis, self.coefficients, axes=1)
 
+    def lost(self, functional: np.ndarray) -> float:
+        """
+        Estimate the variance of what the flux of a line loses, for the components do not carry it.
+
+        Parameters
+        ----------
+        functional : ndarray, shape (n_wave,)
+            Weights of the channels.
+
+        Returns
+        -------
+        float
+            Variance (`Leftover.variance`).
+        """
+        leftover = self.scene.leftover
+        if leftover is None:
+            return 0.0
+        if self.weight is None:
+            return leftover.variance(functional)
+        my, mx = leftover.steps.shape[1:]
+        d = self.weight.shape[0] // my
+        amount = self.weight.reshape(my, d, mx, d).sum(axis=(1, 3))
+        rows, columns = (np.flatnonzero(amount.any(axis=axis)) for axis in (1, 0))
+        return leftover.variance(functional, amount[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
     def error(self, functionals: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """
         Propagate the errors to a function of linear functionals, but for that of the flux scale.
@@ -266,15 +299,14 @@ class Sum:
         -------
         ndarray, shape (...)
             Standard error: of the coefficients, by the noise of the components, and by the interpolation of
-        channels without data.
+            channels without data.
         """
         components = functionals @ self.scene.basis
         squares = _quadratic(np.tensordot(components.T, gradient, axes=1), self.covariance)
         noise = (functionals * self.scene.spectral_noise**2) @ functionals.T
         noise = noise.reshape(*noise.shape, *(1,) * (gradient.ndim - 1))
-        return np.sqrt(
-            squares + self.leverage * _quadratic(gradient, noise) + self._gaps(functionals, gradient)
-        )
+        squares = squares + self.leverage * _quadratic(gradient, noise)
+        return np.sqrt(squares + self._gaps(functionals, gradient))
 
     def _gaps(self, functionals, gradient):
         """Variance by the interpolation of channels without data."""

@@ -89,7 +89,7 @@ def test_summary_status_and_logs(fates, capsys):
     assert main(["batch", "logs", "partial", *where]) == 0
     assert "broken half way" in capsys.readouterr().out
     assert main(["batch", "logs", "absent", *where]) == 1
-    assert "was not run yet" in capsys.readouterr().err
+    assert "has not been run yet" in capsys.readouterr().err
     assert main(["batch", "logs", "nobody", *where]) == 1
     assert main(["batch", "status", "--output-dir", str(folder)]) == 1
     assert "no such file" in capsys.readouterr().err

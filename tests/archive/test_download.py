@@ -87,7 +87,7 @@ def test_what_cannot_be_fetched_is_told_and_leaves_what_was_there(tmp_path, serv
     assert f"{len(content)} expected" in problems["a_i2d.fits"]
     assert "no FITS file" in problems["page_i2d.fits"]
     assert "404" in problems["lost_i2d.fits"]
-    assert "no address" in problems["odd_i2d.fits"]
+    assert "not an address" in problems["odd_i2d.fits"]
     assert "the file that is there stays" in problems["a_i2d.fits"]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a_i2d.fits": content[:100]}
 

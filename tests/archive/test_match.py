@@ -224,7 +224,7 @@ def test_no_manifest_is_told(tmp_path):
     for content, finding in (
         ('{"targets": [{"name": "a"}]}', "no association"),
         ('{"targets": [{"name": ".a", "association": "a"}]}', "cannot name a folder"),
-        ('{"targets": [{"association": "a"}, {"association": "b/a"}]}', "is there twice"),
+        ('{"targets": [{"association": "a"}, {"association": "b/a"}]}', "occurs twice"),
         ('{"targets": [{"association": "a", "parameters": ["mu"]}]}', "not of the form"),
         ('{"targets": "a"}', "no list"),
         ("name,association\na\n", "not a manifest"),

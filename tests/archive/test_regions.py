@@ -33,7 +33,7 @@ def test_what_is_no_footprint_is_told():
         ("ICRS 1 2 3 4 5 6", "ICRS"),
         ("ELLIPSE ICRS 1 2 3 4 5", "ELLIPSE"),
         ("NOT CIRCLE ICRS 1 2 3", "NOT"),
-        ("POLYGON ICRS 1 2 3 4 5", "no pairs"),
+        ("POLYGON ICRS 1 2 3 4 5", "do not form pairs"),
         ("POLYGON ICRS 1 2 3 4", "2 different corners"),
         ("POLYGON ICRS 1 2 1 2 3 4 3 4 3 4", "2 different corners"),
         ("POLYGON ICRS 1 0 2 0 3 0", "one line"),

@@ -53,7 +53,7 @@ def check_rotating_galaxy(words):
     (cells,), (rms,) = numbers(r"(\d+) cells", words), numbers(r"difference ([\d.]+) km/s", words)
     assert cells > 300
     assert rms < 25
-    assert 0.5 < numbers(r"stated error: ([\d.]+)", words)[0] < 1.5
+    assert 0.3 < numbers(r"stated error: ([\d.]+)", words)[0] < 1.5
 
 
 def check_moving_target(words):

@@ -77,7 +77,7 @@ def test_what_can_not_be_associated_and_associations_that_fail_the_check(folder,
         ([IMAGE.format("clear-f182m")], "0 NIRSpec IFU cubes"),
         ([IMAGE.format("clear-f182m"), "cube.fits"], "cube.fits: no such file, and not the name"),
         ([IMAGE.format("clear-f999m"), CUBE], "no image in a NIRCam filter"),
-        ([IMAGE.format("clear-f444w"), CUBE], "none of the images goes with G235H/F170LP"),
+        ([IMAGE.format("clear-f444w"), CUBE], "none of the images can be fused with G235H/F170LP"),
     ):
         assert main(["associate", "--check", write(folder / "x_asn.json", *members)]) == 1
         assert words in capsys.readouterr().err

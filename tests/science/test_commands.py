@@ -111,7 +111,7 @@ def test_list_names_lines_and_sources(capsys):
         ),
         (["--line", "2.0003"], "is not within the cube"),
         ([], "give a fused cube and --line LINE"),
-        (["--line", "2.08", "--intrinsic", "3"], "--intrinsic goes with --ratio"),
+        (["--line", "2.08", "--intrinsic", "3"], "--intrinsic needs --ratio"),
         (["--line", "2.08", "--window", "0"], "window = 0.0 cannot be used"),
         (["--line", "2.08", "--resolving-power", "0"], "resolving_power = 0.0 cannot be used"),
         (["--line", "2.08", "--redshift", "-1"], "redshift = -1 cannot be used"),

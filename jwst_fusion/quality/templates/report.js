@@ -197,10 +197,11 @@
     const [flux, first] = window.moments.map((weight) => fusedSlice(pairsOf(weight), empty()));
     const share = combine(pairsOf(window.moments[0]))[1];
     const noise = lineErrors ? window.moments[0].reduce((total, w, l) => total + (w * lineErrors.noise[l]) ** 2, 0) : NaN;
+    const lost = spaxels && spaxels.averaged === 1 ? fusionScience.lostVariance(window.moments[0], spaxels.rest, nWave) : 0;
     for (let i = 0; i < nCells; i++) {
       if (!Number.isFinite(coefficients[0][i])) continue;
       maps.value[i] = flux[i];
-      maps.error[i] = lineErrors ? Math.sqrt(quadratic(share, i) + lineErrors.leverage[i] * noise + gapVariance(window.moments[0], i) + (lineErrors.scale * flux[i]) ** 2) : NaN;
+      maps.error[i] = lineErrors ? Math.sqrt(quadratic(share, i) + lineErrors.leverage[i] * noise + gapVariance(window.moments[0], i) + lost + (lineErrors.scale * flux[i]) ** 2) : NaN;
       maps.ratio[i] = flux[i] / maps.error[i];
       maps.velocity[i] = maps.ratio[i] > SIGNIFICANT ? first[i] / flux[i] : NaN;
     }

@@ -80,6 +80,43 @@ const fusionScience = (() => {
     });
   }
 
+  // Variance of a line's flux that the components do not carry: the mean square of what is left of the cube in the line's
+  // window, less the median of that in windows of the same shape beside it (as jwst_fusion.science.leftover).
+  const REACH = 100, WINDOW_STEP = 10, LEAST_KNOWN = 0.9, LEAST_WINDOWS = 4, LEAST_EXCESS = 2, NORMAL = 1.4826;
+  function lostVariance(weight, rest, nWave) {
+    const size = weight.map(Math.abs), highest = size.reduce((most, value) => Math.max(most, value), 0);
+    const used = indices(weight.length, (l) => weight[l] !== 0), width = indices(size.length, (l) => size[l] > 0.5 * highest).length;
+    const shifts = [0];
+    for (let shift = -REACH; shift <= REACH; shift += WINDOW_STEP) if (Math.abs(shift) > width) shifts.push(shift);
+    const moments = shifts.filter((shift) => used[0] + shift >= 0 && used[used.length - 1] + shift < nWave)
+      .map((shift) => windowMoment(weight, rest, used, shift, rest.length / nWave));
+    const others = moments.slice(1).filter(Number.isFinite);
+    if (others.length < LEAST_WINDOWS || !Number.isFinite(moments[0])) return 0;
+    const typical = median(others), scatter = NORMAL * median(others.map((value) => Math.abs(value - typical)));
+    return moments[0] - typical > LEAST_EXCESS * scatter ? moments[0] - typical : 0;
+  }
+  function windowMoment(weight, rest, used, shift, n) {
+    const map = new Float64Array(n), share = new Float64Array(n);
+    let alive = 0, total = 0, count = 0;
+    for (const l of used) {
+      let any = false;
+      for (let i = 0; i < n; i++) {
+        const value = rest[(l + shift) * n + i];
+        if (!Number.isFinite(value)) continue;
+        any = true;
+        map[i] += weight[l] * value;
+        share[i] += Math.abs(weight[l]);
+      }
+      if (any) alive += Math.abs(weight[l]);
+    }
+    for (let i = 0; i < n; i++) {
+      if (!(alive > 0 && share[i] >= LEAST_KNOWN * alive)) continue;
+      total += map[i] ** 2;
+      count++;
+    }
+    return count ? total / count : NaN;
+  }
+
   // A line in two images: of the narrowest band that has it, less the continuum that another band shows. With the ratio
   // of the bands' continua, which is that of the field's mean spectrum without the line, the flux of the line solves
   // image_f = response_f * flux + continuum_f for both. { bands, weights } of the images, or null if they do not tell.
@@ -138,5 +175,5 @@ const fusionScience = (() => {
     return bytes;
   }
 
-  return { LIGHT_SPEED, lineWindow, lineOfBands, fitsImage };
+  return { LIGHT_SPEED, lineWindow, lineOfBands, lostVariance, fitsImage };
 })();
