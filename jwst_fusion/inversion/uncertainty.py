@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,11 +24,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Posterior", "blurred", "posterior"]
 
-#: Tolerance of a draw. Judged.
+#: Tolerance of a draw of the noise, and of a draw of the prior, in which coarse structure is a small part.
+#: Judged.
 SAMPLE_RTOL = 0.03
+PRIOR_RTOL = 0.003
 
-#: Standard deviation of the Gaussian over which the draws are averaged [cells]. Judged.
+#: Standard deviation of the Gaussian over which the draws are averaged [cells]: about the width of the PSFs
+#: of the images. Judged.
 SMOOTHING = 1.5
+
+#: Standard deviations of the Gaussians between which the structure of the scene is measured [cells]. Judged.
+WIDTHS = (SMOOTHING, 2 * SMOOTHING, 4 * SMOOTHING)
+
+#: Draws of the noise for each draw of the prior, of which fewer are needed as its size is measured. Judged.
+NOISE_DRAWS = 3
 
 #: Variance that noise has in what the solution makes of it, over what the residuals show of each pixel: the
 #: drizzle of images and cubes shares noise between neighbours, and the solution sums over them. Judged.
@@ -40,15 +48,6 @@ GROWTH_RANGE = (0.25, 100.0)
 
 #: Cells over which residuals are averaged, as the standard deviation of a Gaussian. Judged.
 RESIDUAL_SMOOTHING = 2.0
-
-
-#: Number of terms of the series for the bias of the prior. It converges where the data constrain the scene,
-#: and would not converge elsewhere. Judged.
-SERIES_TERMS = 3
-
-#: Weight of the last term, which represents all following terms. Without it ERR covered 0.57 of the true
-#: values on the average of ten scenes. Measured.
-LAST_TERM = 3.0
 
 #: Largest number of draws that are kept: errors computed from them are then accurate to 14 %. Derived.
 KEPT_DRAWS = 24
@@ -64,7 +63,9 @@ class Posterior:
     covariance : ndarray, shape (k, k, ny, nx)
         Posterior covariance, larger where residuals are.
     prior_share : ndarray, shape (ny, nx)
-        Share of the first component's variance that comes from the regularization, not from noise.
+        Share of the first component's variance that comes from the regularization, not from noise, at about
+        the resolution of the images: structure much smaller than their PSFs comes from the regularization
+        everywhere.
     draws : ndarray, shape (n_draw, k, ny, nx), or None
         Errors of the coefficients, each as likely as any other: the mean of their products is the covariance
         before it is averaged over cells, and between cells too. None without draws.
@@ -88,14 +89,11 @@ def posterior(
     Estimate the covariance of the errors of each cell.
 
     The solution's error is linear in the noise of the data and in the scene a: ``inverse(N) (H^T W noise -
-    P a)``, with N the matrix of the objective and P that of its prior. The first part comes from draws of
-    noise as large as the residuals say (perturb and optimise; Papandreou and Yuille 2010); masks and edges
-    count in full. The second, the bias of the smoothing, is computed from the solution itself: what the
-    prior takes from it, from that again, and so on, is a series that tends to what it took from the scene
-    where the data see it (`smoothing_error`); where no image looks, it is what draws of the prior
-    leave. All are averaged over neighbouring cells, follow the
-    squared residuals of the images over their typical size, which are large about stars when the PSF is
-    wrong, and grow with the residuals of the cube where these exceed its noise.
+    P a)``, with N the matrix of the objective and P that of its prior. Both parts come from draws (perturb
+    and optimise; Papandreou and Yuille 2010): of noise as large as the residuals say, larger where the images
+    have large residuals, as about stars when the PSF is wrong; and of scenes as the prior expects them,
+    scaled to the structure of the scene at hand (`prior_scales`) where an image sees it. Masks and
+    edges count in full. Covariances are averaged over neighbouring cells.
 
     Parameters
     ----------
@@ -124,29 +122,27 @@ def posterior(
     if n_samples == 0:
         covariance = np.broadcast_to(solution.blocks.covariance[:, :, np.newaxis, np.newaxis], (k, k, *shape))
         return Posterior((1.0 if absolute else images) * growth * covariance, np.zeros(shape))
-    rng = np.random.default_rng(seed)
+    rngs = np.random.default_rng(seed).spawn(2)  # the draws are the same in any order
     variances = SHARED_NOISE * images, SHARED_NOISE * cube
     blur = blur or (lambda error: error)
 
-    def left(draws, kept):
-        errors = map(blur, _solve_each(problem, solution, draws))
-        return (_keep(error, kept) for error in errors)
-
-    seen = problem.image_term.seen
-    noises: list[np.ndarray] = []
-    noise = _mean_product(left((problem.noise(rng, variances) for _ in range(n_samples)), noises), n_samples)
-    smoothing = blur(smoothing_error(problem, solution))
-    bias = _mean_product([smoothing], 1)
-    surroundings: list[np.ndarray] = []
-    if not seen.all():
-        n_unseen = (n_samples + 2) // 3
-        left_open = left((problem.prior.draw(rng) for _ in range(n_unseen)), surroundings)
-        bias = np.where(seen, bias, _mean_product(left_open, n_unseen))
-    share = bias[0, 0] / np.maximum(noise[0, 0] + bias[0, 0], np.finfo(float).tiny)
-    level = max(cube, 1.0) if absolute else 1.0
-    drawn = _likely_errors(noises, np.where(seen, smoothing, 0.0), surroundings, ~seen)
-    drawn *= np.sqrt(growth * level).astype(np.float32)
-    return Posterior((noise + bias) * growth * level, share, drawn)
+    noise_draws = (problem.noise(rngs[0], variances) for _ in range(n_samples))
+    noise_draws = _solve_each(problem, solution, noise_draws, SAMPLE_RTOL)
+    n_priors = min(-(-n_samples // NOISE_DRAWS), KEPT_DRAWS)
+    pilots = list(islice(noise_draws, n_priors))
+    prior_draws = (problem.prior.draw(rngs[1]) for _ in range(n_priors))
+    priors = list(_solve_each(problem, solution, prior_draws, PRIOR_RTOL))
+    scales = prior_scales(problem, solution, pilots, priors)
+    priors = [blur(_rescaled(error, scales)) for error in priors]
+    bias = _mean_product(priors, n_priors)
+    kept: list[np.ndarray] = []
+    noises = (_keep(blur(np.sqrt(growth) * error), kept) for error in chain(pilots, noise_draws))
+    noise = _mean_product(noises, n_samples)
+    levels = _resolved_power(kept[:n_priors]), _resolved_power(priors)
+    share = levels[1] / np.maximum(levels[0] + levels[1], np.finfo(float).tiny)
+    for i, error in enumerate(kept):
+        error += priors[i % n_priors].astype(np.float32)
+    return Posterior(noise + bias, share, np.stack(kept))
 
 
 def _keep(error, kept):
@@ -156,26 +152,73 @@ def _keep(error, kept):
     return error
 
 
-def _likely_errors(noises, smoothing, surroundings, unseen):
-    """
-    Make equally likely errors of those by noise, the one by smoothing and those where no image looks.
+def _resolved_power(errors):
+    """Mean square of the first coefficient's errors at about the resolution of the images, (ny, nx)."""
+    return _local_power(
+        [gaussian_filter(error[:1], (0, SMOOTHING, SMOOTHING), mode="wrap") for error in errors]
+    )
 
-    The error by smoothing is one, of which the sign alone is unknown. A rotation in the space of the errors
-    leaves the sum of their products as it is, and gives each a part of it.
+
+def _local_power(fields, width=SMOOTHING):
+    """Mean over fields (k, ny, nx), and over neighbouring cells, of the sum of squares of a cell."""
+    total = sum(np.einsum("iyx,iyx->yx", field, field) for field in fields)
+    return gaussian_filter(total / len(fields), width, mode="wrap")
+
+
+def _bands(field):
+    """Differences of a field (k, ny, nx) between widths of Gaussians that double, and the smooth rest."""
+    for width in WIDTHS:
+        smooth = gaussian_filter(field, (0, width, width), mode="wrap")
+        yield field - smooth
+        field = smooth
+    yield field
+
+
+def _rescaled(error, scales):
+    """Multiply the bands of an error by their scales."""
+    return sum(np.sqrt(scale) * band for scale, band in zip(scales, _bands(error), strict=True))
+
+
+def prior_scales(
+    problem: Problem, solution: Solution, noises: list[np.ndarray], priors: list[np.ndarray]
+) -> list[np.ndarray]:
     """
-    errors = np.empty((len(noises) + 1, *smoothing.shape), dtype=np.float32)
-    for i, noise in enumerate(noises):
-        errors[i] = noise
-        if surroundings:
-            errors[i] += unseen * surroundings[i % len(surroundings)]
-    errors[:-1] /= np.sqrt(len(noises))
-    errors[-1] = smoothing
-    number = len(errors)
-    normal = np.random.default_rng(number).standard_normal((number, number))
-    rotation = (np.linalg.qr(normal)[0] * np.sqrt(number)).astype(np.float32)
-    for i in range(errors.shape[1]):  # one component at a time, in place
-        errors[:, i] = np.tensordot(rotation, errors[:, i], axes=1)
-    return errors
+    Measure how much structure the scene has, relative to what the prior expects.
+
+    From a solution c the prior takes ``t = inverse(N) P c``: the structure that the data resolve in part. It
+    is compared with what the prior takes from solutions of scenes as it expects them. The solution of such
+    a scene a has the error ``e = inverse(N) P a``, so that ``t = inverse(N) (N - P) e``. The part of t that
+    the noise in the solution has is subtracted.
+
+    Parameters
+    ----------
+    problem : Problem
+        The objective with its final weights.
+    solution : Solution
+        Its minimiser.
+    noises, priors : list of ndarray, shape (k, ny, nx)
+        Errors that draws of the noise and draws of the prior make.
+
+    Returns
+    -------
+    list of ndarray, shape (ny, nx)
+        Variance of the scene over that of the prior, about each cell, for structure as small as the PSFs of
+        the images, for twice that size and so on; one where no image looks.
+    """
+    prior = problem.prior
+    taken = (
+        [prior.apply(solution.coefficients)],
+        map(prior.apply, noises),
+        (problem.normal(error) - prior.apply(error) for error in priors),
+    )
+    found, noise, expected = (list(_solve_each(problem, solution, each, PRIOR_RTOL)) for each in taken)
+    scales = []
+    bands = (zip(*map(_bands, fields), strict=True) for fields in (found, noise, expected))
+    for width, *each in zip((*WIDTHS, 2 * WIDTHS[-1]), *bands, strict=True):
+        powers = [_local_power(band, 2 * width) for band in each]
+        scale = np.maximum(powers[0] - powers[1], 0.0) / np.maximum(powers[2], np.finfo(float).tiny)
+        scales.append(np.where(problem.image_term.seen, scale, 1.0))
+    return scales
 
 
 def blurred(coefficients: np.ndarray, beam: float | None, cell_size: float, mode: str = "wrap") -> np.ndarray:
@@ -210,42 +253,18 @@ def _mean_product(errors, number):
     return gaussian_filter(total / number, (0, 0, SMOOTHING, SMOOTHING), mode="wrap")
 
 
-def smoothing_error(problem: Problem, solution: Solution) -> np.ndarray:
-    """
-    Estimate what the prior takes from the scene.
-
-    Parameters
-    ----------
-    problem : Problem
-        The objective.
-    solution : Solution
-        Its minimiser.
-
-    Returns
-    -------
-    ndarray, shape (k, ny, nx)
-        Scene less solution, as far as the terms of the series ``sum_j (inverse(N) P)^j solution`` show it.
-    """
-    term, total = solution.coefficients, np.zeros_like(solution.coefficients)
-    for j in range(SERIES_TERMS):
-        term = _solve_roughly(problem, solution, problem.prior.apply(term))
-        total += term if j < SERIES_TERMS - 1 else LAST_TERM * term
-    return total
-
-
-def _solve_each(problem, solution, right_hand_sides):
+def _solve_each(problem, solution, right_hand_sides, rtol):
     """Solve for each right-hand side in turn, as many at a time as threads are granted."""
-    threads = available_threads()
+    threads, right_hand_sides = available_threads(), iter(right_hand_sides)
+
+    def solve(right_hand_side):
+        return conjugate_gradients(
+            problem.normal, right_hand_side, solution.blocks.apply, rtol=rtol, max_iterations=100
+        )[0]
+
     with ThreadPoolExecutor(threads) as pool:
         while some := list(islice(right_hand_sides, threads)):
-            yield from pool.map(partial(_solve_roughly, problem, solution), some)
-
-
-def _solve_roughly(problem, solution, right_hand_side):
-    """Solve to a tolerance far below the scatter of few draws."""
-    return conjugate_gradients(
-        problem.normal, right_hand_side, solution.blocks.apply, rtol=SAMPLE_RTOL, max_iterations=50
-    )[0]
+            yield from pool.map(solve, some)
 
 
 def residual_growth(problem: Problem, solution: Solution) -> np.ndarray:
