@@ -41,8 +41,8 @@ def _add_observation(parser):
     parser.add_argument(
         "--setup", nargs="+", default=["G235H/F170LP"], metavar="SETUP",
         help="grating, blocking filter and range: G140M or G140H/F070LP, G140M or G140H/F100LP-blue or -red, "
-        "G235H or G235M/F170LP, G395M or G395H/F290LP-blue or -red, PRISM/CLEAR-short or -long; several, such "
-        "as G140H/F100LP G235H/F170LP-whole G395H/F290LP, for a cube of each",
+        "G235H or G235M/F170LP, G395M or G395H/F290LP-blue or -red, PRISM/CLEAR-short or -long; several, "
+        "such as G140H/F100LP G235H/F170LP-whole G395H/F290LP, for a cube of each",
     )  # fmt: skip
     parser.add_argument(
         "--pointings", type=int, default=1, metavar="N",

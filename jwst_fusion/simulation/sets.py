@@ -124,7 +124,9 @@ def simulate_set(
     """
     scene = make_scene(scene, seed=seed) if isinstance(scene, str) else scene
     if scene.moving or scene.name == "random":
-        raise ParameterError(f"scene {scene.name!r} cannot be simulated with several cubes: use disk or nebula")
+        raise ParameterError(
+            f"scene {scene.name!r} cannot be simulated with several cubes: use disk or nebula"
+        )
     if seed < 0 or not 1 <= pointings <= _MOST_POINTINGS:
         raise ParameterError(
             f"seed {seed}, {pointings} pointings: expected 0 or more, and 1 to {_MOST_POINTINGS}"
@@ -216,9 +218,7 @@ def _observe(rng, plan, visits, files):
 def _make_cube(rng, plan, visit, rastered, transform, telescope, path):
     """Observe, spoil and save a cube; return its arrays."""
     grid, wavelength = visit.cube_grid, visit.wavelength
-    clean = observe_cube(
-        transform, rastered, telescope, grid, wavelength, blur=plan.conditions.ifu_blur
-    )
+    clean = observe_cube(transform, rastered, telescope, grid, wavelength, blur=plan.conditions.ifu_blur)
     level = simulator._typical_level(rastered, replace(plan, cube_grid=grid), wavelength)
     clean, level = visit.factor * clean, visit.factor * level
     data, sigma, noise = add_noise(clean, grid.footprint(), rng=rng, snr=plan.conditions.snr, level=level)
@@ -235,7 +235,9 @@ def _save_truths(plan, visits, rastered, paths):
         for v in visits
     ]
     low = np.min(edges, axis=0) - 1
-    high = np.max([np.add(e, v.cube_grid.shape[::-1]) for e, v in zip(edges, visits, strict=True)], axis=0) + 1
+    high = (
+        np.max([np.add(e, v.cube_grid.shape[::-1]) for e, v in zip(edges, visits, strict=True)], axis=0) + 1
+    )
     nx, ny = (int(n) for n in high - low)
     grid = replace(
         first, shape=(ny, nx), east=first.east - low[0] * SPAXEL, north=first.north + low[1] * SPAXEL

@@ -1,0 +1,553 @@
+"""Several cubes of one scene on one grid: gratings, pointings of a mosaic, visits."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
+from threadpoolctl import threadpool_limits
+
+from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
+from jwst_fusion.observation import BandImage, FusionGrid, Observation
+from jwst_fusion.optics import throughput
+
+from .comparison import common, compare_band
+from .coregister import WAVELENGTH_SLACK, Coregistration, CoregistrationSettings, cube_on_grid
+from .field import field_window
+from .grid import crop_cube, cube_footprint, grid_wcs, local_frame, make_grid
+from .pointing import ASYMMETRY, CHROMATIC_ASYMMETRY, solve_pointing
+from .ranges import MIN_COVERED, fusion_range
+from .resampling import resample_image
+from .usable import covering, usable_bands
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jwst_fusion.observation import CubeData, CubeProduct, ImageProduct
+
+    from .pointing import Pointing
+
+__all__ = ["SetMember", "check_set_settings", "coregister_set", "sight", "same_spaxels"]
+
+log = logging.getLogger(__name__)
+
+#: Alignment of NIRCam's images with each other by their coordinates: standard deviation on an axis [arcsec].
+#: Judged.
+IMAGE_ALIGNMENT = 0.003
+
+#: Largest difference between the axes of the spaxels of two cubes, as a share of a spaxel: over 30 spaxels it
+#: adds up to 1.5 mas. Derived.
+SAME_AXES = 5e-4
+
+#: Fewest spaxels that a cube has to have in common with the others. Judged.
+MIN_COMMON = 12
+
+#: Significance from which a roll or a magnification of a cube against the images is told. Judged.
+SIGNIFICANT = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class SetMember:
+    """
+    A cube of a set on its own grid, and where NIRCam has its sky.
+
+    Attributes
+    ----------
+    product : CubeProduct
+        The cube, in the wavelengths of the set.
+    images : tuple of ImageProduct
+        The images that look in its wavelengths.
+    bands : dict
+        Bandpass, covered fraction and pivot wavelength of each, by filter.
+    cube : CubeData
+        The cube on its grid.
+    grid : FusionGrid
+        That grid.
+    outliers : ndarray of bool, shape (n_wave, my, mx)
+        Voxels that were taken out.
+    noise_ratio : float
+        Noise over stated error.
+    pointing : Pointing
+        Offsets of the images from the cube.
+    """
+
+    product: Any
+    images: tuple
+    bands: dict
+    cube: CubeData
+    grid: FusionGrid
+    outliers: np.ndarray
+    noise_ratio: float
+    pointing: Pointing
+
+
+def check_set_settings(settings: CoregistrationSettings) -> None:
+    """
+    Refuse settings that are for one cube only.
+
+    Parameters
+    ----------
+    settings : CoregistrationSettings
+        Settings.
+
+    Raises
+    ------
+    ParameterError
+        One of them is set.
+    """
+    for name in ("center", "center_spaxel", "height", "width"):
+        if getattr(settings, name) is not None:
+            raise ParameterError(f"{name} is for one cube, and there are several; leave it out")
+    if settings.position_angle != "cube":
+        raise ParameterError("position_angle is for one cube, and there are several; leave it out")
+    if settings.alignment not in ("auto", "wcs"):
+        raise ParameterError(
+            f"alignment = {settings.alignment} is for one cube, and there are several; use auto or wcs"
+        )
+
+
+def sight(
+    products: Sequence[CubeProduct],
+    images: Sequence[ImageProduct],
+    settings: CoregistrationSettings,
+    alive: Sequence[np.ndarray] | None = None,
+) -> tuple[list, list[tuple[str, str]]]:
+    """
+    Tell which images look in the wavelengths of which cube, and the wavelengths of the set.
+
+    Parameters
+    ----------
+    products : sequence of CubeProduct
+        The cubes; their data are not used.
+    images : sequence of ImageProduct
+        The images; their data are not used.
+    settings : CoregistrationSettings
+        Settings.
+    alive : sequence of ndarray of bool, shape (n_wave,), optional
+        Channels of each cube with data; by default all.
+
+    Returns
+    -------
+    seen : list of (CubeProduct, ndarray of bool, list of ImageProduct)
+        Cubes that an image looks at, in ascending order of their wavelengths, with their channels in the range
+        of the set.
+    left_out : list of (str, str)
+        File name of each cube and image that cannot be used, and why.
+
+    Raises
+    ------
+    InputError
+        A cube's target moves, or no image looks at any cube.
+    """
+    _refuse_moving(products)
+    seen, left_out, used = [], [], set()
+    for i, product in enumerate(products):
+        usable = np.ones(product.wavelength.size, bool) if alive is None else alive[i]
+        own = []
+        for image in images:
+            share = throughput.bandpass(
+                image.filter, image.module, product.wavelength, usable=usable, curve=image.throughput
+            )[1]
+            if share >= MIN_COVERED:
+                own.append(image)
+                used.add(id(image))
+        if own:
+            seen.append((product, own))
+        else:
+            low, high = product.wavelength[[0, -1]]
+            left_out.append(
+                (product.name, f"no image looks in its wavelengths, {low:.3f} to {high:.3f} um, to register by")
+            )
+    left_out += [
+        (image.name, f"no cube has {100 * MIN_COVERED:.0f} % of the bandpass of {image.filter}")
+        for image in images
+        if id(image) not in used
+    ]
+    if not seen:
+        raise InputError(f"{products[0].name}: {left_out[0][1]}; use filters that the cubes cover")
+    ranges = [fusion_range([image.filter]) for _, own in seen for image in own]
+    limits = settings.wavelength_range or (min(r[0] for r in ranges), max(r[1] for r in ranges))
+    seen.sort(key=lambda pair: pair[0].wavelength[0])
+    channels = [
+        (p.wavelength >= limits[0] - WAVELENGTH_SLACK) & (p.wavelength <= limits[1] + WAVELENGTH_SLACK)
+        for p, _ in seen
+    ]
+    return [(p, inside, own) for (p, own), inside in zip(seen, channels, strict=True)], left_out
+
+
+def _refuse_moving(products):
+    """Refuse a set in which a target moves."""
+    moving = [product.name for product in products if product.moving]
+    fixed = [product.name for product in products if not product.moving]
+    if moving and fixed:
+        raise InputError(
+            f"{moving[0]}: its target moves, and that of {fixed[0]} does not; fuse them in two associations"
+        )
+    if moving:
+        raise InputError(
+            f"{moving[0]}: several cubes of a moving target cannot be fused together, for it turns between "
+            "them; make an association of each cube"
+        )
+
+
+def same_spaxels(products: Sequence[CubeProduct]) -> None:
+    """
+    Refuse cubes whose spaxels differ in size or direction.
+
+    Parameters
+    ----------
+    products : sequence of CubeProduct
+        The cubes.
+
+    Raises
+    ------
+    InputError
+        They do.
+    """
+    first = _axes(products[0])
+    for product in products[1:]:
+        axes = _axes(product)
+        if np.abs(axes - first).max() > SAME_AXES * np.sqrt(abs(np.linalg.det(first))):
+            size, angle = _describe(axes)
+            reference = _describe(first)
+            raise InputError(
+                f"{product.name}: its spaxels have {size:.4f} arcsec at {angle:.2f} deg, those of "
+                f"{products[0].name} {reference[0]:.4f} arcsec at {reference[1]:.2f} deg; rebuild the cubes "
+                "with one scale and coord_system skyalign of cube_build"
+            )
+
+
+def _axes(product):
+    """Directions of the spaxels' axes in the middle of a cube, (2, 2) [arcsec]."""
+    my, mx = product.data.shape[1:]
+    return local_frame(product.wcs, (mx - 1) / 2, (my - 1) / 2)[1]
+
+
+def _describe(axes):
+    """Size [arcsec] and position angle [deg] of spaxels."""
+    return float(np.sqrt(abs(np.linalg.det(axes)))), float(np.degrees(np.arctan2(axes[0, 1], axes[1, 1])))
+
+
+def coregister_set(
+    products: Sequence[CubeProduct],
+    images: Sequence[ImageProduct],
+    settings: CoregistrationSettings | None = None,
+) -> list[Coregistration]:
+    """
+    Bring several cubes of one scene and images onto the cells of one grid.
+
+    Each cube is compared with the images that look in its wavelengths, and all offsets are solved for together.
+    The grid is in the coordinates of NIRCam's short channel, or of its long channel if there is no other. No
+    cube is resampled: where its spaxels are with respect to the cells is part of how it sees the scene
+    (`CubeData.shift`).
+
+    Parameters
+    ----------
+    products : sequence of CubeProduct
+        The cubes.
+    images : sequence of ImageProduct
+        The images, one for each filter.
+    settings : CoregistrationSettings, optional
+        Settings.
+
+    Returns
+    -------
+    list of Coregistration
+        Cubes in ascending order of their wavelengths, each with the images that look in these, all on one
+        grid.
+
+    Raises
+    ------
+    InputError
+        The cubes cannot be fused together.
+    NoOverlapError
+        No image covers the field.
+    ParameterError
+        A setting is for one cube only.
+    """
+    settings = settings or CoregistrationSettings()
+    check_set_settings(settings)
+    same_spaxels(products)
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _coregister_set(products, images, settings)
+
+
+def _coregister_set(products, images, settings):
+    """Co-register on one thread: the same input gives the same bits."""
+    alive = [np.isfinite(product.data).any(axis=(1, 2)) for product in products]
+    seen, left_out = sight(products, images, settings, alive)
+    for name, reason in left_out:
+        log.warning("%s left out: %s", name, reason)
+    short = {throughput.channel(image.filter) for _, _, own in seen for image in own} >= {"short"}
+    d = settings.decimation_factor or (3 if short else 2)
+    members = [_measure(*each, settings, d) for each in seen]
+    known = [m for m in members if m.pointing.method == "wcs" or _measured(m)]
+    for member in members:
+        if not any(member is k for k in known):
+            log.warning(
+                "%s left out: it was not found in any image, so that its place is not known", member.product.name
+            )
+    if settings.alignment == "auto":
+        known = [m for m in known if _measured(m)]
+    _refuse_single(known)
+    offsets, errors, places = _solve(known)
+    members, offsets, errors, grids, shifts = _lay_grid(known, offsets, errors, settings)
+    return _on_grid(members, offsets, errors, places, grids, shifts, settings)
+
+
+def _measured(member):
+    """Whether any image tells where the cube is."""
+    return any(np.isfinite(offset.error) for offset in member.pointing.measured)
+
+
+def _refuse_single(members):
+    """Refuse what is no set."""
+    if len(members) < 2:
+        names = ", ".join(member.product.name for member in members) or "none"
+        raise InputError(
+            f"{names}: of all cubes only this can be fused; make an association of it and its images alone"
+        )
+
+
+def _measure(product, channels, images, settings, d):
+    """Compare one cube with its images, on its own grid."""
+    product = replace(
+        product,
+        data=product.data[channels],
+        error=product.error[channels],
+        wavelength=product.wavelength[channels],
+    )
+    footprint = cube_footprint(product.data)
+    if footprint.sum() < MIN_COMMON:
+        raise InputError(
+            f"{product.name}: {footprint.sum()} spaxels with data, at least {MIN_COMMON} needed; leave the cube "
+            "out"
+        )
+    grid = make_grid(field_window(footprint, product.wcs), product.wcs, d, settings.margin)
+    cube, outliers, noise_ratio = cube_on_grid(product, grid)
+    bands = usable_bands(images, cube)
+    images = sorted((i for i in images if i.filter in bands), key=lambda image: bands[image.filter][2])
+    log.info("%s, with %s:", product.name, ", ".join(image.filter for image in images))
+    pointing = solve_pointing(
+        images, bands, cube, grid, alignment=settings.alignment, capture=settings.capture
+    )
+    return SetMember(product, tuple(images), bands, cube, grid, outliers, noise_ratio, pointing)
+
+
+def _solve(members):
+    """
+    Solve for the places of all cubes and images together.
+
+    Each measured offset is that of an image less that of a cube. Images are aligned with each other to
+    `IMAGE_ALIGNMENT`; on the average those of the short channel are where their coordinates put them.
+
+    Returns
+    -------
+    offsets : ndarray, shape (n, 2)
+        Where the reference puts a source minus where each cube does (east, north) [arcsec].
+    errors : ndarray, shape (n,)
+        Standard error of either.
+    places : dict of ndarray, shape (2,)
+        Where each image puts a source minus where the reference does, by file name.
+    """
+    images = {image.name: image for member in members for image in member.images}
+    names, n = list(images), len(members)
+    if members[0].pointing.method == "wcs":
+        return np.zeros((n, 2)), np.full(n, np.nan), {name: np.zeros(2) for name in names}
+    rows, values = [], []
+    for i, member in enumerate(members):
+        for image, offset in zip(member.images, member.pointing.measured, strict=True):
+            if np.isfinite(offset.error):
+                row = np.zeros(n + len(names))
+                row[i] = row[n + names.index(image.name)] = 1.0
+                sigma = np.hypot(offset.error, CHROMATIC_ASYMMETRY)
+                rows.append(row / sigma)
+                values.append(np.array([offset.east, offset.north]) / sigma)
+    tied = np.hstack([np.zeros((len(names), n)), np.eye(len(names))]) / IMAGE_ALIGNMENT
+    design, data = np.vstack([*rows, tied]), np.vstack([*values, np.zeros((len(names), 2))])
+    covariance = np.linalg.inv(design.T @ design)
+    solution = covariance @ design.T @ data
+    channels = np.array([throughput.channel(images[name].filter) for name in names])
+    first = channels == "short" if (channels == "short").any() else np.ones(len(names), bool)
+    reference = solution[n:][first].mean(axis=0)
+    offsets = np.round(solution[:n] + reference, 7)
+    errors = np.hypot(np.sqrt(np.diag(covariance)[:n]), ASYMMETRY)
+    places = {name: np.round(at - reference, 7) for name, at in zip(names, solution[n:], strict=True)}
+    for member, offset, error in zip(members, offsets, errors, strict=True):
+        log.info(
+            "%s is %+.1f mas east, %+.1f mas north of NIRCam, +- %.1f mas",
+            member.product.name, *(-1e3 * offset), 1e3 * error,
+        )  # fmt: skip
+    return offsets, errors, places
+
+
+def _lay_grid(members, offsets, errors, settings):
+    """Lay one grid over all cubes; leave out those that have no sky in common with the others."""
+    centre, frame, first = _reference(members[0], offsets[0])
+    at = [_lattice(member, offset, frame, first) for member, offset in zip(members, offsets, strict=True)]
+    kept = _connected(members, at)
+    for i, member in enumerate(members):
+        if i not in kept:
+            log.warning("%s left out: it has no sky in common with the other cubes", member.product.name)
+    members, offsets, errors, at = ([each[i] for i in kept] for each in (members, offsets, errors, at))
+    if len(members) < 2:
+        raise NoOverlapError(
+            f"{members[0].product.name}: no other cube shows the same sky; make an association of each cube"
+        )
+    d, jacobian = members[0].grid.decimation_factor, members[0].grid.jacobian
+    low = np.min([a.whole for a in at], axis=0)
+    high = np.max([a.whole + np.array(m.cube.footprint.shape) for a, m in zip(at, members, strict=True)], axis=0)
+    shape = tuple(int(n) for n in high - low)
+    margin = int(np.ceil(settings.margin / (d * members[0].grid.cell_size) - 1e-9))
+    middle = low + (np.array(shape) - 1) / 2
+    ra, dec = frame.wcs_pix2world(middle[1], middle[0], 0)
+    grids = [
+        FusionGrid(
+            shape=tuple(n * d for n in shape),
+            decimation_factor=d,
+            jacobian=jacobian,
+            centre=(float(ra), float(dec)),
+            origin=tuple(int(v) for v in low - a.whole),
+            field=tuple(slice(margin, n - margin) for n in shape),
+        )
+        for a in at
+    ]
+    return members, offsets, errors, grids, [tuple(float(v) for v in a.part * d) for a in at]
+
+
+@dataclass(frozen=True)
+class _At:
+    """Where a cube's grid begins, in spaxels of the reference: whole ones, and a part of one."""
+
+    whole: np.ndarray
+    part: np.ndarray
+
+
+def _reference(member, offset):
+    """Middle of a member's grid, WCS of its spaxels in NIRCam's coordinates, and its first spaxel."""
+    grid = member.grid
+    wcs = grid_wcs(grid, tuple(offset))
+    frame, d = WCS(naxis=2), grid.decimation_factor
+    frame.wcs.ctype, frame.wcs.crval = wcs.wcs.ctype, wcs.wcs.crval
+    frame.wcs.crpix = [(n + 1) / 2 for n in grid.spaxel_shape[::-1]]
+    frame.wcs.cd = grid.jacobian * d / 3600
+    frame.wcs.set()
+    return grid.centre, frame, np.zeros(2)
+
+
+def _lattice(member, offset, frame, first):
+    """Where a member's grid begins on the spaxels of the reference."""
+    centre = SkyCoord(*member.grid.centre, unit="deg")
+    moved = centre.spherical_offsets_by(*(value / 3600 * u.deg for value in offset))
+    x, y = frame.wcs_world2pix(moved.ra.deg, moved.dec.deg, 0)
+    begin = np.array([float(y), float(x)]) - (np.array(member.grid.spaxel_shape) - 1) / 2 - first
+    whole = np.round(begin).astype(int)
+    return _At(whole, np.round(begin - whole, 7))
+
+
+def _connected(members, at):
+    """Indices of the cubes that share sky, directly or by others, with the one with most of them."""
+    n = len(members)
+    linked = [[_shared(members[i], at[i], members[j], at[j]) >= MIN_COMMON for j in range(n)] for i in range(n)]
+    best: list[int] = []
+    for start in range(n):
+        found, new = {start}, [start]
+        while new:
+            i = new.pop()
+            more = [j for j in range(n) if linked[i][j] and j not in found]
+            found.update(more)
+            new += more
+        if len(found) > len(best):
+            best = sorted(found)
+    return best
+
+
+def _shared(a, at_a, b, at_b):
+    """Count the spaxels that two cubes have in common."""
+    origin = tuple(int(v) for v in at_a.whole - at_b.whole)
+    moved = crop_cube(b.cube.footprint, replace(a.grid, origin=origin), False)
+    return int((moved & a.cube.footprint).sum())
+
+
+def _on_grid(members, offsets, errors, places, grids, shifts, settings):
+    """Put cubes and images onto the grid."""
+    images = {image.name: image for member in members for image in member.images}
+    pivots = {i.filter: m.bands[i.filter][2] for m in members for i in m.images}
+    on_grid = {}
+    for name, image in images.items():
+        place = places[name]
+        data, error = resample_image(image, grids[0], tuple(place))
+        coarser = max(image.image_pixel / grids[0].cell_size, 1.0)  # cells share the noise of a pixel
+        on_grid[image.filter] = BandImage.of(
+            image, data=data, error=error * coarser, pivot_wavelength=pivots[image.filter],
+            offset_east=float(place[0]), offset_north=float(place[1]), offset_err=IMAGE_ALIGNMENT,
+        )  # fmt: skip
+    cubes = [_placed(m, grid, shift) for m, grid, shift in zip(members, grids, shifts, strict=True)]
+    field = np.any([cube.footprint for cube, _ in cubes], axis=0)
+    bands = covering(list(on_grid.values()), list(images.values()), field, grids[0], settings.min_overlap)
+    log.info(
+        "Grid of %d cubes: %d x %d cells of %.4f arcsec, %d wavelengths from %.4f to %.4f um",
+        len(cubes), *grids[0].shape, grids[0].cell_size, sum(c.wavelength.size for c, _ in cubes),
+        min(c.wavelength[0] for c, _ in cubes), max(c.wavelength[-1] for c, _ in cubes),
+    )  # fmt: skip
+    result = []
+    for member, grid, (cube, outliers) in zip(members, grids, cubes, strict=True):
+        own = [replace(b, covered_fraction=member.bands[b.filter][1]) for b in bands if b.filter in member.bands]
+        if not own:
+            raise NoOverlapError(
+                f"{member.product.name}: no image that looks in its wavelengths covers the field; leave it out"
+            )
+        own.sort(key=lambda band: band.pivot_wavelength)
+        method = "wcs" if member.pointing.method == "wcs" else "set"
+        observation = Observation(grid=grid, cube=cube, bands=tuple(own), alignment=method)
+        _tell_distortion(member, observation)
+        result.append(
+            Coregistration(observation, _spaxel_wcs(grid), member.noise_ratio, outliers, member.pointing)
+        )
+    return result
+
+
+def _placed(member, grid, shift):
+    """Put a cube onto the grid, its spaxels displaced from those of the grid by a part of one."""
+    moved = replace(grid, origin=grid.origin)
+    cube = replace(
+        member.cube,
+        data=crop_cube(member.cube.data, moved, np.nan),
+        error=crop_cube(member.cube.error, moved, np.nan),
+        footprint=crop_cube(member.cube.footprint, moved, False),
+        excess=member.pointing.excess,
+        shift=shift,
+    )
+    return cube, crop_cube(member.outliers, moved, False)
+
+
+def _spaxel_wcs(grid):
+    """Celestial WCS of the spaxels from which a grid's origin counts."""
+    d, wcs = grid.decimation_factor, WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval = ("RA---TAN", "DEC--TAN"), grid.centre
+    wcs.wcs.crpix = [(n + 1) / 2 + o for n, o in zip(grid.spaxel_shape[::-1], grid.origin[::-1], strict=True)]
+    wcs.wcs.cdelt = np.full(2, grid.cell_size * d / 3600)
+    wcs.wcs.pc = grid.jacobian / grid.cell_size
+    wcs.wcs.cunit = "deg", "deg"
+    wcs.wcs.set()
+    return wcs
+
+
+def _tell_distortion(member, observation):
+    """Warn of a roll or a magnification of a cube against the images, which is not corrected."""
+    compared = [
+        compare_band(band, member.bands[band.filter][0], observation.cube, observation.grid)[0]
+        for band in observation.bands
+    ]
+    for name, unit, factor in (("roll", "deg", 1.0), ("magnification", "%", 100.0)):
+        value, error = common(compared, name)
+        if abs(value) > SIGNIFICANT * error:
+            log.warning(
+                "%s: the images have a %s of %+.3f +- %.3f %s against it, which is not corrected",
+                member.product.name, name, factor * value, factor * error, unit,
+            )  # fmt: skip
