@@ -22,7 +22,7 @@ def synthetic_observation(n_spaxels):
     import numpy as np
     from scipy.ndimage import gaussian_filter
 
-    from jwst_fusion.inversion.regularization import upsample
+    from jwst_fusion.inversion.cells import upsample
     from jwst_fusion.observation import BandImage, CubeData, FusionGrid, Observation
     from jwst_fusion.optics import throughput
 
@@ -72,9 +72,10 @@ def solver_figures(n_spaxels):
 
     from jwst_fusion.inversion.forward import compress_cube, image_term
     from jwst_fusion.inversion.groups import FrequencyGroups
-    from jwst_fusion.inversion.prior import Prior, gradient_power
+    from jwst_fusion.inversion.objective import Problem
+    from jwst_fusion.inversion.prior import Prior
     from jwst_fusion.inversion.regularization import smoothness_matrix
-    from jwst_fusion.inversion.solver import Problem, solve
+    from jwst_fusion.inversion.solver import solve
     from jwst_fusion.inversion.subspace import find_subspace
     from jwst_fusion.optics.transfer import transfer_functions
 
@@ -91,7 +92,7 @@ def solver_figures(n_spaxels):
         cube_term=compress_cube(groups, subspace, transfer.interpolation, transfer.nirspec),
         image_factor=1.0,
         cube_factor=1.0,
-        prior=Prior(smoothness_matrix(observation, subspace), gradient_power(observation.grid.shape)),
+        prior=Prior(smoothness_matrix(observation, subspace), observation.grid.shape),
     )
     solution = solve(problem)
     clock.append(time.perf_counter())

@@ -11,8 +11,9 @@ from scipy.fft import irfft2, rfft2
 
 from jwst_fusion.exceptions import InputError
 
+from .cells import within
 from .groups import FrequencyGroups, make_hermitian
-from .regularization import within
+from .objective import DataTerm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ CHUNK = 256
 
 
 @dataclass(frozen=True, eq=False)
-class CubeTerm:
+class CubeTerm(DataTerm):
     """
     The NIRSpec data term, compressed along wavelength.
 
@@ -110,7 +111,7 @@ class CubeTerm:
     def weighted_data(self) -> np.ndarray:
         """Weigh the data and compress them, (n_compressed, my, mx)."""
         if self.voxel_weight is None:
-            return self.weight * self._less(self.data)
+            return self.weigh(self.data)
         return np.tensordot(self.channels.T, self.voxel_weight * self.whitened, axes=1)
 
     def weighted_noise(self, rng: np.random.Generator) -> np.ndarray:
@@ -179,7 +180,7 @@ class CubeTerm:
 
 
 @dataclass(frozen=True, eq=False)
-class ImageTerm:
+class ImageTerm(DataTerm):
     """
     The NIRCam data term.
 
@@ -207,6 +208,10 @@ class ImageTerm:
     def seen(self) -> np.ndarray:
         """Cells at which an image has data, bool (ny, nx)."""
         return np.asarray((self.weight > 0).any(axis=0))
+
+    def weigh(self, values: np.ndarray) -> np.ndarray:
+        """Weigh images, (n_band, ny, nx)."""
+        return self.weight * values
 
     def weighted_noise(self, rng: np.random.Generator) -> np.ndarray:
         """Draw noise and weigh it, (n_band, ny, nx)."""

@@ -13,23 +13,16 @@ from threadpoolctl import threadpool_limits
 
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics.psf import fwhm
-from jwst_fusion.optics.transfer import transfer_functions
+from jwst_fusion.optics.transfer import ifu_transfer, transfer_functions
 
 from .boundary import mirrored, periodic_shape, unmirrored, unweighted
 from .forward import compress_cube, image_term
 from .groups import FrequencyGroups
-from .prior import Prior, gradient_power, local_mixture
+from .objective import Problem
 from .psf_errors import cube_weight_loss, model_errors
-from .regularization import (
-    crude_weights,
-    edge_weights,
-    interior,
-    local_gradients,
-    smoothness_matrix,
-    steepness,
-)
+from .regularization import find_prior
 from .settings import FusionSettings
-from .solver import Problem, solve
+from .solver import solve
 from .spectral import shared_noise
 from .subspace import find_subspace
 from .tuning import solve_and_weigh
@@ -40,7 +33,7 @@ if TYPE_CHECKING:
 
     from .subspace import Subspace
 
-__all__ = ["FusionResult", "FusionSettings", "at_beam", "build_problem", "fuse"]
+__all__ = ["FusionResult", "FusionSettings", "at_beam", "build_problem", "fuse", "seen_by_ifu"]
 
 log = logging.getLogger(__name__)
 
@@ -224,6 +217,38 @@ def at_beam(result: FusionResult, cell_size: float) -> FusionResult:
     )
 
 
+def seen_by_ifu(observation: Observation, result: FusionResult) -> np.ndarray:
+    """
+    Predict the cube in each channel from a fused cube (paper, Eq. B.2).
+
+    Parameters
+    ----------
+    observation : Observation
+        What was fused.
+    result : FusionResult
+        The fused cube, not at a beam.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_wave, my, mx)
+        Noise-free cube on the spaxels of the grid [MJy/sr].
+    """
+    grid, k = observation.grid, len(result.coefficients)
+    my, mx = grid.spaxel_shape
+    shape = periodic_shape(grid)
+    margins = [(0, long - short) for long, short in zip(shape, grid.shape, strict=True)]
+    spectrum = rfft2(np.pad(result.coefficients, [(0, 0), *margins], mode="symmetric"))
+    groups, optics = FrequencyGroups(shape, grid.decimation_factor), ifu_transfer(observation, shape)
+    at_nodes = np.empty((len(optics.nirspec), k, my, mx), dtype=np.float32)
+    for plane, otf in zip(at_nodes, optics.nirspec, strict=True):
+        plane[:] = groups.decimate(otf * spectrum)[:, :my, :mx]
+    mixing = optics.interpolation[:, :, np.newaxis] * result.basis[:, np.newaxis, :]
+    mixing = mixing.reshape(len(mixing), -1).astype(np.float32)
+    seen = (mixing @ at_nodes.reshape(mixing.shape[1], -1)).reshape(-1, my, mx)
+    seen += result.mean_spectrum.astype(np.float32)[:, np.newaxis, np.newaxis]
+    return seen
+
+
 def _leave_each_out(problem, solution, settings):
     """Predict each image, less the mean spectrum's, from all other data (paper, Appendix E.3)."""
     images = np.empty_like(problem.image_term.data)
@@ -282,29 +307,8 @@ def build_problem(observation: Observation, subspace: Subspace, settings: Fusion
         ),
         image_factor=1.0,
         cube_factor=settings.gamma or 1.0,
-        prior=_prior(observation, subspace, settings, shape),
+        prior=find_prior(observation, subspace, settings, shape),
     )
-
-
-def _prior(observation, subspace, settings, shape):
-    """Build the prior from the cube's gradients, and from where the images are steep."""
-    gradient = gradient_power(shape)
-    if settings.weighting == "uniform":
-        return Prior(np.eye(subspace.n_components) * settings.mu, gradient)
-    factor = settings.mu or 1.0
-    d = observation.grid.decimation_factor
-    inside = interior(subspace.spaxels, d)
-    squared = steepness(observation, subspace)
-    even = settings.tuning == "empirical_bayes" or settings.regularization == "sobolev"
-    local = None if even else local_gradients(squared, inside)
-    if settings.tuning == "empirical_bayes":
-        return Prior(crude_weights(observation, subspace) * factor, gradient)
-    matrix = smoothness_matrix(observation, subspace, local) * factor
-    edges = None if even else edge_weights(local, shape)
-    prior = Prior(matrix, gradient, edges)
-    if settings.regularization != "nuclear":
-        return prior
-    return local_mixture(subspace.coefficients, subspace.spaxels, d, prior, shape)
 
 
 def _voxel_weight(cube):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.fft import irfft2
 
 __all__ = ["FrequencyGroups", "make_hermitian"]
 
@@ -107,6 +108,24 @@ class FrequencyGroups:
         if np.iscomplexobj(half_plane):
             np.conjugate(half_plane, out=half_plane, where=self._scatter_mirrored)
         return half_plane
+
+    def decimate(self, half_plane: np.ndarray) -> np.ndarray:
+        """
+        Sample a scene at the centres of the spaxels (the decimation of the paper's Eq. B.2).
+
+        Parameters
+        ----------
+        half_plane : ndarray of complex, shape (..., ny, nx // 2 + 1)
+            Transform of the scene, as the IFU blurs it.
+
+        Returns
+        -------
+        ndarray, shape (..., my, mx)
+            Values of the spaxels.
+        """
+        members = self.gather(make_hermitian(half_plane * self.sampling_phase(), self.shape[1]))
+        folded = members.sum(axis=-1) / self.decimation_factor**2
+        return irfft2(folded.reshape(*half_plane.shape[:-2], *self.spaxel_half_shape), s=self.spaxel_shape)
 
     def sampling_phase(self) -> np.ndarray:
         """

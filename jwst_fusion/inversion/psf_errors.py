@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .regularization import average_known
+from .cells import average_known
 
 if TYPE_CHECKING:
     from jwst_fusion.observation import Observation

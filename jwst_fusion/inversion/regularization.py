@@ -1,31 +1,23 @@
-"""Expected smoothness of the coefficients."""
+"""The prior's weights, measured on the data."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import binary_erosion, gaussian_filter, map_coordinates
+from scipy.ndimage import gaussian_filter
+
+from .cells import average_known, between_cells, interior, upsample, within
+from .prior import MIN_GRADIENT, STEEPNESS_RANGE, Prior, at_cells, gradient
 
 if TYPE_CHECKING:
     from jwst_fusion.observation import Observation
 
+    from .settings import FusionSettings
     from .subspace import Subspace
 
-__all__ = [
-    "average_known",
-    "between_cells",
-    "crude_weights",
-    "edge_weights",
-    "interior",
-    "local_gradients",
-    "noise_gradient",
-    "sharpening",
-    "smoothness_matrix",
-    "steepness",
-    "upsample",
-    "within",
-]
+__all__ = ["find_prior", "local_gradients", "local_mixture", "sharpening", "smoothness_matrix", "steepness"]
 
 #: Smallest share of a measured mean squared gradient that is considered signal. Judged.
 MIN_SIGNAL_SHARE = 0.1
@@ -33,43 +25,57 @@ MIN_SIGNAL_SHARE = 0.1
 #: Largest sharpening; that of a point source is about 40. Measured.
 MAX_SHARPENING = 100.0
 
-#: Mean squared gradient that is assumed for a uniform scene, in units of the noise. Judged.
-MIN_GRADIENT = 1e-9
-
 #: Standard deviation of the Gaussian over which squared gradients of an image are averaged [cells]. Judged.
 GRADIENT_SMOOTHING = 1.0
 
 #: Quantile of an image's squared gradients that may be due to its noise. Judged.
 NOISE_QUANTILE = 0.02
 
-#: Share of the smoothing over known steps that a cell needs. Judged.
-MIN_SHARE = 0.2
+#: Standard deviation of the Gaussian over which products of the cube's gradients are averaged [spaxels]:
+#: the resolution of the IFU, below which the cube cannot show which spectra change together. Derived.
+MIXTURE_SMOOTHING = 1.0
 
-#: Bounds of the squared gradient over its mean. Judged.
-STEEPNESS_RANGE = (0.05, 1e4)
+#: Least variance of a direction among the components' gradients over the mean of all directions. Judged.
+LEAST_SHARE = 0.01
+
+#: Share of the smoothing over known cells from which the mixture of a cell is known. Judged.
+MIN_SHARE = 0.02
 
 
-def upsample(images: np.ndarray, decimation_factor: int) -> np.ndarray:
+def find_prior(
+    observation: Observation, subspace: Subspace, settings: FusionSettings, shape: tuple[int, int]
+) -> Prior:
     """
-    Interpolate images on spaxels bicubically to the cells.
+    Measure the weights of the prior on the cube and on the images.
 
     Parameters
     ----------
-    images : ndarray, shape (n, my, mx)
-        Images without NaN.
-    decimation_factor : int
-        Cells per spaxel along an axis, d.
+    observation : Observation
+        Cube and cross-calibrated images.
+    subspace : Subspace
+        Basis and whitened data.
+    settings : FusionSettings
+        Settings.
+    shape : tuple of int
+        Cells (ny, nx) of the periodic grid that holds the observation's at its lower left corner.
 
     Returns
     -------
-    ndarray, shape (n, my * d, mx * d)
-        Interpolated images; edges are mirrored.
+    Prior
+        The prior. That of the nuclear norm is to be updated between solutions.
     """
-    d = decimation_factor
-    my, mx = images.shape[1:]
-    rows, columns = ((np.arange(n * d) - (d - 1) / 2) / d for n in (my, mx))
-    grid = np.meshgrid(rows, columns, indexing="ij")
-    return np.stack([map_coordinates(image, grid, order=3, mode="mirror") for image in images])
+    if settings.weighting == "uniform":
+        return Prior(np.eye(subspace.n_components) * settings.mu, shape)
+    factor, d = settings.mu or 1.0, observation.grid.decimation_factor
+    if settings.tuning == "empirical_bayes":
+        return Prior(crude_weights(subspace, d) * factor, shape)
+    if settings.regularization == "sobolev":
+        return Prior(smoothness_matrix(observation, subspace) * factor, shape)
+    inside = interior(subspace.spaxels, d)
+    local = local_gradients(steepness(observation, subspace), inside)
+    edges = between_cells(within(1.0 / local, shape, 1.0 / float(np.median(local))))
+    prior = Prior(smoothness_matrix(observation, subspace, local) * factor, shape, edges)
+    return replace(prior, alignment=local_mixture(subspace.coefficients, inside, d, prior))
 
 
 def smoothness_matrix(
@@ -101,8 +107,7 @@ def smoothness_matrix(
     """
     d = observation.grid.decimation_factor
     inside = interior(subspace.spaxels, d)
-    relative = np.ones(inside.shape) if local is None else local
-    covariance, level = _gradient_covariance(upsample(subspace.coefficients, d), inside, relative)
+    covariance, level = _gradient_covariance(upsample(subspace.coefficients, d), inside, local)
     variances, axes = np.linalg.eigh(covariance)
     variances = np.maximum(variances, 0.0)
     variances = np.maximum(variances - level * noise_gradient(d), MIN_SIGNAL_SHARE * variances)
@@ -110,16 +115,16 @@ def smoothness_matrix(
     return (axes * inverse) @ axes.T
 
 
-def crude_weights(observation: Observation, subspace: Subspace) -> np.ndarray:
+def crude_weights(subspace: Subspace, d: int) -> np.ndarray:
     """
     Regularization weight of each component by the paper's rule (Appendix C, automatic tuning).
 
     Parameters
     ----------
-    observation : Observation
-        The grid.
     subspace : Subspace
         Basis and whitened data.
+    d : int
+        Cells per spaxel along an axis.
 
     Returns
     -------
@@ -127,32 +132,8 @@ def crude_weights(observation: Observation, subspace: Subspace) -> np.ndarray:
         Diagonal, ``1 / alpha_i^2``, with ``alpha_i^2`` the mean squared gradient of the bicubically
         interpolated cube's component i.
     """
-    d = observation.grid.decimation_factor
-    inside = interior(subspace.spaxels, d)
-    squared = _mean_squared_gradient(upsample(subspace.coefficients, d), inside)
-    return np.diag(1.0 / (squared + MIN_GRADIENT))
-
-
-def average_known(values: np.ndarray, width: float) -> np.ndarray:
-    """
-    Average neighbouring known values with Gaussian weights.
-
-    Parameters
-    ----------
-    values : ndarray, shape (ny, nx)
-        Values; NaN where unknown.
-    width : float
-        Standard deviation of the Gaussian [cells].
-
-    Returns
-    -------
-    ndarray, shape (ny, nx)
-        Averages; NaN where few are known.
-    """
-    known = np.isfinite(values)
-    share = gaussian_filter(known.astype(float), width)
-    total = gaussian_filter(np.where(known, values, 0.0), width)
-    return np.where(share > MIN_SHARE, total / np.maximum(share, MIN_SHARE), np.nan)
+    covariance, _ = _gradient_covariance(upsample(subspace.coefficients, d), interior(subspace.spaxels, d))
+    return np.diag(1.0 / (np.diag(covariance) + MIN_GRADIENT))
 
 
 def steepness(observation: Observation, subspace: Subspace) -> np.ndarray:
@@ -223,65 +204,54 @@ def local_gradients(squared: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return np.where(seen, local / level, 1.0)
 
 
-def edge_weights(local: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def local_mixture(coefficients: np.ndarray, inside: np.ndarray, d: int, prior: Prior) -> np.ndarray:
     """
-    Weights of the differences between neighbouring cells.
+    Find which components change together about each cell, from the cube itself.
+
+    The penalty with ``A = M^(1/2) D^(-1/2) M^(1/2)`` is a nuclear norm (total nuclear variation, Holt 2014;
+    structure tensors, Lefkimmiatis et al. 2015): about a star, gradients along the star's own spectrum are
+    cheap, and those of a line that it does not have are not; where a line shifts, its shift is tied to the
+    light that the images see. D is measured on the cube, which sees all components with one resolution and
+    a known noise, and not on the solution, whose noise would count as structure: of the products of the
+    gradients, averaged over the resolution of the IFU, what noise alone can reach (the edge of Marchenko
+    and Pastur 1967 for the spaxels averaged) is dropped, and the mean of the noise taken from the rest.
 
     Parameters
     ----------
-    local : ndarray, shape (my, mx)
-        Relative variance of the gradients in each cell.
-    shape : tuple of int
-        Cells (ny, nx) of the periodic grid that holds them at its lower left corner; the others have the
-        typical variance.
+    coefficients : ndarray, shape (k, my, mx)
+        Coefficients of the cube, with unit noise.
+    inside : ndarray of bool, shape (my * d, mx * d)
+        Cells inside the footprint.
+    d : int
+        Cells per spaxel along an axis.
+    prior : Prior
+        The prior without alignment; its grid holds the spaxels at its lower left corner.
 
     Returns
     -------
-    ndarray, shape (2, ny, nx)
-        Mean inverse variance of a cell and of the next along y, and along x.
+    ndarray, shape (2, k, k, ny, nx)
+        Matrices A of the differences between cells.
     """
-    return between_cells(within(1.0 / local, shape, 1.0 / float(np.median(local))))
-
-
-def between_cells(values: np.ndarray) -> np.ndarray:
-    """
-    Average each cell with the next, on a periodic grid.
-
-    Parameters
-    ----------
-    values : ndarray, shape (..., ny, nx)
-        Values at the cells.
-
-    Returns
-    -------
-    ndarray, shape (2, ..., ny, nx)
-        Mean of a cell and of the next along y, and along x.
-    """
-    return np.stack([(values + np.roll(values, -1, axis)) / 2.0 for axis in (-2, -1)])
-
-
-def within(values: np.ndarray, shape: tuple[int, int], elsewhere: np.ndarray | float) -> np.ndarray:
-    """
-    Values at the lower left corner of a grid that has others elsewhere.
-
-    Parameters
-    ----------
-    values : ndarray, shape (..., my, mx)
-        Values.
-    shape : tuple of int
-        Cells (ny, nx) of the grid.
-    elsewhere : float or ndarray, shape (..., ny, nx)
-        Values of the grid's other cells.
-
-    Returns
-    -------
-    ndarray, shape (..., ny, nx)
-        The grid.
-    """
-    full = np.empty((*values.shape[:-2], *shape))
-    full[...] = elsewhere
-    full[..., : values.shape[-2], : values.shape[-1]] = values
-    return full
+    k, width = len(coefficients), MIXTURE_SMOOTHING * d
+    steps = gradient(upsample(coefficients, d))
+    products = at_cells(step[:, np.newaxis] * step for step in steps)
+    share = gaussian_filter(inside.astype(float), width)
+    products = gaussian_filter(products * inside, (0, 0, width, width)) / np.maximum(share, MIN_SHARE)
+    values, axes = np.linalg.eigh(np.moveaxis(products, (0, 1), (-2, -1)))
+    noise, averaged = noise_gradient(d), 2 * 4 * np.pi * MIXTURE_SMOOTHING**2
+    edge = noise * (1 + np.sqrt(k / averaged)) ** 2
+    values = np.where(values > edge, values - noise, 0.0)
+    axes = prior.root @ axes
+    values, axes = np.linalg.eigh((axes * values[..., np.newaxis, :]) @ np.swapaxes(axes, -1, -2))
+    mean = values.mean(axis=-1, keepdims=True)
+    known = (mean > 0) & (share > MIN_SHARE)[..., np.newaxis]
+    values = np.where(known, np.maximum(values / np.where(known, mean, 1.0), LEAST_SHARE), 1.0)
+    values /= values.mean(axis=-1, keepdims=True)
+    typical = np.exp(np.log(values[known[..., 0]]).mean() / 2) if known.any() else 1.0
+    axes = prior.root @ axes
+    matrices = typical * (axes * values[..., np.newaxis, :] ** -0.5) @ np.swapaxes(axes, -1, -2)
+    elsewhere = typical * prior.matrix[..., np.newaxis, np.newaxis]
+    return between_cells(within(np.moveaxis(matrices, (-2, -1), (0, 1)), prior.shape, elsewhere))
 
 
 def sharpening(observation: Observation, subspace: Subspace) -> float:
@@ -308,10 +278,10 @@ def sharpening(observation: Observation, subspace: Subspace) -> float:
     for band in (band for band in observation.bands if not band.held_out):
         mixing = band.bandpass @ subspace.basis
         synthetic = np.tensordot(mixing, coefficients, axes=1)
-        blunt = _mean_squared_gradient(upsample(synthetic[np.newaxis], d), inside)[0]
+        blunt = _gradient_covariance(upsample(synthetic[np.newaxis], d), inside)[0].item()
         known = inside & np.isfinite(band.data)
         image = np.where(np.isfinite(band.data), band.data, np.nanmedian(band.data)) / band.scale
-        sharp = _mean_squared_gradient(image[np.newaxis], known)[0]
+        sharp = _gradient_covariance(image[np.newaxis], known)[0].item()
         noise = noise_gradient(d) * (mixing**2).sum(), 4 * np.nanmedian(band.error / band.scale) ** 2
         signal = blunt - noise[0], sharp - noise[1]
         if signal[0] > MIN_SIGNAL_SHARE * blunt and signal[1] > MIN_SIGNAL_SHARE * sharp:
@@ -337,26 +307,6 @@ def noise_gradient(d: int) -> float:
     impulse[0, 8, 8] = 1.0
     response = upsample(impulse, d)[0]
     return sum((np.diff(response, axis=axis) ** 2).sum() for axis in (0, 1)) / d**2
-
-
-def interior(spaxels: np.ndarray, d: int) -> np.ndarray:
-    """
-    Cells at least a spaxel within the footprint; all cells if there are none.
-
-    Parameters
-    ----------
-    spaxels : ndarray of bool, shape (my, mx)
-        The footprint.
-    d : int
-        Cells per spaxel along an axis.
-
-    Returns
-    -------
-    ndarray of bool, shape (my * d, mx * d)
-        The cells.
-    """
-    inside = binary_erosion(np.kron(spaxels, np.ones((d, d), dtype=bool)), iterations=d)
-    return inside if inside.any() else np.ones_like(inside)
 
 
 def _squared_gradient(image):
@@ -386,9 +336,10 @@ def _on_cells(steps, axis):
     return np.where(known, sides, 0.0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
 
 
-def _gradient_covariance(images, inside, relative):
+def _gradient_covariance(images, inside, relative=None):
     """Covariance of differences of images over their relative variance, and the mean of its inverse."""
     covariance, level = np.zeros((len(images),) * 2), 0.0
+    relative = np.ones(inside.shape) if relative is None else relative
     for axis in (0, 1):
         pairs, variance = np.moveaxis(inside, axis, 0), np.moveaxis(relative, axis, 0)
         pairs = pairs[1:] & pairs[:-1]
@@ -397,14 +348,3 @@ def _gradient_covariance(images, inside, relative):
         covariance += (steps * inverse) @ steps.T / max(pairs.sum(), 1)
         level += inverse.mean() / 2 if inverse.size else 0.5
     return covariance, level
-
-
-def _mean_squared_gradient(images, inside):
-    """Mean squared first differences along both axes between cells that both are inside, for each image."""
-    total = np.zeros(len(images))
-    for axis in (0, 1):
-        pairs = np.moveaxis(inside, axis, 0)
-        pairs = pairs[1:] & pairs[:-1]
-        steps = np.diff(np.moveaxis(images, axis + 1, 1), axis=1)[:, pairs]
-        total += (steps**2).sum(axis=1) / max(pairs.sum(), 1)
-    return total

@@ -11,7 +11,7 @@ __all__ = ["CHOICES", "FusionSettings"]
 #: What can be chosen, by setting.
 CHOICES = {
     "tuning": ("variance_components", "empirical_bayes", "manual"),
-    "regularization": ("nuclear", "edge", "sobolev"),
+    "regularization": ("nuclear", "sobolev"),
     "boundary": ("free", "symmetric"),
     "weighting": ("channel", "voxel", "uniform"),
 }
@@ -40,10 +40,9 @@ class FusionSettings:
     gamma : float or None
         Weight of NIRSpec over NIRCam, relative to their inverse variances; with uniform weighting their
         ratio itself. None: chosen by the tuning.
-    regularization : {'nuclear', 'edge', 'sobolev'}
+    regularization : {'nuclear', 'sobolev'}
         Penalty of the gradients' length, by which components change together in the cube (``nuclear``;
-        Holt 2014); of their squares, less where the NIRCam images are steep (``edge``; Guilloteau et al.
-        2022); or of their squares (paper).
+        Holt 2014), or of their squares (paper).
     boundary : {'free', 'symmetric'}
         What surrounds the data: an unknown scene, or their mirror image (paper).
     weighting : {'channel', 'voxel', 'uniform'}

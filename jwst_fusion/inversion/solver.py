@@ -9,105 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.fft import irfft2, rfft2
 
-from .forward import CubeTerm, ImageTerm
-from .prior import Prior
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .groups import FrequencyGroups
+    from .objective import Problem
 
-__all__ = ["Blocks", "Problem", "Solution", "conjugate_gradients", "solve"]
+__all__ = ["Blocks", "Solution", "conjugate_gradients", "solve"]
 
 
 #: What stops the iteration for good.
 BREAKDOWN = "rounding errors spoil the equations"
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """
-    The quadratic objective of the fusion (paper, Eq. C.2, with a weight for each datum).
-
-    ``image_factor * sum w_f |image_f - .|^2 + cube_factor * sum |cube - .|^2 + prior``
-
-    Attributes
-    ----------
-    image_term, cube_term : ImageTerm, CubeTerm
-        The data terms.
-    image_factor, cube_factor : float
-        Inverse of the variance of each instrument's residuals in units of its stated noise.
-    prior : Prior
-        The penalty of the gradients.
-    """
-
-    image_term: ImageTerm
-    cube_term: CubeTerm
-    image_factor: float
-    cube_factor: float
-    prior: Prior
-
-    @property
-    def groups(self) -> FrequencyGroups:
-        """The grid, as `FrequencyGroups`."""
-        return self.cube_term.groups
-
-    def right_hand_side(self) -> np.ndarray:
-        """Right-hand side of the normal equations, shape (k, ny, nx)."""
-        cube, image = self.cube_term, self.image_term
-        half_plane = self.cube_factor * cube.adjoint(cube.weighted_data())
-        half_plane += self.image_factor * image.adjoint(image.weight * image.data)
-        return irfft2(half_plane, s=self.groups.shape)
-
-    def normal(self, coefficients: np.ndarray) -> np.ndarray:
-        """Apply the normal matrix to coefficients of shape (k, ny, nx)."""
-        cube, image = self.cube_term, self.image_term
-        spectrum = rfft2(coefficients)
-        half_plane = self.cube_factor * cube.adjoint(cube.weigh(cube.predict(spectrum)))
-        half_plane += self.image_factor * image.adjoint(image.weight * image.predict(spectrum))
-        return irfft2(half_plane, s=self.groups.shape) + self.prior.apply(coefficients)
-
-    def noise(self, rng: np.random.Generator, variances: tuple[float, float]) -> np.ndarray:
-        """
-        Draw the right-hand side of noise alone.
-
-        Parameters
-        ----------
-        rng : numpy.random.Generator
-            Source of randomness.
-        variances : tuple of float
-            Variances of the images' and of the cube's noise, in units of the stated ones.
-
-        Returns
-        -------
-        ndarray, shape (k, ny, nx)
-            The solution with it is the error that the noise makes.
-        """
-        cube, image = self.cube_term, self.image_term
-        half_plane = self.cube_factor * np.sqrt(variances[1]) * cube.adjoint(cube.weighted_noise(rng))
-        half_plane += self.image_factor * np.sqrt(variances[0]) * image.adjoint(image.weighted_noise(rng))
-        return irfft2(half_plane, s=self.groups.shape)
-
-    def terms(self, coefficients: np.ndarray) -> tuple[float, float, float]:
-        """
-        Objective's terms at a solution.
-
-        Parameters
-        ----------
-        coefficients : ndarray, shape (k, ny, nx)
-            The solution.
-
-        Returns
-        -------
-        images, cube, regularization : float
-            Weighted sums of squares. The cube's is that of its compressed channels.
-        """
-        cube, image = self.cube_term, self.image_term
-        spectrum = rfft2(coefficients)
-        images = self.image_factor * (image.weight * (image.data - image.predict(spectrum)) ** 2).sum()
-        residual = cube.data - cube.predict(spectrum)
-        squares = self.cube_factor * (residual * cube.weigh(residual)).sum()
-        return float(images), float(squares), self.prior.energy(coefficients)
 
 
 class Blocks:

@@ -10,12 +10,12 @@ import numpy as np
 from scipy.fft import rfft2
 from scipy.special import ndtri
 
-from .prior import reweighted
 from .solver import solve
 
 if TYPE_CHECKING:
+    from .objective import Problem
     from .settings import FusionSettings
-    from .solver import Problem, Solution
+    from .solver import Solution
 
 __all__ = ["residual_variances", "solve_and_weigh"]
 
@@ -76,9 +76,8 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
         variances = [max(variance, LEAST_VARIANCE) for variance in residual_variances(problem, solution)]
         history.append((problem.cube_factor / problem.image_factor, variances[0] / variances[1]))
         if update < lengths:
-            problem = replace(
-                problem, prior=reweighted(problem.prior, solution.coefficients, problem.image_term.seen)
-            )
+            prior = problem.prior.updated(solution.coefficients, problem.image_term.seen)
+            problem = replace(problem, prior=prior)
         if update < reweightings:
             gamma = settings.gamma or variances[0] / variances[1]
             problem = replace(problem, image_factor=1.0 / variances[0], cube_factor=gamma / variances[0])

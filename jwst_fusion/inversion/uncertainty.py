@@ -20,7 +20,8 @@ from .tuning import residual_variances
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .solver import Problem, Solution
+    from .objective import Problem
+    from .solver import Solution
 
 __all__ = ["Posterior", "blurred", "posterior"]
 
@@ -139,7 +140,7 @@ def posterior(
     surroundings: list[np.ndarray] = []
     if not seen.all():
         n_unseen = (n_samples + 2) // 3
-        left_open = left((problem.prior.draw(rng, shape) for _ in range(n_unseen)), surroundings)
+        left_open = left((problem.prior.draw(rng) for _ in range(n_unseen)), surroundings)
         bias = np.where(seen, bias, _mean_product(left_open, n_unseen))
     share = bias[0, 0] / np.maximum(noise[0, 0] + bias[0, 0], np.finfo(float).tiny)
     level = max(cube, 1.0) if absolute else 1.0

@@ -149,7 +149,7 @@ def diagnose(observation, fused, seen):
     fused : FusionResult
         The fused cube.
     seen : ndarray, shape (n_wave, my, mx)
-        The fused cube through the IFU, as `~jwst_fusion.quality.validation.seen_by_ifu` gives it.
+        The fused cube through the IFU, as `~jwst_fusion.inversion.fuse.seen_by_ifu` gives it.
 
     Returns
     -------

@@ -3,14 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import irfft2, rfft2
-
-from jwst_fusion.inversion.boundary import periodic_shape
-from jwst_fusion.optics.transfer import ifu_transfer
 
 from .metrics import band_scores
 
-__all__ = ["Validation", "mean_spectra", "seen_by_ifu", "validate"]
+__all__ = ["Validation", "mean_spectra", "validate"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +113,7 @@ def validate(observation, result, seen):
     result : FusionResult
         The fused cube.
     seen : ndarray, shape (n_wave, my, mx)
-        The fused cube through the IFU, as `seen_by_ifu` gives it.
+        The fused cube through the IFU, as `~jwst_fusion.inversion.fuse.seen_by_ifu` gives it.
 
     Returns
     -------
@@ -140,43 +136,6 @@ def validate(observation, result, seen):
         fused_mean=fused_mean,
         relative_error=relative_error,
     )
-
-
-def seen_by_ifu(observation, result):
-    """
-    Look at a fused cube through the IFU (paper, Eq. B.2).
-
-    Parameters
-    ----------
-    observation : Observation
-        What was fused.
-    result : FusionResult
-        The fused cube.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_wave, my, mx)
-        Noise-free cube on the spaxels of the grid [MJy/sr].
-    """
-    d = observation.grid.decimation_factor
-    my, mx = observation.grid.spaxel_shape
-    shape = periodic_shape(observation.grid)
-    pads = [(0, long - short) for long, short in zip(shape, observation.grid.shape, strict=True)]
-    coefficients = np.pad(result.coefficients, [(0, 0), *pads], mode="symmetric")
-    optics = ifu_transfer(observation, shape)
-    centre = (d - 1) / 2
-    phase = np.exp(
-        2j * np.pi * centre * (np.fft.fftfreq(shape[0])[:, np.newaxis] + np.fft.rfftfreq(shape[1]))
-    )
-    spectrum = rfft2(coefficients) * phase
-    responses = np.empty((optics.nirspec.shape[0], len(coefficients), my, mx), dtype=np.float32)
-    for response, otf in zip(responses, optics.nirspec, strict=True):
-        response[:] = irfft2(spectrum * otf, s=shape)[:, ::d, ::d][:, :my, :mx]
-    mixing = optics.interpolation[:, :, np.newaxis] * result.basis[:, np.newaxis, :]
-    mixing = mixing.reshape(len(mixing), -1).astype(np.float32)
-    seen = (mixing @ responses.reshape(mixing.shape[1], -1)).reshape(-1, my, mx)
-    seen += result.mean_spectrum.astype(np.float32)[:, np.newaxis, np.newaxis]
-    return seen
 
 
 def mean_spectra(cube, seen):

@@ -4,9 +4,9 @@ import logging
 
 from jwst_fusion import adapters, datamodels
 from jwst_fusion.crosscalib.factors import hold_out
-from jwst_fusion.inversion.fuse import FusionSettings, at_beam, fuse
+from jwst_fusion.inversion.fuse import FusionSettings, at_beam, fuse, seen_by_ifu
 from jwst_fusion.quality.diagnosis import diagnose
-from jwst_fusion.quality.validation import seen_by_ifu, validate
+from jwst_fusion.quality.validation import validate
 
 from .base import BaseStep
 from .optics import OpticsMixin
@@ -52,7 +52,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         tuning = option('variance_components', 'empirical_bayes', 'manual', default='variance_components')  # How the weights are determined
         mu = float(min=0.0, default=None)  # Factor of the regularization (with uniform weighting: its weight); None: from the tuning
         gamma = float(min=0.0, default=None)  # Weight of NIRSpec over NIRCam, relative to inverse variances; None: from the tuning
-        regularization = option('nuclear', 'edge', 'sobolev', default='nuclear')  # Penalty on the gradients: nuclear norm, squares with less weight at edges of the images, or squares
+        regularization = option('nuclear', 'sobolev', default='nuclear')  # Penalty on the gradients: nuclear norm, or squares
         boundary = option('free', 'symmetric', default='free')  # Surroundings of the field: an unknown scene, or the mirrored data
         weighting = option('channel', 'voxel', 'uniform', default='channel')  # Noise of each channel and band, of each voxel and pixel, or the same for all
         reweightings = integer(min=0, default=2)  # Updates of the weights from the residuals

@@ -6,8 +6,8 @@ from scipy.ndimage import gaussian_filter
 
 from jwst_fusion.inversion.forward import compress_cube, image_term
 from jwst_fusion.inversion.groups import FrequencyGroups, make_hermitian
-from jwst_fusion.inversion.prior import Prior, gradient_power
-from jwst_fusion.inversion.solver import Problem
+from jwst_fusion.inversion.objective import Problem
+from jwst_fusion.inversion.prior import Prior
 from jwst_fusion.inversion.subspace import Subspace
 from jwst_fusion.observation import BandImage
 
@@ -93,7 +93,7 @@ class Scenario:
             cube_term=compress_cube(self.groups, subspace, self.interpolation, self.nirspec, tolerance=1e-14),
             image_factor=1.0,
             cube_factor=1.0,
-            prior=Prior(mu * np.eye(self.k), gradient_power(self.shape)),
+            prior=Prior(mu * np.eye(self.k), self.shape),
         )
 
     def dense_solution(self, mu, mask=None):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from jwst_fusion.inversion.regularization import sharpening, smoothness_matrix, upsample
+from jwst_fusion.inversion.cells import upsample
+from jwst_fusion.inversion.regularization import sharpening, smoothness_matrix
 from jwst_fusion.inversion.subspace import find_subspace
 
 from .field import make_field

@@ -108,7 +108,7 @@ def test_covariance_is_that_of_repeated_noise():
     rng = np.random.default_rng(6)
     scatter = []
     for _ in range(150):
-        right = problem.noise(rng, (1.0, 1.0)) + problem.prior.draw(rng, problem.groups.shape)
+        right = problem.noise(rng, (1.0, 1.0)) + problem.prior.draw(rng)
         scatter.append(
             conjugate_gradients(problem.normal, right, lambda x: x, rtol=1e-6, max_iterations=2000)[0]
         )

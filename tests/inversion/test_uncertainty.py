@@ -27,7 +27,7 @@ def problem(field):
     subspace = find_subspace(field.observation.cube, n_components=3)
     settings = FusionSettings(regularization="sobolev", tuning="manual", mu=1.0, gamma=1.0)
     problem = build_problem(field.observation, subspace, settings)
-    return replace(problem, prior=Prior(np.eye(3) / 100.0, problem.prior.gradient))
+    return replace(problem, prior=Prior(np.eye(3) / 100.0, problem.prior.shape))
 
 
 def test_draws_scatter_as_the_blocks_say(problem, monkeypatch):
@@ -53,7 +53,7 @@ def test_draws_scatter_as_the_blocks_say(problem, monkeypatch):
     rng = np.random.default_rng(4)
     smoothing = np.zeros((3, 3))
     for _ in range(12):
-        perturbed = full.prior.draw(rng, full.groups.shape)
+        perturbed = full.prior.draw(rng)
         draw = conjugate_gradients(full.normal, perturbed, solution.blocks.apply, rtol=0.01)[0]
         smoothing += np.einsum("iyx,jyx->ij", draw, draw) / draw[0].size / 12
     assert (np.diag(smoothing) > 0.1 * np.diag(noise)).all()

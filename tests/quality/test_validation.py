@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jwst_fusion.inversion.fuse import FusionSettings, fuse
+from jwst_fusion.inversion.fuse import FusionSettings, fuse, seen_by_ifu
 from jwst_fusion.quality.metrics import psnr, ssim
-from jwst_fusion.quality.validation import mean_spectra, seen_by_ifu, validate
+from jwst_fusion.quality.validation import mean_spectra, validate
 
 from ..inversion.field import make_field
 
