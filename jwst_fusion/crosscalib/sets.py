@@ -8,11 +8,10 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 from threadpoolctl import threadpool_limits
 
+from jwst_fusion.coregistration.resampling import moved
 from jwst_fusion.exceptions import InputError, ParameterError
-from jwst_fusion.optics.matching import fill_nearest
 
 from .factors import CrossCalibrationSettings, cross_calibrate
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from jwst_fusion.observation import Observation
 
-__all__ = ["CubeFlux", "Overlap", "cross_calibrate_set", "moved", "overlap"]
+__all__ = ["CubeFlux", "Overlap", "cross_calibrate_set", "overlap"]
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +36,8 @@ INTERPOLATION = 5e-4
 MIN_SPAXELS = 12
 MIN_CHANNELS = 5
 
-#: Share of the channels that a spaxel must have to be compared, and share of unknown spaxels in an interpolation
-#: from which it is unknown. Judged.
+#: Share of the channels that a spaxel must have to be compared. Judged.
 MIN_KNOWN = 0.9
-LOST = 1e-6
 
 #: Largest departure of a cube's flux scale from the others', and largest contradiction between what its overlaps
 #: with two others tell. Judged.
@@ -208,11 +205,12 @@ def overlap(a: Observation, b: Observation) -> Overlap | None:
         return None
     ratio = float(x.sum() / y.sum())
     scatter = float(np.std(x - ratio * y) / np.sqrt(x.size) / y.mean())
-    return Overlap(ratio, float(np.hypot(scatter, INTERPOLATION * ratio)), float(low), float(high), int(x.size))
+    error = float(np.hypot(scatter, INTERPOLATION * ratio))
+    return Overlap(ratio, error, float(low), float(high), int(x.size))
 
 
 def _mean_plane(cube, inside):
-    """Light over channels of a cube, (my, mx) [MJy/sr]; NaN in spaxels that miss more than a tenth of them."""
+    """Light over channels of a cube, (my, mx) [MJy/sr]; NaN where a spaxel misses a tenth of them."""
     values = cube.data[inside]
     known = np.isfinite(values)
     count = known.sum(axis=(1, 2))
@@ -224,37 +222,13 @@ def _mean_plane(cube, inside):
     return np.divide(total, expected, out=np.full(usable.shape, np.nan), where=usable)
 
 
-def moved(plane: np.ndarray, by: tuple[float, float]) -> np.ndarray:
-    """
-    Interpolate a plane bicubically at places a part of a spaxel away.
-
-    Parameters
-    ----------
-    plane : ndarray, shape (my, mx)
-        Plane; NaN where unknown.
-    by : tuple of float
-        Displacement of the places (y, x) [spaxels].
-
-    Returns
-    -------
-    ndarray, shape (my, mx)
-        Values there; NaN next to unknown ones.
-    """
-    if not any(by) or not np.isfinite(plane).any():
-        return plane
-    rows, columns = np.indices(plane.shape)
-    at = rows + by[0], columns + by[1]
-    values = map_coordinates(fill_nearest(plane), at, order=3, mode="nearest")
-    lost = map_coordinates((~np.isfinite(plane)).astype(float), at, order=1, cval=1.0)
-    return np.where(lost > LOST, np.nan, values)
-
-
 def _solve(observations, pairs):
     """
     Logarithms of the factors of cubes and bands, and the errors of the cubes' factors.
 
     An image over a cube is the band's factor over the cube's; cubes are compared with each other. What is
-    expected before is that the cubes scatter by `CUBE_SCATTER` about each other, and the bands by `BAND_SCATTER`.
+    expected before is that the cubes scatter by `CUBE_SCATTER` about each other, and the bands by
+    `BAND_SCATTER`.
     """
     names = sorted({band.filter for observation in observations for band in observation.bands})
     n, total = len(observations), len(observations) + len(names) + 1

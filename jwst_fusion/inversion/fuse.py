@@ -338,7 +338,7 @@ def _result(observation, subspace, problem, solution, settings, history, unseen)
         absolute=settings.tuning == "variance_components",
         blur=partial(blurred, beam=settings.beam, cell_size=observation.grid.cell_size),
     )
-    dropped, share = _dropped_variance(subspace, observation.grid)
+    dropped, share = dropped_variance(subspace, observation.grid)
     return FusionResult(
         mean_spectrum=subspace.mean_spectrum,
         basis=subspace.basis,
@@ -348,7 +348,7 @@ def _result(observation, subspace, problem, solution, settings, history, unseen)
         prior_share=errors.prior_share[:ny, :nx],
         dropped_variance=dropped,
         dropped_share=share,
-        mean_noise=_mean_noise(subspace),
+        mean_noise=mean_noise(subspace),
         predicted_images=predicted[:, :ny, :nx] + mean,
         image_chi2=chi2,
         cube_chi2=problem.cube_term.chi2(spectrum),
@@ -361,12 +361,12 @@ def _result(observation, subspace, problem, solution, settings, history, unseen)
         objective=problem.terms(solution.coefficients),
         iterations=solution.iterations,
         converged=solution.converged,
-        resolution=_resolution(subspace, solution.blocks, observation, settings.beam),
+        resolution=resolution(subspace, solution.blocks, observation, settings.beam),
         unseen_images=None if unseen is None else unseen[:, :ny, :nx] + mean,
     )
 
 
-def _resolution(subspace, blocks, observation, beam):
+def resolution(subspace, blocks, observation, beam):
     """FWHM [arcsec] per channel of the response to a point source of the mean spectrum."""
     wavelength = observation.cube.wavelength
     point = subspace.whitened_basis.T @ (subspace.mean_spectrum * subspace.weights)
@@ -386,7 +386,7 @@ def _resolution(subspace, blocks, observation, beam):
     return np.interp(wavelength, wavelength[sampled], measured)
 
 
-def _mean_noise(subspace):
+def mean_noise(subspace):
     """Noise of the mean spectrum per channel [MJy/sr], with what neighbouring spaxels share of it."""
     used = subspace.weights > 0
     columns = subspace.whitened[:, subspace.spaxels]
@@ -396,7 +396,7 @@ def _mean_noise(subspace):
     return np.where(used, level / np.where(used, subspace.weights, 1.0), np.nan)
 
 
-def _dropped_variance(subspace, grid):
+def dropped_variance(subspace, grid):
     """Variance of what the subspace cannot carry, per channel [(MJy/sr)^2], and its share of each cell."""
     basis = subspace.whitened_basis
     columns = subspace.whitened[:, subspace.spaxels]
