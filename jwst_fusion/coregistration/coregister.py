@@ -141,6 +141,10 @@ class Coregistration:
         Voxels of the grid that are not used because they are outliers.
     pointing : Pointing
         Offsets of the images from the cube, and the blur and trend found with them.
+    name : str
+        File name of the cube.
+    offset : tuple of float
+        Where the coordinates of the grid put a source less where the cube's do (east, north) [arcsec].
     """
 
     observation: Observation
@@ -148,6 +152,8 @@ class Coregistration:
     noise_ratio: float
     outliers: np.ndarray
     pointing: Any
+    name: str = ""
+    offset: tuple = (0.0, 0.0)
 
 
 def coregister(
@@ -233,7 +239,7 @@ def _coregister(product, images, settings):
     cube = replace(cube, excess=pointing.excess)
     kept = _covering(on_grid, images, cube, grid, settings.min_overlap)
     observation = Observation(grid=grid, cube=cube, bands=tuple(kept), alignment=pointing.method)
-    return Coregistration(observation, product.wcs, noise_ratio, outliers, pointing)
+    return Coregistration(observation, product.wcs, noise_ratio, outliers, pointing, product.name)
 
 
 def choose_data(

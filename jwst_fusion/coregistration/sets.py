@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,8 +135,8 @@ def sight(
     Returns
     -------
     seen : list of (CubeProduct, ndarray of bool, list of ImageProduct)
-        Cubes that an image looks at, in ascending order of their wavelengths, with their channels in the range
-        of the set.
+        Cubes that an image looks at, in ascending order of their wavelengths, with their channels in the
+        range of the set.
     left_out : list of (str, str)
         File name of each cube and image that cannot be used, and why.
 
@@ -161,7 +162,10 @@ def sight(
         else:
             low, high = product.wavelength[[0, -1]]
             left_out.append(
-                (product.name, f"no image looks in its wavelengths, {low:.3f} to {high:.3f} um, to register by")
+                (
+                    product.name,
+                    f"no image looks in its wavelengths, {low:.3f} to {high:.3f} um, to register by",
+                )
             )
     left_out += [
         (image.name, f"no cube has {100 * MIN_COVERED:.0f} % of the bandpass of {image.filter}")
@@ -197,7 +201,7 @@ def _refuse_moving(products):
 
 def same_spaxels(products: Sequence[CubeProduct]) -> None:
     """
-    Refuse cubes whose spaxels differ in size or direction.
+    Refuse cubes whose spaxels differ in size or direction, and one cube that is there twice.
 
     Parameters
     ----------
@@ -209,6 +213,12 @@ def same_spaxels(products: Sequence[CubeProduct]) -> None:
     InputError
         They do.
     """
+    for a, b in combinations(products, 2):
+        if _identity(a) == _identity(b):
+            raise InputError(
+                f"{b.name}: it has the coordinates and the wavelengths of {a.name}, and is the same cube; leave "
+                "one of them out"
+            )
     first = _axes(products[0])
     for product in products[1:]:
         axes = _axes(product)
@@ -220,6 +230,16 @@ def same_spaxels(products: Sequence[CubeProduct]) -> None:
                 f"{products[0].name} {reference[0]:.4f} arcsec at {reference[1]:.2f} deg; rebuild the cubes "
                 "with one scale and coord_system skyalign of cube_build"
             )
+
+
+def _identity(product):
+    """Tell a cube from others: where it looks, and at what."""
+    return (
+        product.data.shape,
+        tuple(product.wavelength),
+        tuple(product.wcs.wcs.crval),
+        tuple(product.wcs.wcs.crpix),
+    )
 
 
 def _axes(product):
@@ -290,7 +310,8 @@ def _coregister_set(products, images, settings):
     for member in members:
         if not any(member is k for k in known):
             log.warning(
-                "%s left out: it was not found in any image, so that its place is not known", member.product.name
+                "%s left out: it was not found in any image, so that its place is not known",
+                member.product.name,
             )
     if settings.alignment == "auto":
         known = [m for m in known if _measured(m)]
@@ -388,8 +409,8 @@ def _solve(members):
 
 def _lay_grid(members, offsets, errors, settings):
     """Lay one grid over all cubes; leave out those that have no sky in common with the others."""
-    centre, frame, first = _reference(members[0], offsets[0])
-    at = [_lattice(member, offset, frame, first) for member, offset in zip(members, offsets, strict=True)]
+    frame = _reference(members[0], offsets[0])
+    at = [_lattice(member, offset, frame) for member, offset in zip(members, offsets, strict=True)]
     kept = _connected(members, at)
     for i, member in enumerate(members):
         if i not in kept:
@@ -401,7 +422,9 @@ def _lay_grid(members, offsets, errors, settings):
         )
     d, jacobian = members[0].grid.decimation_factor, members[0].grid.jacobian
     low = np.min([a.whole for a in at], axis=0)
-    high = np.max([a.whole + np.array(m.cube.footprint.shape) for a, m in zip(at, members, strict=True)], axis=0)
+    high = np.max(
+        [a.whole + np.array(m.cube.footprint.shape) for a, m in zip(at, members, strict=True)], axis=0
+    )
     shape = tuple(int(n) for n in high - low)
     margin = int(np.ceil(settings.margin / (d * members[0].grid.cell_size) - 1e-9))
     middle = low + (np.array(shape) - 1) / 2
@@ -429,31 +452,32 @@ class _At:
 
 
 def _reference(member, offset):
-    """Middle of a member's grid, WCS of its spaxels in NIRCam's coordinates, and its first spaxel."""
+    """WCS of the spaxels of a member's grid, in NIRCam's coordinates."""
     grid = member.grid
-    wcs = grid_wcs(grid, tuple(offset))
-    frame, d = WCS(naxis=2), grid.decimation_factor
-    frame.wcs.ctype, frame.wcs.crval = wcs.wcs.ctype, wcs.wcs.crval
+    frame = WCS(naxis=2)
+    frame.wcs.ctype, frame.wcs.crval = ("RA---TAN", "DEC--TAN"), grid_wcs(grid, tuple(offset)).wcs.crval
     frame.wcs.crpix = [(n + 1) / 2 for n in grid.spaxel_shape[::-1]]
-    frame.wcs.cd = grid.jacobian * d / 3600
+    frame.wcs.cd = grid.jacobian * grid.decimation_factor / 3600
     frame.wcs.set()
-    return grid.centre, frame, np.zeros(2)
+    return frame
 
 
-def _lattice(member, offset, frame, first):
+def _lattice(member, offset, frame):
     """Where a member's grid begins on the spaxels of the reference."""
     centre = SkyCoord(*member.grid.centre, unit="deg")
     moved = centre.spherical_offsets_by(*(value / 3600 * u.deg for value in offset))
     x, y = frame.wcs_world2pix(moved.ra.deg, moved.dec.deg, 0)
-    begin = np.array([float(y), float(x)]) - (np.array(member.grid.spaxel_shape) - 1) / 2 - first
+    begin = np.array([float(y), float(x)]) - (np.array(member.grid.spaxel_shape) - 1) / 2
     whole = np.round(begin).astype(int)
-    return _At(whole, np.round(begin - whole, 7))
+    return _At(whole, np.round(begin - whole, 7) + 0.0)
 
 
 def _connected(members, at):
     """Indices of the cubes that share sky, directly or by others, with the one with most of them."""
     n = len(members)
-    linked = [[_shared(members[i], at[i], members[j], at[j]) >= MIN_COMMON for j in range(n)] for i in range(n)]
+    linked = [
+        [_shared(members[i], at[i], members[j], at[j]) >= MIN_COMMON for j in range(n)] for i in range(n)
+    ]
     best: list[int] = []
     for start in range(n):
         found, new = {start}, [start]
@@ -485,7 +509,7 @@ def _on_grid(members, offsets, errors, places, grids, shifts, settings):
         coarser = max(image.image_pixel / grids[0].cell_size, 1.0)  # cells share the noise of a pixel
         on_grid[image.filter] = BandImage.of(
             image, data=data, error=error * coarser, pivot_wavelength=pivots[image.filter],
-            offset_east=float(place[0]), offset_north=float(place[1]), offset_err=IMAGE_ALIGNMENT,
+            offset_east=float(place[0]), offset_north=float(place[1]),
         )  # fmt: skip
     cubes = [_placed(m, grid, shift) for m, grid, shift in zip(members, grids, shifts, strict=True)]
     field = np.any([cube.footprint for cube, _ in cubes], axis=0)
@@ -496,34 +520,46 @@ def _on_grid(members, offsets, errors, places, grids, shifts, settings):
         min(c.wavelength[0] for c, _ in cubes), max(c.wavelength[-1] for c, _ in cubes),
     )  # fmt: skip
     result = []
-    for member, grid, (cube, outliers) in zip(members, grids, cubes, strict=True):
-        own = [replace(b, covered_fraction=member.bands[b.filter][1]) for b in bands if b.filter in member.bands]
+    for member, grid, (cube, outliers), offset, error in zip(
+        members, grids, cubes, offsets, errors, strict=True
+    ):
+        own = [
+            replace(b, covered_fraction=member.bands[b.filter][1], offset_err=float(error))
+            for b in bands
+            if b.filter in member.bands
+        ]
         if not own:
             raise NoOverlapError(
                 f"{member.product.name}: no image that looks in its wavelengths covers the field; leave it out"
             )
         own.sort(key=lambda band: band.pivot_wavelength)
-        method = "wcs" if member.pointing.method == "wcs" else "set"
-        observation = Observation(grid=grid, cube=cube, bands=tuple(own), alignment=method)
+        observation = Observation(grid, cube, tuple(own), alignment=member.pointing.method)
         _tell_distortion(member, observation)
         result.append(
-            Coregistration(observation, _spaxel_wcs(grid), member.noise_ratio, outliers, member.pointing)
+            Coregistration(
+                observation=observation,
+                wcs=_spaxel_wcs(grid),
+                noise_ratio=member.noise_ratio,
+                outliers=outliers,
+                pointing=member.pointing,
+                name=member.product.name,
+                offset=tuple(float(v) for v in offset),
+            )
         )
     return result
 
 
 def _placed(member, grid, shift):
     """Put a cube onto the grid, its spaxels displaced from those of the grid by a part of one."""
-    moved = replace(grid, origin=grid.origin)
     cube = replace(
         member.cube,
-        data=crop_cube(member.cube.data, moved, np.nan),
-        error=crop_cube(member.cube.error, moved, np.nan),
-        footprint=crop_cube(member.cube.footprint, moved, False),
+        data=crop_cube(member.cube.data, grid, np.nan),
+        error=crop_cube(member.cube.error, grid, np.nan),
+        footprint=crop_cube(member.cube.footprint, grid, False),
         excess=member.pointing.excess,
         shift=shift,
     )
-    return cube, crop_cube(member.outliers, moved, False)
+    return cube, crop_cube(member.outliers, grid, False)
 
 
 def _spaxel_wcs(grid):

@@ -13,14 +13,14 @@ from threadpoolctl import threadpool_limits
 from jwst_fusion.coregistration.resampling import moved
 from jwst_fusion.exceptions import InputError, ParameterError
 
-from .factors import CrossCalibrationSettings, cross_calibrate
+from .factors import CrossCalibrationSettings, cross_calibrate, hold_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jwst_fusion.observation import Observation
 
-__all__ = ["CubeFlux", "Overlap", "cross_calibrate_set", "overlap"]
+__all__ = ["CubeFlux", "Overlap", "cross_calibrate_set", "hold_out_of_set", "overlap"]
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,9 @@ class CubeFlux:
 
 
 def cross_calibrate_set(
-    observations: Sequence[Observation], names: Sequence[str], settings: CrossCalibrationSettings | None = None
+    observations: Sequence[Observation],
+    names: Sequence[str],
+    settings: CrossCalibrationSettings | None = None,
 ) -> tuple[list[int], list[Observation], list[CubeFlux]]:
     """
     Find the bandpass and the flux scale of each band, and the flux scale of each cube against the others.
@@ -171,6 +173,37 @@ def _among(pairs, kept):
     return {
         (kept.index(a), kept.index(b)): found for (a, b), found in pairs.items() if a in kept and b in kept
     }
+
+
+def hold_out_of_set(observations: Sequence[Observation], names: Sequence[str]) -> list[Observation]:
+    """
+    Keep images from the fit of several cubes.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Cubes and images.
+    names : sequence of str
+        Filters.
+
+    Returns
+    -------
+    list of Observation
+        The same, these images marked.
+
+    Raises
+    ------
+    ParameterError
+        A filter is not among the bands, or a cube would have none left.
+    """
+    wanted = {name.strip().upper() for name in names}
+    there = {band.filter for observation in observations for band in observation.bands}
+    if unknown := sorted(wanted - there):
+        raise ParameterError(
+            f"held_out_filters: {', '.join(unknown)} not among the bands of these observations: "
+            f"{', '.join(sorted(there))}"
+        )
+    return [hold_out(o, wanted & {band.filter for band in o.bands}) for o in observations]
 
 
 def overlap(a: Observation, b: Observation) -> Overlap | None:
@@ -299,9 +332,7 @@ def _scaled(observation, factor, chosen):
     single = np.float32(factor)
     cube = replace(cube, data=cube.data / single, error=cube.error / single, noise=cube.noise / factor)
     bands = tuple(
-        replace(
-            chosen[band.filter], bandpass=band.bandpass, covered_fraction=band.covered_fraction
-        )
+        replace(chosen[band.filter], bandpass=band.bandpass, covered_fraction=band.covered_fraction)
         for band in observation.bands
     )
     return replace(observation, cube=cube, bands=bands)

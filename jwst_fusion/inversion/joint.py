@@ -239,10 +239,7 @@ def join(gratings: Sequence[Grating], spaxel: float, names: str) -> tuple[list[G
     sizes = [len(grating.maps) for grating in gratings]
     widest = max(grating.wavelength for grating in gratings)
     blunt = np.concatenate(
-        [
-            _blurred(g.maps, PSF_WIDTH * np.sqrt(widest**2 - g.wavelength**2) / spaxel)
-            for g in gratings
-        ]
+        [_blurred(g.maps, PSF_WIDTH * np.sqrt(widest**2 - g.wavelength**2) / spaxel) for g in gratings]
     )
     shared = np.isfinite(blunt).all(axis=0)
     if len(gratings) > 1 and shared.sum() < MIN_SPAXELS * len(maps):

@@ -76,11 +76,17 @@ def check_fusion_settings(settings: FusionSettings) -> None:
     """
     for name, only in (("boundary", "free"), ("weighting", "channel"), ("leave_each_out", False)):
         if getattr(settings, name) != only:
-            shown = "held_out_filters = each" if name == "leave_each_out" else f"{name} = {getattr(settings, name)}"
+            shown = (
+                "held_out_filters = each"
+                if name == "leave_each_out"
+                else f"{name} = {getattr(settings, name)}"
+            )
             raise ParameterError(f"{shown} is for one cube, and there are several; leave it out")
 
 
-def fuse_set(observations: Sequence[Observation], settings: FusionSettings | None = None) -> list[FusedGrating]:
+def fuse_set(
+    observations: Sequence[Observation], settings: FusionSettings | None = None
+) -> list[FusedGrating]:
     """
     Fuse several cubes and all images of a scene in one inversion.
 
