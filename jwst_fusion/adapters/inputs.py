@@ -19,8 +19,8 @@ from .products import stated_keywords
 __all__ = ["Inputs", "open_images", "open_inputs"]
 
 ADVICE = (
-    "give one NIRSpec IFU cube (*_s3d.fits), or several of one scene, and one NIRCam image (*_i2d.fits) for each "
-    "filter"
+    "give one NIRSpec IFU cube (*_s3d.fits), or several of one scene, and one NIRCam image (*_i2d.fits) for "
+    "each filter"
 )
 
 

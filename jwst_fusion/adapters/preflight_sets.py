@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from jwst_fusion.coregistration.grid import local_frame, make_grid
-from jwst_fusion.coregistration.sets import check_set_settings, same_spaxels, sight
+from jwst_fusion.coregistration.members import check_set_settings, same_spaxels, sight
 from jwst_fusion.exceptions import InputError, NoOverlapError
 from jwst_fusion.optics import throughput
 

@@ -39,8 +39,8 @@ def refuse_part(model):
     if size < 2:
         return None
     return (
-        f"{model.meta.filename}: it is one of the products of {size} cubes, which are only fused together; run "
-        "calwebb_fusion4 on the association"
+        f"{model.meta.filename}: it is one of the products of {size} cubes, which are only fused together; "
+        "run calwebb_fusion4 on the association"
     )
 
 
@@ -95,7 +95,7 @@ def grating_name(model):
 
 
 def _names(words, pattern):
-    """Number words that are there more than once."""
+    """Add numbers to words that are there more than once."""
     names = []
     for i, word in enumerate(words):
         number = words[:i].count(word) + 1

@@ -24,8 +24,8 @@ __all__ = ["CubeFlux", "Overlap", "cross_calibrate_set", "hold_out_of_set", "ove
 
 log = logging.getLogger(__name__)
 
-#: Scatter of the flux scales of NIRSpec's gratings, and of NIRCam's bands, that is expected before anything is
-#: measured. Judged.
+#: Scatter of the flux scales of NIRSpec's gratings, and of NIRCam's bands, that is expected before anything
+#: is measured. Judged.
 CUBE_SCATTER = 0.03
 BAND_SCATTER = 0.05
 
@@ -39,8 +39,8 @@ MIN_CHANNELS = 5
 #: Share of the channels that a spaxel must have to be compared. Judged.
 MIN_KNOWN = 0.9
 
-#: Largest departure of a cube's flux scale from the others', and largest contradiction between what its overlaps
-#: with two others tell. Judged.
+#: Largest departure of a cube's flux scale from the others', and largest contradiction between what its
+#: overlaps with two others tell. Judged.
 MAX_DEPARTURE = 0.3
 MAX_CONTRADICTION = 0.1
 
@@ -157,8 +157,8 @@ def _onto_one_scale(calibrated, names):
         del kept[at]
         if len(kept) < 2:
             raise InputError(
-                f"{', '.join(names)}: their fluxes contradict each other; make an association of each cube, or "
-                "reduce them alike"
+                f"{', '.join(names)}: their fluxes contradict each other; make an association of each cube, "
+                "or reduce them alike"
             )
     for i, factor, error in zip(kept, cubes, errors, strict=True):
         log.info("Flux of %s over the common scale: %.4f +- %.4f", names[i], np.exp(factor), error)
@@ -203,7 +203,7 @@ def hold_out_of_set(observations: Sequence[Observation], names: Sequence[str]) -
             f"held_out_filters: {', '.join(unknown)} not among the bands of these observations: "
             f"{', '.join(sorted(there))}"
         )
-    return [hold_out(o, wanted & {band.filter for band in o.bands}) for o in observations]
+    return [hold_out(o, sorted(wanted & {band.filter for band in o.bands})) for o in observations]
 
 
 def overlap(a: Observation, b: Observation) -> Overlap | None:

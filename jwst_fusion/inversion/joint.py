@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Grating", "JointSubspace", "find_gratings", "join"]
 
-#: Difference of the wavelengths of two cubes of one grating, as a share of a channel, up to which they are the
-#: same. Judged.
+#: Difference of the wavelengths of two cubes of one grating, as a share of a channel, up to which they are
+#: the same. Judged.
 SAME_CHANNELS = 0.02
 
 #: Standard deviation of the core of the telescope's PSF over the wavelength [arcsec/um]: a Gaussian of 0.42
@@ -195,7 +195,7 @@ def _side_by_side(cubes):
 
 
 def _on_grid(maps, spaxels, shifts):
-    """Interpolate maps of several cubes on the spaxels of the grid, (k, my, mx); their mean where several see."""
+    """Interpolate maps of cubes on the spaxels of the grid, (k, my, mx); their mean where both see."""
     total, count = 0.0, 0
     for own, known, shift in zip(maps, spaxels, shifts, strict=True):
         placed = np.stack([moved(np.where(known, plane, np.nan), tuple(-shift)) for plane in own])
@@ -209,10 +209,10 @@ def join(gratings: Sequence[Grating], spaxel: float, names: str) -> tuple[list[G
     Find the components that the gratings have in common.
 
     The coefficients of all gratings in a spaxel are one vector, with unit noise. Its covariance over the
-    spaxels, at the resolution of the longest wavelengths, has as many significant axes as the scene has kinds of
-    spectra; what is strong with several gratings is one component. Where some gratings did not look, what they
-    would have seen is predicted from the others (expectation and maximisation for missing data; Dempster et al.
-    1977), so that no component of a part of the field is lost.
+    spaxels, at the resolution of the longest wavelengths, has as many significant axes as the scene has kinds
+    of spectra; what is strong with several gratings is one component. Where some gratings did not look, what
+    they would have seen is predicted from the others (expectation and maximisation for missing data; Dempster
+    et al. 1977), so that no component of a part of the field is lost.
 
     Parameters
     ----------
@@ -307,7 +307,7 @@ def _covariance(data):
 
 
 def _predicted(data, rows, covariance):
-    """Data with unknown rows as the known ones predict them, and the covariance of what is not predicted."""
+    """Predict unknown rows of data from the known ones; the covariance of what is left of them."""
     if rows.all():
         return data, np.zeros((0, 0))
     gain = np.linalg.solve(covariance[np.ix_(rows, rows)], covariance[np.ix_(rows, ~rows)]).T
@@ -317,7 +317,7 @@ def _predicted(data, rows, covariance):
 
 
 def _completed(data, covariance):
-    """Data with what is unknown as the rest predicts it."""
+    """Replace what is unknown of data by what the rest predicts."""
     full = np.empty_like(data)
     for rows, columns in _patterns(np.isfinite(data)):
         full[:, columns] = _predicted(data[:, columns], rows, covariance)[0]

@@ -19,9 +19,10 @@ from jwst_fusion.optics.transfer import transfer_functions
 from .boundary import periodic_shape
 from .cube_terms import CubeTerms
 from .forward import ImageTerm, compress_cube, image_term
-from .fuse import FusionResult, dropped_variance, mean_noise, resolution
+from .fuse import FusionResult
 from .groups import FrequencyGroups
 from .joint import find_gratings, join
+from .measures import dropped_variance, mean_noise, resolution
 from .objective import Problem
 from .psf_errors import cube_weight_loss, model_errors
 from .regularization import find_prior
@@ -90,10 +91,10 @@ def fuse_set(
     """
     Fuse several cubes and all images of a scene in one inversion.
 
-    The scene has one set of coefficients. Each grating has its own mean spectrum and basis for them (`join`), and
-    each cube its own data term: its PSF, the place of its spaxels, its noise and its mask. The objective is that
-    of one cube (paper, Eq. C.2) with a sum over cubes. Each image is compared with the grating that covers most
-    of its bandpass.
+    The scene has one set of coefficients. Each grating has its own mean spectrum and basis for them (`join`),
+    and each cube its own data term: its PSF, the place of its spaxels, its noise and its mask. The objective
+    is that of one cube (paper, Eq. C.2) with a sum over cubes. Each image is compared with the grating that
+    covers most of its bandpass.
 
     Parameters
     ----------
@@ -204,7 +205,7 @@ def _cube_subspaces(grating, observations):
 
 
 def _image_term(groups, grating, transfer, one, home, tuned):
-    """Data term of a grating's own images; None without any."""
+    """Build the data term of a grating's own images; None without any."""
     if not home:
         return None
     errors = model_errors(replace(one, bands=tuple(home))) if tuned else None

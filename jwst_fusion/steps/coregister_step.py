@@ -35,9 +35,10 @@ class CoregisterStep(OpticsMixin, BaseStep):
     """
     Bring a NIRSpec cube and NIRCam images onto one grid (paper, Appendix B).
 
-    The input is a level-3 association of one ``*_s3d.fits``, or several of one scene, and a ``*_i2d.fits`` for
-    each filter, or a list of files or models. The product is a `jwst_fusion.datamodels.CoregisteredModel`,
-    suffix ``coreg``; of several cubes it is a list, with a model for each.
+    The input is a level-3 association of one ``*_s3d.fits``, or several of one scene, and a ``*_i2d.fits``
+    for each filter, or a list of files or models. The product is a
+    `jwst_fusion.datamodels.CoregisteredModel`, suffix ``coreg``; of several cubes it is a list, with a model
+    for each.
     """
 
     class_alias = "coregister"
