@@ -50,6 +50,10 @@ def together(cubes, images, settings, overlap):
     same_spaxels(cubes)
     seen, left_out = sight(cubes, images, settings)
     lines = [(name, reason, "warning", "it will be left out") for name, reason in left_out]
+    if len(seen) < 2:
+        raise InputError(
+            f"{left_out[0][0]}: {left_out[0][1]}; add images that look at it, or leave the cube out"
+        )
     used = {id(image): image for _, _, own in seen for image in own}
     _refuse_twice(used.values())
     kept = _sharing([product for product, _, _ in seen], settings.capture)

@@ -335,9 +335,8 @@ def _on_grid(members, offsets, errors, places, grids, shifts, settings):
     for name, image in images.items():
         place = places[name]
         data, error = resample_image(image, grids[0], tuple(place))
-        coarser = max(image.image_pixel / grids[0].cell_size, 1.0)  # cells share the noise of a pixel
         on_grid[image.filter] = BandImage.of(
-            image, data=data, error=error * coarser, pivot_wavelength=pivots[image.filter],
+            image, data=data, error=error, pivot_wavelength=pivots[image.filter],
             offset_east=float(place[0]), offset_north=float(place[1]),
         )  # fmt: skip
     cubes = [_placed(m, grid, shift) for m, grid, shift in zip(members, grids, shifts, strict=True)]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from jwst_fusion.observation import Observation
 
-__all__ = ["CubeFlux", "Overlap", "cross_calibrate_set", "hold_out_of_set", "overlap"]
+__all__ = ["CubeFlux", "Overlap", "channel_edges", "cross_calibrate_set", "hold_out_of_set", "overlap"]
 
 log = logging.getLogger(__name__)
 
@@ -220,14 +220,14 @@ def overlap(a: Observation, b: Observation) -> Overlap | None:
     Overlap or None
         Ratio of their light; None if they share too little.
     """
-    low = max(a.cube.wavelength[0], b.cube.wavelength[0])
-    high = min(a.cube.wavelength[-1], b.cube.wavelength[-1])
+    edges = [channel_edges(each.cube.wavelength) for each in (a, b)]
+    low, high = max(e[0] for e in edges), min(e[-1] for e in edges)
     planes = []
-    for cube in (a.cube, b.cube):
-        inside = (cube.wavelength >= low) & (cube.wavelength <= high) & np.isfinite(cube.noise)
-        if inside.sum() < MIN_CHANNELS:
+    for each, own in zip((a, b), edges, strict=True):
+        weights = np.diff(np.clip(own, low, high)) * np.isfinite(each.cube.noise)
+        if (weights > 0).sum() < MIN_CHANNELS:
             return None
-        planes.append(_mean_plane(cube, inside))
+        planes.append(_mean_plane(each.cube, weights))
     if not all(np.isfinite(plane).any() for plane in planes):
         return None
     d = a.grid.decimation_factor
@@ -242,16 +242,35 @@ def overlap(a: Observation, b: Observation) -> Overlap | None:
     return Overlap(ratio, error, float(low), float(high), int(x.size))
 
 
-def _mean_plane(cube, inside):
-    """Light over channels of a cube, (my, mx) [MJy/sr]; NaN where a spaxel misses a tenth of them."""
-    values = cube.data[inside]
+def channel_edges(wavelength: np.ndarray) -> np.ndarray:
+    """
+    Find where channels begin and end.
+
+    Parameters
+    ----------
+    wavelength : ndarray, shape (n_wave,)
+        Wavelengths [um].
+
+    Returns
+    -------
+    ndarray, shape (n_wave + 1,)
+        Wavelengths between channels, and at both ends [um].
+    """
+    middle = (wavelength[1:] + wavelength[:-1]) / 2
+    return np.concatenate([[2 * wavelength[0] - middle[0]], middle, [2 * wavelength[-1] - middle[-1]]])
+
+
+def _mean_plane(cube, weights):
+    """Mean light over channels of a cube, (my, mx) [MJy/sr]; NaN where a spaxel misses a tenth of them."""
+    inside = weights > 0
+    values, weights = cube.data[inside], weights[inside]
     known = np.isfinite(values)
     count = known.sum(axis=(1, 2))
     values = np.where(known, values, 0.0)
     mean = values.sum(axis=(1, 2), dtype=np.float64) / np.maximum(count, 1)
-    expected = np.tensordot(mean, known, axes=1)  # what a spaxel of the mean spectrum has in these channels
+    expected = np.tensordot(weights * mean, known, axes=1)  # a spaxel with the mean spectrum has that
     usable = (known.mean(axis=0) > MIN_KNOWN) & (expected > 0)
-    total = values.sum(axis=0, dtype=np.float64) * mean.mean()
+    total = np.tensordot(weights, values, axes=1) * (weights @ mean / weights.sum())
     return np.divide(total, expected, out=np.full(usable.shape, np.nan), where=usable)
 
 

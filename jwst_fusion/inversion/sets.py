@@ -209,9 +209,15 @@ def _image_term(groups, grating, transfer, one, home, tuned):
     if not home:
         return None
     errors = model_errors(replace(one, bands=tuple(home))) if tuned else None
+    shared = [replace(b, error=b.error * _cells_per_pixel(b, one.grid) ** 0.5) for b in home]
     return image_term(
-        groups, grating.of_scene(), transfer.interpolation, home, transfer.nircam, model_errors=errors
+        groups, grating.of_scene(), transfer.interpolation, shared, transfer.nircam, model_errors=errors
     )
+
+
+def _cells_per_pixel(band, grid):
+    """Cells that share the noise of a pixel of an image: its weight is spread over them."""
+    return max(band.image_pixel**2 / grid.cell_area, 1.0)
 
 
 def _stacked(terms):
@@ -245,8 +251,10 @@ def _results(observations, gratings, seen, homes, joint, problem, solution, sett
     known = image.weight > 0
     squares = known * ((image.data - predicted) / np.where(known, image.noise, 1.0)) ** 2
     count = known.sum(axis=(1, 2))
-    chi2 = squares.sum(axis=(1, 2)) / np.where(count, count, np.nan)
-    names = [band.filter for home in homes for band in home]
+    bands = [band for home in homes for band in home]
+    shared = np.array([_cells_per_pixel(band, grid) for band in bands])
+    chi2 = shared * squares.sum(axis=(1, 2)) / np.where(count, count, np.nan)
+    names = [band.filter for band in bands]
     means = [
         band.bandpass @ g.subspace.mean_spectrum
         for g, home in zip(gratings, homes, strict=True)

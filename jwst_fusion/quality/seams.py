@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from jwst_fusion.crosscalib.sets import overlap
+from jwst_fusion.crosscalib.sets import channel_edges, overlap
 
 __all__ = ["Seam", "measure_seams"]
 
@@ -81,7 +81,7 @@ def _fused_ratio(a, b, found):
     means = []
     for each in (a, b):
         wavelength = each.observation.cube.wavelength
-        inside = (wavelength >= found.low) & (wavelength <= found.high)
+        weights = np.diff(np.clip(channel_edges(wavelength), found.low, found.high))
         coefficients = each.result.coefficients[:, both].mean(axis=1)
-        means.append((each.result.mean_spectrum[inside] + each.result.basis[inside] @ coefficients).mean())
+        means.append(weights @ (each.result.mean_spectrum + each.result.basis @ coefficients) / weights.sum())
     return means[0] / means[1]
