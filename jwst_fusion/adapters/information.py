@@ -122,16 +122,14 @@ def _cubes(model):
     fusion = model.meta.fusion.instance
     lines = []
     for row in fusion.get("set_cubes") or ():
+        east, north = (1e3 * row[f"offset_{axis}"] for axis in ("east", "north"))
         factor = f", flux factor {row['factor']:.4f} +- {row['factor_err']:.4f}" if "factor" in row else ""
-        lines.append(
-            f"{row['cube']}: {1e3 * row['offset_east']:+.1f} mas east, {1e3 * row['offset_north']:+.1f} mas north "
-            f"to NIRCam{factor}"
-        )
+        lines.append(f"{row['cube']}: {east:+.1f} mas east, {north:+.1f} mas north to NIRCam{factor}")
     for row in fusion.get("set_seams") or ():
+        cubes, error, fused = (100 * row[name] for name in ("cubes", "cubes_err", "fused"))
         lines.append(
-            f"{row['first']} and {row['second']} from {row['low']:.3f} to {row['high']:.3f} um: the cubes differ "
-            f"by {100 * row['cubes']:+.2f} +- {100 * row['cubes_err']:.2f} %, the fused cubes by "
-            f"{100 * row['fused']:+.2f} %"
+            f"{row['first']} and {row['second']} from {row['low']:.3f} to {row['high']:.3f} um: the cubes "
+            f"differ by {cubes:+.2f} +- {error:.2f} %, the fused cubes by {fused:+.2f} %"
         )
     return lines
 

@@ -39,7 +39,7 @@ UPDATES = 8
 #: Fewest spaxels that are seen with all gratings, for each component. Judged.
 MIN_SPAXELS = 2.0
 
-#: Realisations of noise that tell what interpolation leaves of it. Judged.
+#: Realisations of noise that tell what interpolation and blur leave of it. Judged.
 REALISATIONS = 16
 
 #: Directions of a grating's components are dropped whose share in the common ones is less. Derived.
@@ -62,6 +62,8 @@ class Grating:
     maps : ndarray, shape (k, my, mx)
         Coefficients on the spaxels of the grid, in units of their own noise; NaN where the grating did not
         look.
+    noise : ndarray, shape (n, my, mx)
+        Maps of noise like that of the coefficients, with what neighbouring spaxels share of it.
     level : float
         Noise of the coefficients on these spaxels, over that on a cube's own.
     wavelength : float
@@ -74,6 +76,7 @@ class Grating:
     tiles: tuple
     subspace: Subspace
     maps: np.ndarray
+    noise: np.ndarray
     level: float
     wavelength: float
     axes: np.ndarray | None = None
@@ -155,18 +158,28 @@ def _grating(observations, members, settings):
     shifts = [np.divide(cube.shift, grid.decimation_factor) for cube in cubes]
     spaxels = [subspace.spaxels[:, tile] for tile in tiles]
     coefficients = [subspace.coefficients[:, :, tile] for tile in tiles]
-    rng = np.random.default_rng(len(coefficients))
-    white = [rng.standard_normal((REALISATIONS, *known.shape)) for known in spaxels]
-    noise = _on_grid(white, spaxels, shifts)
+    noise = _noise(subspace)
+    noise = _on_grid([noise[:, :, tile] for tile in tiles], spaxels, shifts)
     level = float(np.sqrt(np.nanmean(noise**2))) if np.isfinite(noise).any() else 1.0
     return Grating(
         members=members,
         tiles=tiles,
         subspace=subspace,
         maps=_on_grid(coefficients, spaxels, shifts) / level,
+        noise=noise / level,
         level=level,
         wavelength=float(np.median(cubes[0].wavelength)),
     )
+
+
+def _noise(subspace):
+    """Make maps of noise of unit variance: what the components leave of the spectra, with random signs."""
+    rng = np.random.default_rng(subspace.n_components)
+    signs = rng.choice([-1.0, 1.0], (len(subspace.weights), REALISATIONS))
+    signs -= subspace.whitened_basis @ (subspace.whitened_basis.T @ signs)
+    maps = np.tensordot(signs.T, subspace.whitened.astype(np.float64), axes=1)
+    spread = maps[:, subspace.spaxels].std(axis=1)[:, np.newaxis, np.newaxis]
+    return maps / np.where(spread > 0, spread, 1.0)
 
 
 def _side_by_side(cubes):
@@ -238,9 +251,8 @@ def join(gratings: Sequence[Grating], spaxel: float, names: str) -> tuple[list[G
     maps = np.concatenate([grating.maps for grating in gratings])
     sizes = [len(grating.maps) for grating in gratings]
     widest = max(grating.wavelength for grating in gratings)
-    blunt = np.concatenate(
-        [_blurred(g.maps, PSF_WIDTH * np.sqrt(widest**2 - g.wavelength**2) / spaxel) for g in gratings]
-    )
+    widths = [PSF_WIDTH * np.sqrt(widest**2 - g.wavelength**2) / spaxel for g in gratings]
+    blunt = np.concatenate([_blurred(g.maps, w) for g, w in zip(gratings, widths, strict=True)])
     shared = np.isfinite(blunt).all(axis=0)
     if len(gratings) > 1 and shared.sum() < MIN_SPAXELS * len(maps):
         raise InputError(
@@ -250,7 +262,9 @@ def join(gratings: Sequence[Grating], spaxel: float, names: str) -> tuple[list[G
     seen = np.isfinite(blunt).any(axis=0)
     covariance = _covariance(blunt[:, seen])
     values, axes = np.linalg.eigh(covariance)
-    values, axes = values[::-1], axes[:, ::-1]
+    values /= axes.T**2 @ np.repeat([_left(g, w) for g, w in zip(gratings, widths, strict=True)], sizes)
+    order = np.argsort(values)[::-1]
+    values, axes = values[order], axes[:, order]
     edge = EDGE_MARGIN * (1 + np.sqrt(len(maps) / seen.sum())) ** 2
     k = max(int((values > edge).sum()), *sizes)
     any_seen = np.isfinite(maps).any(axis=0)
@@ -275,8 +289,14 @@ def join(gratings: Sequence[Grating], spaxel: float, names: str) -> tuple[list[G
     return gratings, joint
 
 
+def _left(grating, width):
+    """Variance that the noise of a grating's maps has after a blur."""
+    blurred = _blurred(grating.noise, width)
+    return float(np.nanmean(blurred**2)) if np.isfinite(blurred).any() else 1.0
+
+
 def _blurred(maps, width):
-    """Blur maps with unknown spaxels by a Gaussian; noise stays of unit variance."""
+    """Blur maps with unknown spaxels by a Gaussian."""
     known = np.isfinite(maps[0])
     if width < 0.1:
         return maps
