@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MIN_SPAXELS", "Offset", "find_target", "measure_offset", "spaxel_centres", "spaxel_template"]
 
-#: Share of the overlap at zero offset that a trial offset must keep. Judged.
+#: Smallest overlap at a trial offset, as a share of that at zero offset. Judged.
 MIN_OVERLAP = 0.6
 
 #: Correlation below which no offset is measured. Judged.
@@ -46,7 +46,7 @@ MIN_SPAXELS = 12
 @dataclass(frozen=True)
 class Offset:
     """
-    Where NIRCam's WCS puts a source minus where the cube's WCS puts it.
+    Position of a source in the WCS of NIRCam minus that in the WCS of the cube.
 
     Attributes
     ----------
@@ -182,7 +182,7 @@ def _without_plane(values, rows, columns):
     """
     Values (n,) at places less the plane fitted to them; zero where nothing but rounding errors is left.
 
-    A shifted plane is a plane at another level: it tells nothing of the shift.
+    A shifted plane is a plane at another level and does not constrain the shift.
     """
     design = np.stack([np.ones(values.size), rows - np.mean(rows), columns - np.mean(columns)], axis=1)
     residual = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]

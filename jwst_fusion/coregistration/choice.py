@@ -1,4 +1,4 @@
-"""Which of the images of an association can be fused with its cube, in one fusion."""
+"""Choice of the images of an association that can be fused with its cube in one fusion."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Choice:
     kept : tuple of ImageProduct
         Images to be fused.
     left_out : tuple of (ImageProduct, str)
-        The others, each with what is to be told of it.
+        The others, each with the reason.
     """
 
     kept: tuple
@@ -122,7 +122,7 @@ def _sets(images, wavelength_range, mix_channels):
 
 
 def _apart(image, members, best):
-    """Explain why an image is not fused, and the cure."""
+    """Reason for which an image is not fused, with the remedy."""
     names = ", ".join(sorted({other.filter for other in best}))
     low, high = fusion_range([other.filter for other in members])
     channel = throughput.channel(image.filter)

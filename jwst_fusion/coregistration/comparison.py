@@ -1,4 +1,4 @@
-"""What a NIRCam image and the cube's image of the same band still differ by."""
+"""Residual differences between a registered NIRCam image and the cube's image of the same band."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ SIGNIFICANT = 5.0
 @dataclass(frozen=True)
 class Comparison:
     """
-    How a NIRCam image at the IFU's resolution departs from the cube's; NaN where it cannot be told.
+    Differences between a NIRCam image at the IFU's resolution and the cube's; NaN where undetermined.
 
     Attributes
     ----------
     east, north, shift_error : float
-        Where the image has a source less where the cube has it, and the error of either [arcsec].
+        Position of a source in the image minus that in the cube, and the error of either [arcsec].
     correlation : float
         Correlation coefficient of the two images.
     roll, roll_error : float
-        Position angle in the image less that in the cube [deg].
+        Position angle in the image minus that in the cube [deg].
     magnification, magnification_error : float
         Relative excess of distances in the image over those in the cube.
     blur, blur_error : float
@@ -80,9 +80,9 @@ def compare_images(
     """
     Compare a NIRCam image at the IFU's resolution with the cube's band image.
 
-    To first order an image that is shifted, turned, stretched or blurred differs by its derivatives, which
-    are fitted together with scale and pedestal, robustly. The result is a check of a registration, not a
-    registration: departures of more than half the PSF come out too small, but far from zero.
+    To first order, an image that is shifted, rotated, stretched or blurred differs by its derivatives. These
+    are fitted robustly together with scale and pedestal. The result is a check of a registration, not a
+    registration: differences of more than half the PSF are underestimated, but far from zero.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def mismatch(
     sharp: np.ndarray, own: np.ndarray, others: np.ndarray, noise: float, decimation_factor: int
 ) -> float:
     """
-    Tell whether an image looks like another band of the cube than its own.
+    Test whether an image fits another band of the cube better than its own.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def mismatch(
 
 def figures(comparisons: Sequence[Comparison], name: str) -> np.ndarray:
     """
-    Take a departure and its errors out of the comparisons.
+    Collect a difference and its errors from the comparisons.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def figures(comparisons: Sequence[Comparison], name: str) -> np.ndarray:
     Returns
     -------
     ndarray, shape (2, n)
-        Values and errors of the bands that tell.
+        Values and errors of the bands in which it was determined.
     """
     pairs = np.array([(getattr(each, name), getattr(each, f"{name}_error")) for each in comparisons])
     pairs = pairs.reshape(-1, 2)
@@ -219,7 +219,7 @@ def figures(comparisons: Sequence[Comparison], name: str) -> np.ndarray:
 
 def common(comparisons: Sequence[Comparison], name: str) -> tuple[float, float]:
     """
-    Average a departure that all bands share.
+    Average a difference that all bands share.
 
     Parameters
     ----------
@@ -231,8 +231,8 @@ def common(comparisons: Sequence[Comparison], name: str) -> tuple[float, float]:
     Returns
     -------
     value, error : float
-        Weighted mean, and its error, larger by as much as the bands scatter more than their errors; NaN if
-        no band tells.
+        Weighted mean and its error, scaled up if the scatter of the bands exceeds their errors; NaN if no
+        band determines it.
     """
     values, errors = figures(comparisons, name)
     values, errors = values[errors > 0], errors[errors > 0]
@@ -248,18 +248,18 @@ def straighten(
     image: ImageProduct, place: tuple[float, float], roll: float, magnification: float
 ) -> ImageProduct:
     """
-    Turn and stretch the coordinates of an image about a place.
+    Rotate and stretch the coordinates of an image about a point.
 
     Parameters
     ----------
     image : ImageProduct
         The image.
     place : tuple of float
-        Right ascension and declination of what stays where it is [deg].
+        Right ascension and declination of the fixed point [deg].
     roll : float
-        What is taken from position angles [deg].
+        Angle to be subtracted from position angles [deg].
     magnification : float
-        Relative excess of distances that is taken out.
+        Relative excess of distances to be removed.
 
     Returns
     -------

@@ -67,16 +67,7 @@ OWN = len(STEPS) // 2
 CHUNK = 20_000
 
 
-def find_outliers(
-    data: np.ndarray,
-    noise: np.ndarray,
-    footprint: np.ndarray,
-    *,
-    threshold: float = THRESHOLD,
-    neighbour_threshold: float = NEIGHBOUR_THRESHOLD,
-    model_error: float = MODEL_ERROR,
-    n_components: int = N_COMPONENTS,
-) -> np.ndarray:
+def find_outliers(data: np.ndarray, noise: np.ndarray, footprint: np.ndarray) -> np.ndarray:
     """
     Find voxels that deviate in space and along wavelength.
 
@@ -84,12 +75,12 @@ def find_outliers(
     spectrum. An outlier's residual, in units of the spaxel's own scatter around the model (at least the
     noise), exceeds
 
-        threshold * sqrt(1 + (model_error * contrast)^2) + support / 0.10,
+        8 * sqrt(1 + (0.04 * contrast)^2) + support / 0.10,
 
     where ``contrast`` is the model's largest departure from its continuum in the 3 x 3 x 3 voxels
     around, and ``support`` the sixth largest residual of the 26 neighbours, of the same sign, over that
     of noise: what the model does not hold but the PSF and the line spread have blurred, as they do any
-    source, supports itself. Voxels that touch an outlier need ``neighbour_threshold`` and no isolation.
+    source, supports itself. Voxels that touch an outlier need a residual of 5.5 and no isolation.
     Values that no source reaches are outliers anyway.
 
     Parameters
@@ -100,12 +91,6 @@ def find_outliers(
         Noise of each channel [MJy/sr]; NaN for channels without data.
     footprint : ndarray of bool, shape (my, mx)
         Spaxels to look at.
-    threshold, neighbour_threshold : float
-        Deviation from which a voxel alone, and one that touches an outlier, is an outlier [sigma].
-    model_error : float
-        Error of the model over its local contrast.
-    n_components : int
-        Largest number of components of the model.
 
     Returns
     -------
@@ -121,11 +106,8 @@ def find_outliers(
     level, ratio = _smooth(noise)
     spectra /= level[:, np.newaxis]
     if np.isfinite(spectra).any():
-        table, thresholds = _neighbour_table(footprint), (threshold, neighbour_threshold)
         with threadpool_limits(limits=1, user_api="blas"):
-            found[:, footprint] |= _find_in_spectra(
-                spectra, ratio, table, thresholds, model_error, n_components
-            )
+            found[:, footprint] |= _find_in_spectra(spectra, ratio, _neighbour_table(footprint))
     return found
 
 
@@ -154,20 +136,20 @@ def _find_huge(spectra, noise):
     return huge | (known & (huge.sum(axis=0) > MAX_HUGE * known.sum(axis=0)))
 
 
-def _find_in_spectra(spectra, ratio, table, thresholds, model_error, n_components):
+def _find_in_spectra(spectra, ratio, table):
     """Outliers of (n_wave, n_spaxels) whitened spectra: suspects first, then against a growing model."""
     unknown = ~np.isfinite(spectra)
     deviation, scale = _standardise(spectra.copy(), ratio)
     for _ in range(PEELS):
-        deviation[_select(spectra, deviation, scale, table, thresholds)] = np.nan
+        deviation[_select(spectra, deviation, scale, table)] = np.nan
     bad = np.isnan(deviation)
     del deviation  # memory
     weights = 1.0 / np.fmax(np.median(scale, axis=0), 1.0)
     filled = _bridge(np.where(bad, np.nan, spectra))
     for part in RANKS:
-        model = _low_rank(filled, weights, math.ceil(part * n_components))
+        model = _low_rank(filled, weights, math.ceil(part * N_COMPONENTS))
         deviation, scale = _standardise(np.subtract(spectra, model, out=filled), ratio)
-        bad = _select(spectra, deviation, scale, table, thresholds, model, model_error)
+        bad = _select(spectra, deviation, scale, table, model)
         np.copyto(filled, spectra)
         np.copyto(filled, model, where=unknown | bad)
         del model  # memory
@@ -244,16 +226,15 @@ def _around(voxels, table, n_wave):
     return np.clip(channel, 0, n_wave - 1), column, inside
 
 
-def _select(spectra, deviation, scale, table, thresholds, model=None, model_error=0.0):
+def _select(spectra, deviation, scale, table, model=None):
     """Choose the outliers among (n_wave, n_spaxels) spectra by their standardised deviations."""
     n_wave = len(deviation)
-    limit, limit_near = thresholds
     blocks = _blocks(n_wave)
     block_of = np.repeat(np.arange(len(blocks)), [block.stop - block.start for block in blocks])
     levels = None if model is None else np.array([_median(model[block]) for block in blocks])
     alone = np.zeros(deviation.shape, dtype=bool)
     near = alone.copy()
-    candidates = np.array(np.nonzero((deviation > limit_near) | (deviation < -limit_near)))
+    candidates = np.array(np.nonzero((deviation > NEIGHBOUR_THRESHOLD) | (deviation < -NEIGHBOUR_THRESHOLD)))
     for first in range(0, candidates.shape[1], CHUNK):
         voxels = tuple(candidates[:, first : first + CHUNK])
         channel, column, inside = _around(voxels, table, n_wave)
@@ -263,11 +244,11 @@ def _select(spectra, deviation, scale, table, thresholds, model=None, model_erro
         if model is not None:
             block = block_of[channel]
             contrast = np.abs(model[channel, column] - levels[block, column]) / scale[block, column]
-            stretch = np.hypot(1.0, model_error * np.where(inside, contrast, 0.0).max(axis=0))
+            stretch = np.hypot(1.0, MODEL_ERROR * np.where(inside, contrast, 0.0).max(axis=0))
         departure = _departure(spectra, voxels) * sign / scale[block_of[voxels[0]], voxels[1]]
         height = np.where(departure > MIN_DEPARTURE * around[OWN], around[OWN] / stretch, 0.0)
-        alone[voxels] = height > limit + _support(around) / (SUPPORT * stretch)
-        near[voxels] = height > limit_near
+        alone[voxels] = height > THRESHOLD + _support(around) / (SUPPORT * stretch)
+        near[voxels] = height > NEIGHBOUR_THRESHOLD
     if model is None:
         return alone
     candidates = np.array(np.nonzero(near))

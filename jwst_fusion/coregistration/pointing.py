@@ -45,10 +45,10 @@ BLUR_FLOOR = 3e-5
 @dataclass(frozen=True, eq=False)
 class Pointing:
     """
-    Where each image has the sky of the cube, and what else the comparison tells.
+    Offsets of the images from the cube, and the blur and the trend found with them.
 
-    Numbers that later steps use are rounded well below their errors, so that the last bit of a sum does
-    not reach the fused cube.
+    Numbers that later steps use are rounded well below their errors, so that the fused cube does not depend
+    on the last bit of a sum.
 
     Attributes
     ----------
@@ -58,8 +58,8 @@ class Pointing:
     method : str
         How the offsets were found: refined, cross_correlation, wcs or none.
     excess : tuple of float
-        What the IFU's PSF has over the optical model, as in `CubeData`; that of the wavefront is not
-        measured here and zero.
+        Excess of the IFU's PSF over the optical model, as in `CubeData`; the wavefront is not measured here,
+        its excess is zero.
     excess_error : float
         Standard error of either [arcsec^2]; NaN where nothing was measured.
     trend : tuple of float
@@ -90,7 +90,7 @@ def solve_pointing(
     moving: bool = False,
 ) -> Pointing:
     """
-    Find where each image has the sky of the cube.
+    Determine the offset of each image from the cube.
 
     Bands share one offset unless their own differ by more than their errors explain. A band without
     contrast takes the others' offset.
@@ -204,7 +204,7 @@ def _tie(measured, moving):
 
 
 def _with_asymmetry(offset):
-    """Add to an offset's error what no comparison of its images can show."""
+    """Add the asymmetry of the PSFs, which no comparison of images reveals, to an offset's error."""
     return replace(
         offset,
         east=round(offset.east, 7),

@@ -1,4 +1,4 @@
-"""The images on the cells of the grid, where they have the sky of the cube."""
+"""Registration of the images on the cells of the grid."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def register(
     moving: bool = False,
 ) -> tuple[list, Pointing, list]:
     """
-    Bring images onto the cells where they have the sky of the cube.
+    Register images with the cube and resample them on the cells.
 
-    A small roll or magnification that all images have against the cube is taken out of their coordinates, and
-    what one image is blurred more than the others enters its PSF, unless the coordinates are to be believed.
+    A small roll or magnification common to all images is removed from their coordinates, and the excess blur
+    of a single image is added to its PSF, unless the coordinates are to be kept.
 
     Parameters
     ----------

@@ -157,13 +157,13 @@ def _measure(observation, bands, settings):
 
 
 def _bridge(usable):
-    """Count lost channels as seen if channels within `BESIDE` of them on both sides are."""
+    """Treat lost channels as usable if there are usable ones within `BESIDE` channels on both sides."""
     padded = np.pad(usable, 2 * BESIDE)
     return binary_closing(padded, np.ones(2 * BESIDE))[2 * BESIDE : -2 * BESIDE]
 
 
 def _words(name, scale):
-    """Tell the flux scale of a band."""
+    """Flux scale of a band in words."""
     pedestal = (
         f", pedestal {scale.pedestal:.3g} +- {scale.pedestal_error:.2g} MJy/sr" if scale.pedestal else ""
     )
@@ -171,7 +171,7 @@ def _words(name, scale):
 
 
 def _problem(band, measured, reached, needed, settings):
-    """Tell, and warn of, what is wrong with a band; empty if nothing is."""
+    """Warn of the problems of a band, and return them in words; empty if there are none."""
     scale = measured[band.filter]
     wrong = []
     if not FACTORS[0] <= scale.scale <= FACTORS[1]:

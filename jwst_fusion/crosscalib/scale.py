@@ -17,9 +17,9 @@ from jwst_fusion.optics.photometry import synthetic_photometry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jwst_fusion.observation import BandImage, CubeData, Observation
+    from jwst_fusion.observation import BandImage, Observation
 
-__all__ = ["BandScale", "fit_scales", "missed_light", "ratio_of_means"]
+__all__ = ["BandScale", "fit_scales", "ratio_of_means"]
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class BandScale:
 @dataclass(frozen=True, eq=False)
 class _Comparison:
     """
-    A band's spaxels, and how they compare.
+    The spaxels of a band, and the parameters of its fit.
 
     ``parameters`` are (scale, pedestal, *shape) of the cube over the image; the shape is what the IFU's
     PSF has over its model, its wavefront's variance as at 1 um.
@@ -169,7 +169,7 @@ def _compare(observation, band):
         template=template,
         decimation_factor=grid.decimation_factor,
         wavelength=float(band.bandpass @ cube.wavelength),
-        missed=missed_light(cube, band),
+        missed=_missed_light(cube, band),
     )
 
 
@@ -183,22 +183,12 @@ def _refuse_dark(band, synthetic, image, statistic):
         )
 
 
-def missed_light(cube: CubeData, band: BandImage) -> float:
+def _missed_light(cube, band):
     """
-    Estimate what the channels without data in a band may hold of its light.
+    Light of a band that channels without data may hold [MJy/sr].
 
-    Parameters
-    ----------
-    cube : CubeData
-        The cube.
-    band : BandImage
-        The band, with bandpass and covered fraction.
-
-    Returns
-    -------
-    float
-        How much the mean spectrum differs from its mean over the band beside each channel that is lost,
-        times the channel's weight, and what lies outside the cube's range [MJy/sr].
+    How much the mean spectrum differs from its mean over the band beside each channel that is lost, times the
+    weight of that channel, and what lies outside the range of the cube.
     """
     whole, _ = throughput.bandpass(band.filter, band.module, cube.wavelength, curve=band.throughput)
     spectra = cube.data[:, cube.footprint]

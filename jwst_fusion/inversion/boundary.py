@@ -1,4 +1,4 @@
-"""What surrounds the data; and the paper's boundary and weights: data mirrored, and all of them alike."""
+"""Surroundings of the data; and the paper's boundary, mirrored data, and its weights, all equal."""
 
 from __future__ import annotations
 

@@ -10,9 +10,10 @@ import numpy as np
 from scipy.fft import irfft2, rfft2
 
 from jwst_fusion.exceptions import InputError
+from jwst_fusion.optics.frequencies import make_hermitian
 
 from .cells import within
-from .groups import FrequencyGroups, make_hermitian
+from .groups import FrequencyGroups
 from .objective import DataTerm
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class CubeTerm(DataTerm):
         return np.tensordot(self.channels.T, self.voxel_weight * full, axes=1)
 
     def _less(self, values):
-        """Take from compressed channels what the weights of the coefficients lose."""
+        """Subtract from compressed channels the loss of weight of their coefficients."""
         if self.weight_loss is None:
             return values
         return values - np.tensordot(self.projection.T, self._lost(self.project(values)), axes=1)

@@ -1,11 +1,13 @@
-"""Frequencies that decimation folds together, and the half planes of real Fourier transforms."""
+"""Groups of frequencies that decimation folds together."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.fft import irfft2
 
-__all__ = ["FrequencyGroups", "make_hermitian"]
+from jwst_fusion.optics.frequencies import make_hermitian
+
+__all__ = ["FrequencyGroups"]
 
 
 class FrequencyGroups:
@@ -28,7 +30,7 @@ class FrequencyGroups:
     n_groups : int
         Number of groups: my * (mx // 2 + 1).
     multiplicity : ndarray, shape (n_groups,)
-        How often each group counts in a sum over the full plane: 2, or 1 where it is its own mirror.
+        Weight of each group in a sum over the full plane: 2, or 1 if it is its own mirror.
     """
 
     def __init__(self, shape, decimation_factor):
@@ -47,7 +49,7 @@ class FrequencyGroups:
         self.multiplicity = np.tile(np.where(single, 1.0, 2.0), my)
 
     def _gather_map(self):
-        """Where in the half plane each member of each group is found, and whether as its mirror."""
+        """Index in the half plane of each member of each group, and whether it is stored as its mirror."""
         d, (ny, nx), (my, mx) = self.decimation_factor, self.shape, self.spaxel_shape
         p, r = np.meshgrid(np.arange(my), np.arange(mx // 2 + 1), indexing="ij")
         a, b = np.meshgrid(np.arange(d), np.arange(d), indexing="ij")
@@ -59,7 +61,7 @@ class FrequencyGroups:
         return row * self.half_shape[1] + column, mirrored
 
     def _scatter_map(self):
-        """Which member of which group each frequency of the half plane is, and whether mirrored."""
+        """Index among all members of each frequency of the half plane, and whether it is mirrored."""
         d, (ny, nx), (my, mx) = self.decimation_factor, self.shape, self.spaxel_shape
         row, column = np.meshgrid(np.arange(ny), np.arange(nx // 2 + 1), indexing="ij")
         mirrored = column % mx > mx // 2
@@ -146,32 +148,3 @@ class FrequencyGroups:
             if n % 2 == 0:
                 phase[n // 2] = np.cos(np.pi * shift)
         return phases[0][:, np.newaxis] * phases[1][np.newaxis, : nx // 2 + 1]
-
-
-def make_hermitian(half_plane: np.ndarray, n_columns: int) -> np.ndarray:
-    """
-    Make a half plane the transform of a real image.
-
-    Columns 0 and (for even ``n_columns``) the last hold both a frequency and its mirror, which have
-    to be each other's conjugate: they are replaced by their mean. A transfer function sampled on a
-    grid needs this at the grid's highest frequency only.
-
-    Parameters
-    ----------
-    half_plane : ndarray, shape (..., ny, nx // 2 + 1)
-        Samples of a transfer function.
-    n_columns : int
-        Columns of the image, nx.
-
-    Returns
-    -------
-    ndarray
-        The same shape; a new array.
-    """
-    result = half_plane.copy()
-    columns = [0] if n_columns % 2 else [0, -1]
-    for column in columns:
-        values = half_plane[..., column]
-        mirror = np.roll(values[..., ::-1], 1, axis=-1).conj()
-        result[..., column] = (values + mirror) / 2
-    return result

@@ -13,7 +13,7 @@ from .cells import between_cells
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Prior", "gradient", "gradient_adjoint", "gradient_power"]
+__all__ = ["Prior", "gradient", "gradient_adjoint"]
 
 #: Mean squared gradient that is assumed for a uniform scene, in units of the noise. Judged.
 MIN_GRADIENT = 1e-9
@@ -57,20 +57,8 @@ def gradient_adjoint(steps: np.ndarray) -> np.ndarray:
     return (np.roll(along_y, 1, -2) - along_y) + (np.roll(along_x, 1, -1) - along_x)
 
 
-def gradient_power(shape: tuple[int, int]) -> np.ndarray:
-    """
-    Squared transfer function of `gradient`.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Cells (ny, nx).
-
-    Returns
-    -------
-    ndarray, shape (ny, nx // 2 + 1)
-        ``4 sin^2(pi f_y) + 4 sin^2(pi f_x)``.
-    """
+def _gradient_power(shape):
+    """Squared transfer function of `gradient`, ``4 sin^2(pi f_y) + 4 sin^2(pi f_x)``, (ny, nx // 2 + 1)."""
     ny, nx = shape
     rows = 4 * np.sin(np.pi * np.fft.fftfreq(ny)) ** 2
     columns = 4 * np.sin(np.pi * np.fft.rfftfreq(nx)) ** 2
@@ -114,7 +102,7 @@ class Prior:
         """Penalty of each frequency with the same weight in all cells, (k, k, ny, nx // 2 + 1)."""
         level = 1.0 if self.edges is None else np.exp(np.log(self.edges).mean())
         matrix = self.matrix if self.alignment is None else self.alignment.mean((0, 3, 4))
-        return matrix[:, :, np.newaxis, np.newaxis] * (level * gradient_power(self.shape))
+        return matrix[:, :, np.newaxis, np.newaxis] * (level * _gradient_power(self.shape))
 
     def weigh(self, steps: np.ndarray) -> np.ndarray:
         """Apply the weights W to differences of shape (2, k, ny, nx)."""

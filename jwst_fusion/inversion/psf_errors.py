@@ -1,4 +1,4 @@
-"""What inexact PSFs make of the models of images and cube."""
+"""Errors of the modelled images and cube due to inexact PSFs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["cube_weight_loss", "ifu_error", "model_errors"]
 
-#: Error of a modelled image over the structure that the image has on the scale of the PSF, which is not known
-#: better: what is left of it when a Gaussian of this width [arcsec] is taken away. Judged.
+#: Error of a modelled image as a share of its structure on the scale of the PSF, which is the image minus its
+#: convolution with a Gaussian of this standard deviation [arcsec]. Judged.
 PSF_ERROR = 0.025
 PSF_SCALE = 0.1
 
@@ -31,11 +31,11 @@ STRUCTURE_SMOOTHING = 1.0
 
 def cube_weight_loss(observation: Observation, subspace: Subspace) -> np.ndarray:
     """
-    Find the share of the weight of a spaxel's coefficients that the error of the IFU's PSF takes.
+    Compute the loss of weight of each spaxel's coefficients due to the error of the IFU's PSF.
 
-    The structure on the scale of the PSF, averaged over neighbours, is the covariance of that error but for
-    its size: where the scene has none, and in the directions that do not change there, the cube counts in
-    full.
+    The covariance C of that error is proportional to the products of the structure on the scale of the PSF,
+    averaged over neighbours. The weight is ``(1 + C)^-1``: the cube keeps its full weight where there is no
+    structure, and for components without structure.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def cube_weight_loss(observation: Observation, subspace: Subspace) -> np.ndarray
     Returns
     -------
     ndarray, shape (k, k, my, mx)
-        Matrices of the share.
+        Matrices ``1 - (1 + C)^-1``.
     """
     data, d = subspace.coefficients, observation.grid.decimation_factor
     known = np.where(subspace.spaxels, data, np.nan)
@@ -65,7 +65,7 @@ def cube_weight_loss(observation: Observation, subspace: Subspace) -> np.ndarray
 
 def model_errors(observation: Observation) -> list[np.ndarray]:
     """
-    Estimate the errors that inexact PSFs make in the model of each image.
+    Estimate the errors of the modelled images due to inexact PSFs.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def model_errors(observation: Observation) -> list[np.ndarray]:
 
 def ifu_error(plane: np.ndarray, spaxel: float) -> np.ndarray:
     """
-    Estimate the error that the IFU's inexact PSF makes in the model of a plane of the cube.
+    Estimate the error of a modelled plane of the cube due to the inexact PSF of the IFU.
 
     Parameters
     ----------
@@ -104,6 +104,6 @@ def ifu_error(plane: np.ndarray, spaxel: float) -> np.ndarray:
 
 
 def _structure(plane, pixel):
-    """Local rms of what a plane has on the scale of the PSF; zero where unknown."""
+    """Local rms of the structure of a plane on the scale of the PSF; zero where unknown."""
     squared = average_known((plane - average_known(plane, PSF_SCALE / pixel)) ** 2, STRUCTURE_SMOOTHING)
     return np.sqrt(np.where(np.isfinite(squared), squared, 0.0))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .settings import FusionSettings
     from .subspace import Subspace
 
-__all__ = ["find_prior", "local_gradients", "local_mixture", "sharpening", "smoothness_matrix", "steepness"]
+__all__ = ["find_prior", "smoothness_matrix"]
 
 #: Smallest share of a measured mean squared gradient that is considered signal. Judged.
 MIN_SIGNAL_SHARE = 0.1
@@ -68,14 +68,14 @@ def find_prior(
         return Prior(np.eye(subspace.n_components) * settings.mu, shape)
     factor, d = settings.mu or 1.0, observation.grid.decimation_factor
     if settings.tuning == "empirical_bayes":
-        return Prior(crude_weights(subspace, d) * factor, shape)
+        return Prior(_crude_weights(subspace, d) * factor, shape)
     if settings.regularization == "sobolev":
         return Prior(smoothness_matrix(observation, subspace) * factor, shape)
     inside = interior(subspace.spaxels, d)
-    local = local_gradients(steepness(observation, subspace), inside)
+    local = _local_gradients(_steepness(observation, subspace), inside)
     edges = between_cells(within(1.0 / local, shape, 1.0 / float(np.median(local))))
     prior = Prior(smoothness_matrix(observation, subspace, local) * factor, shape, edges)
-    return replace(prior, alignment=local_mixture(subspace.coefficients, inside, d, prior))
+    return replace(prior, alignment=_local_mixture(subspace.coefficients, inside, d, prior))
 
 
 def smoothness_matrix(
@@ -88,7 +88,7 @@ def smoothness_matrix(
     ``g^T M g`` with M the inverse of the covariance of g: fine structure that the components share in
     the cube is expected to be shared on smaller scales too. The covariance is measured on the
     bicubically interpolated cube inside its footprint, less what white noise adds, and multiplied by
-    how much steeper the NIRCam images are than the cube (`sharpening`): what the IFU blurs would
+    how much steeper the NIRCam images are than the cube (`_sharpening`): what the IFU blurs would
     otherwise be taken for smooth.
 
     Parameters
@@ -98,7 +98,7 @@ def smoothness_matrix(
     subspace : Subspace
         Basis and whitened data.
     local : ndarray, shape (ny, nx), optional
-        Variance of the gradients in each cell, relative to the typical one (`local_gradients`).
+        Variance of the gradients in each cell, relative to the typical one (`_local_gradients`).
 
     Returns
     -------
@@ -110,52 +110,25 @@ def smoothness_matrix(
     covariance, level = _gradient_covariance(upsample(subspace.coefficients, d), inside, local)
     variances, axes = np.linalg.eigh(covariance)
     variances = np.maximum(variances, 0.0)
-    variances = np.maximum(variances - level * noise_gradient(d), MIN_SIGNAL_SHARE * variances)
-    inverse = 1.0 / ((variances + MIN_GRADIENT) * sharpening(observation, subspace))
+    variances = np.maximum(variances - level * _noise_gradient(d), MIN_SIGNAL_SHARE * variances)
+    inverse = 1.0 / ((variances + MIN_GRADIENT) * _sharpening(observation, subspace))
     return (axes * inverse) @ axes.T
 
 
-def crude_weights(subspace: Subspace, d: int) -> np.ndarray:
-    """
-    Regularization weight of each component by the paper's rule (Appendix C, automatic tuning).
-
-    Parameters
-    ----------
-    subspace : Subspace
-        Basis and whitened data.
-    d : int
-        Cells per spaxel along an axis.
-
-    Returns
-    -------
-    ndarray, shape (k, k)
-        Diagonal, ``1 / alpha_i^2``, with ``alpha_i^2`` the mean squared gradient of the bicubically
-        interpolated cube's component i.
-    """
+def _crude_weights(subspace, d):
+    """Inverse mean squared gradients of the components, the paper's automatic tuning (Appendix C), (k, k)."""
     covariance, _ = _gradient_covariance(upsample(subspace.coefficients, d), interior(subspace.spaxels, d))
     return np.diag(1.0 / (np.diag(covariance) + MIN_GRADIENT))
 
 
-def steepness(observation: Observation, subspace: Subspace) -> np.ndarray:
+def _steepness(observation, subspace):
     """
-    Squared gradient of the scene in each cell over its mean, from what the NIRCam images have in common.
+    Squared gradient of the scene in each cell over its mean, from what the images have in common, (ny, nx).
 
     The product of the gradients of two images has no bias by their noise, for each has its own: the mean
-    over all pairs of bands vanishes where the scene is flat, however faint it is. Where one image alone
-    looks, it is the squared gradient less the noise's.
-
-    Parameters
-    ----------
-    observation : Observation
-        Images and footprint.
-    subspace : Subspace
-        The spaxels in use.
-
-    Returns
-    -------
-    ndarray, shape (ny, nx)
-        Squared gradient, averaged over neighbouring cells; one on the average over the footprint, and NaN
-        where no image with structure looks.
+    over all pairs of bands vanishes where the scene is flat, however faint it is. For a single image it is
+    the squared gradient minus that of the noise. It is averaged over neighbouring cells, and NaN where there
+    is no image with structure.
     """
     inside = interior(subspace.spaxels, observation.grid.decimation_factor)
     images, noises = [], []
@@ -178,25 +151,12 @@ def steepness(observation: Observation, subspace: Subspace) -> np.ndarray:
     return np.where(seen, power / level, np.nan) if level > 0 else np.full(inside.shape, np.nan)
 
 
-def local_gradients(squared: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def _local_gradients(squared, inside):
     """
-    Relative steepness that the regularization allows in each cell (Guilloteau et al. 2022).
+    Relative variance of the gradients that each cell may have (Guilloteau et al. 2022), (ny, nx).
 
-    Where the images are steep, at edges and stars, gradients are expected and may be large; where they
-    are smooth the scene is taken to be so.
-
-    Parameters
-    ----------
-    squared : ndarray, shape (ny, nx)
-        `steepness` of the scene.
-    inside : ndarray of bool, shape (ny, nx)
-        Cells of the footprint.
-
-    Returns
-    -------
-    ndarray, shape (ny, nx)
-        Square root of the steepness, within bounds; one on the average over the footprint, and one where
-        no image looks.
+    Large gradients are expected where the images are steep, at edges and stars. The variance is the square
+    root of the steepness, normalised to a mean of one inside the footprint, and one where there is no image.
     """
     local = np.sqrt(np.clip(squared, *STEEPNESS_RANGE))
     seen = np.isfinite(local)
@@ -204,7 +164,7 @@ def local_gradients(squared: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return np.where(seen, local / level, 1.0)
 
 
-def local_mixture(coefficients: np.ndarray, inside: np.ndarray, d: int, prior: Prior) -> np.ndarray:
+def _local_mixture(coefficients, inside, d, prior):
     """
     Find which components change together about each cell, from the cube itself.
 
@@ -216,21 +176,8 @@ def local_mixture(coefficients: np.ndarray, inside: np.ndarray, d: int, prior: P
     gradients, averaged over the resolution of the IFU, what noise alone can reach (the edge of Marchenko
     and Pastur 1967 for the spaxels averaged) is dropped, and the mean of the noise taken from the rest.
 
-    Parameters
-    ----------
-    coefficients : ndarray, shape (k, my, mx)
-        Coefficients of the cube, with unit noise.
-    inside : ndarray of bool, shape (my * d, mx * d)
-        Cells inside the footprint.
-    d : int
-        Cells per spaxel along an axis.
-    prior : Prior
-        The prior without alignment; its grid holds the spaxels at its lower left corner.
-
-    Returns
-    -------
-    ndarray, shape (2, k, k, ny, nx)
-        Matrices A of the differences between cells.
+    The coefficients (k, my, mx) are those of the cube, with unit noise. Returned are the matrices A of the
+    differences between cells, (2, k, k, ny, nx), on the grid of the prior.
     """
     k, width = len(coefficients), MIXTURE_SMOOTHING * d
     steps = gradient(upsample(coefficients, d))
@@ -238,7 +185,7 @@ def local_mixture(coefficients: np.ndarray, inside: np.ndarray, d: int, prior: P
     share = gaussian_filter(inside.astype(float), width)
     products = gaussian_filter(products * inside, (0, 0, width, width)) / np.maximum(share, MIN_SHARE)
     values, axes = np.linalg.eigh(np.moveaxis(products, (0, 1), (-2, -1)))
-    noise, averaged = noise_gradient(d), 2 * 4 * np.pi * MIXTURE_SMOOTHING**2
+    noise, averaged = _noise_gradient(d), 2 * 4 * np.pi * MIXTURE_SMOOTHING**2
     edge = noise * (1 + np.sqrt(k / averaged)) ** 2
     values = np.where(values > edge, values - noise, 0.0)
     axes = prior.root @ axes
@@ -254,22 +201,11 @@ def local_mixture(coefficients: np.ndarray, inside: np.ndarray, d: int, prior: P
     return between_cells(within(np.moveaxis(matrices, (-2, -1), (0, 1)), prior.shape, elsewhere))
 
 
-def sharpening(observation: Observation, subspace: Subspace) -> float:
+def _sharpening(observation, subspace):
     """
-    Mean squared gradient of the NIRCam images over that of the cube seen through the same bands.
+    Mean squared gradient of the images over that of the cube seen through the same bands, at least one.
 
-    Parameters
-    ----------
-    observation : Observation
-        Cube and cross-calibrated images.
-    subspace : Subspace
-        Basis and whitened data.
-
-    Returns
-    -------
-    float
-        Geometric mean over the bands, not held out, in which both show structure above the noise; at
-        least 1.
+    The geometric mean over the bands, not held out, in which both show structure above the noise.
     """
     d = observation.grid.decimation_factor
     inside = interior(subspace.spaxels, d)
@@ -282,27 +218,15 @@ def sharpening(observation: Observation, subspace: Subspace) -> float:
         known = inside & np.isfinite(band.data)
         image = np.where(np.isfinite(band.data), band.data, np.nanmedian(band.data)) / band.scale
         sharp = _gradient_covariance(image[np.newaxis], known)[0].item()
-        noise = noise_gradient(d) * (mixing**2).sum(), 4 * np.nanmedian(band.error / band.scale) ** 2
+        noise = _noise_gradient(d) * (mixing**2).sum(), 4 * np.nanmedian(band.error / band.scale) ** 2
         signal = blunt - noise[0], sharp - noise[1]
         if signal[0] > MIN_SIGNAL_SHARE * blunt and signal[1] > MIN_SIGNAL_SHARE * sharp:
             ratios.append(signal[1] / signal[0])
     return float(np.clip(np.exp(np.mean(np.log(ratios))), 1.0, MAX_SHARPENING)) if ratios else 1.0
 
 
-def noise_gradient(d: int) -> float:
-    """
-    Mean squared gradient of interpolated white noise of unit variance.
-
-    Parameters
-    ----------
-    d : int
-        Cells per spaxel along an axis.
-
-    Returns
-    -------
-    float
-        Sum over both axes of the mean squared difference between neighbouring cells.
-    """
+def _noise_gradient(d):
+    """Mean squared gradient, summed over both axes, of interpolated white noise of unit variance."""
     impulse = np.zeros((1, 17, 17))
     impulse[0, 8, 8] = 1.0
     response = upsample(impulse, d)[0]

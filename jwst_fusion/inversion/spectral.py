@@ -1,4 +1,4 @@
-"""What is significant in the spectra of a cube: lines stay as they are, noise between them goes."""
+"""Denoising of the spectra of a cube: lines are kept, noise between them is removed."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def denoise_spectra(
     whitened: np.ndarray, noise: np.ndarray, axes: np.ndarray, spaxels: np.ndarray
 ) -> tuple[np.ndarray, float]:
     """
-    Keep of the spectra what is significant in any of their principal axes.
+    Keep the part of the spectra that is significant in any of their principal axes.
 
     Most channels of a cube hold a smooth continuum. At each scale, wavelet coefficients stay where a
     probe, the mean of all spectra weighted by their score on an axis, stands out of the noise, and are
@@ -98,7 +98,7 @@ def denoise_spectra(
     axes : ndarray, shape (n_channels, n)
         Leading principal axes of ``whitened``.
     spaxels : ndarray of bool, shape (my, mx)
-        Where the spectra are, to measure what noise neighbours share.
+        Positions of the spectra, to measure the correlation of the noise.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def _smooth(noise):
 
 def shared_noise(residual: np.ndarray, spaxels: np.ndarray) -> tuple[float, float]:
     """
-    Measure what noise neighbouring spaxels share.
+    Measure the correlation of the noise between neighbouring spaxels.
 
     Parameters
     ----------

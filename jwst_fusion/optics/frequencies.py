@@ -1,4 +1,4 @@
-"""Spatial frequencies of a grid of cells, in the sky's frame."""
+"""Spatial frequencies of a grid of cells in the frame of the sky, and half planes of real images."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from jwst_fusion.exceptions import ParameterError
 
-__all__ = ["grid_frequencies", "symmetrise_nyquist"]
+__all__ = ["grid_frequencies", "make_hermitian"]
 
 
 def grid_frequencies(shape: tuple[int, int], jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     Compute the frequencies of the half plane of `numpy.fft.rfft2`.
 
-    A cell step p moves ``jacobian @ p`` on the sky, so that equal phases f_sky . (J p) = f_cell . p
-    ask for ``f_sky = inv(J).T @ f_cell``.
+    A cell step p is a displacement J p on the sky. Phases are equal, ``f_sky . (J p) = f_cell . p``, for
+    ``f_sky = inv(J).T @ f_cell``.
 
     Parameters
     ----------
@@ -46,29 +46,30 @@ def grid_frequencies(shape: tuple[int, int], jacobian: np.ndarray) -> tuple[np.n
     return east, north
 
 
-def symmetrise_nyquist(otf: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def make_hermitian(half_plane: np.ndarray, n_columns: int) -> np.ndarray:
     """
-    Make a half-plane OTF that of a real kernel, also in the column of the highest x frequency.
+    Make a half plane the transform of a real image.
 
-    For even nx that column stands for both +1/2 and -1/2 cycle per cell. `numpy.fft.irfft2` quietly
-    drops the part of a real OTF there that is odd in y frequency; without it the OTF is exactly the
-    operator's diagonal, and products of OTFs that of the product.
+    Columns 0 and (for even ``n_columns``) the last hold both a frequency and its mirror, which have
+    to be each other's conjugate: they are replaced by their mean. A transfer function sampled on a
+    grid needs this at the grid's highest frequency only.
 
     Parameters
     ----------
-    otf : ndarray, shape (..., ny, nx // 2 + 1)
-        OTF on the half plane; real for a PSF that is its own mirror image.
-    shape : tuple of int
-        Number of cells (ny, nx).
+    half_plane : ndarray, shape (..., ny, nx // 2 + 1)
+        Samples of a transfer function.
+    n_columns : int
+        Columns of the image, nx.
 
     Returns
     -------
-    ndarray, shape (..., ny, nx // 2 + 1)
-        The OTF, a copy.
+    ndarray
+        The same shape; a new array.
     """
-    ny, nx = shape
-    result = np.array(otf)
-    if nx % 2 == 0:
-        last = result[..., -1].copy()
-        result[..., -1] = 0.5 * (last + last[..., -np.arange(ny) % ny].conj())
+    result = half_plane.copy()
+    columns = [0] if n_columns % 2 else [0, -1]
+    for column in columns:
+        values = half_plane[..., column]
+        mirror = np.roll(values[..., ::-1], 1, axis=-1).conj()
+        result[..., column] = (values + mirror) / 2
     return result

@@ -8,7 +8,7 @@ from scipy.interpolate import CubicSpline
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.optics.throughput import CHANNEL_SPLIT
 
-__all__ = ["fixed_nodes", "interpolation_matrix", "node_count", "nodes"]
+__all__ = ["fixed_nodes", "interpolation_matrix", "nodes"]
 
 LIMITS = (0.6, 5.3)
 """Shortest and longest wavelength of the instruments [um]."""
@@ -18,25 +18,8 @@ _FEWEST = 4
 _TOLERANCE = 1e-9
 
 
-def node_count(wavelength_min: float, wavelength_max: float) -> int:
-    """
-    Choose the number of nodes for a range of wavelengths.
-
-    Parameters
-    ----------
-    wavelength_min, wavelength_max : float
-        Range [um].
-
-    Returns
-    -------
-    int
-        One node for each 1.25 % in wavelength, at least four; one for a single wavelength.
-
-    Raises
-    ------
-    ParameterError
-        If the range is not ascending and positive.
-    """
+def _node_count(wavelength_min, wavelength_max):
+    """Count one node for each 1.25 % in wavelength, at least four; one for a single wavelength."""
     _check_range(wavelength_min, wavelength_max)
     span = np.log(wavelength_max / wavelength_min)
     return 1 if span == 0 else max(int(np.ceil(span / _STEP)) + 1, _FEWEST)
@@ -51,7 +34,7 @@ def nodes(wavelength_min: float, wavelength_max: float, n: int | None = None) ->
     wavelength_min, wavelength_max : float
         Range [um]; its ends are nodes.
     n : int, optional
-        Number of nodes; that of `node_count` by default, and then a range across 2.35 um, where NIRCam's
+        Number of nodes; by default one for each 1.25 %, and then a range across 2.35 um, where NIRCam's
         channels meet, is split there: that wavelength stands twice.
 
     Returns
@@ -62,12 +45,12 @@ def nodes(wavelength_min: float, wavelength_max: float, n: int | None = None) ->
     Raises
     ------
     ParameterError
-        If the range is not ascending and positive, or one node is asked to stand for a range.
+        If the range is not ascending and positive, or a single node is requested for a range.
     """
     _check_range(wavelength_min, wavelength_max)
     if n is None and wavelength_min < CHANNEL_SPLIT < wavelength_max:
         return np.concatenate([nodes(wavelength_min, CHANNEL_SPLIT), nodes(CHANNEL_SPLIT, wavelength_max)])
-    n = node_count(wavelength_min, wavelength_max) if n is None else n
+    n = _node_count(wavelength_min, wavelength_max) if n is None else n
     if wavelength_min == wavelength_max:
         return np.array([float(wavelength_min)])
     if n < 2:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from jwst_fusion.exceptions import ParameterError
-from jwst_fusion.optics.frequencies import grid_frequencies, symmetrise_nyquist
+from jwst_fusion.optics.frequencies import grid_frequencies, make_hermitian
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ def psf_image(otf_function: Callable, wavelength: float, shape: tuple[int, int],
     """
     frequencies = grid_frequencies(shape, np.diag([-cell, cell]))
     otf = np.reshape(otf_function(wavelength, *frequencies), frequencies[0].shape)
-    return np.fft.fftshift(np.fft.irfft2(symmetrise_nyquist(otf, shape), s=shape))
+    return np.fft.fftshift(np.fft.irfft2(make_hermitian(otf, shape[1]), s=shape))
 
 
 def fwhm(psf: np.ndarray, cell: float) -> float:
@@ -124,23 +124,13 @@ def encircled_energy(psf: np.ndarray, cell: float, radius: float | np.ndarray) -
     Returns
     -------
     float or ndarray, shape (n,)
-        Shares of the image's sum; cells on a circle count by the share of them within it.
+        Shares of the image's sum; a cell on a circle counts by the share of it that lies within.
     """
+    from photutils.aperture import CircularAperture
+
     psf = np.asarray(psf, dtype=np.float64)
-    peak = np.unravel_index(np.argmax(psf), psf.shape)
-    y, x = ((np.arange(n) - p).astype(float) for n, p in zip(psf.shape, peak, strict=True))
-    distance = np.hypot(y[:, np.newaxis], x)
-    radii = np.atleast_1d(np.asarray(radius, dtype=np.float64))
-    energy = np.array([_within(psf, distance, x, y, r / cell) for r in radii]) / psf.sum()
+    y, x = np.unravel_index(np.argmax(psf), psf.shape)
+    radii = np.atleast_1d(np.asarray(radius, dtype=np.float64)) / cell
+    sums = [CircularAperture((x, y), r).do_photometry(psf, method="exact")[0][0] for r in radii]
+    energy = np.array(sums) / psf.sum()
     return float(energy[0]) if np.ndim(radius) == 0 else energy
-
-
-def _within(psf, distance, x, y, radius):
-    """Sum of an image within a radius [cells]; cells on the circle are split in 8 x 8."""
-    total = psf[distance < radius - 0.75].sum()
-    row, column = np.nonzero(np.abs(distance - radius) <= 0.75)
-    part = (np.arange(_FINE) + 0.5) / _FINE - 0.5
-    fine_y = y[row][:, np.newaxis, np.newaxis] + part[:, np.newaxis]
-    fine_x = x[column][:, np.newaxis, np.newaxis] + part
-    share = (np.hypot(fine_y, fine_x) <= radius).mean(axis=(1, 2))
-    return total + np.sum(psf[row, column] * share)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["FRAMES", "INCLUDES", "PsfImages", "SampledPsf", "check_psf", "too_short", "transform"]
 
 FRAMES = ("v3", "aperture", "sky")
-"""What the direction of a PSF's image is counted from."""
+"""Frames in which the position angle of a PSF's image can be given."""
 
 INCLUDES = ("telescope", "jitter", "all")
-"""What a PSF's image contains, each with what stands before it; the rest is added by the optical model."""
+"""Contents of a PSF's image, each including those before it. The optical model adds the rest."""
 
 #: Transform of an image on a regular grid of frequencies: points per inverse of the image's side. With the
 #: spline below it is off by less than 1e-5.
@@ -29,7 +29,7 @@ PADDING = 2
 
 SPLINE_ORDER = 5
 
-#: Points beyond the frequencies that are asked for, within which the spline's edges are forgotten.
+#: Points beyond the requested frequencies, over which the effect of the edges on the spline decays.
 EDGE = 16
 
 #: Share of the energy that has to lie within the image.
@@ -311,7 +311,7 @@ def check_psf(psf: SampledPsf) -> None:
                 f"{where} sums to {total:.4g}, {LEAST_ENERGY} to 1 needed; divide it by the star's flux, or "
                 "compute it on a larger field"
             )
-        east, north = core_position(image) * psf.pixel_scale
+        east, north = _core_position(image) * psf.pixel_scale
         if np.hypot(east, north) > max(OFF_CENTRE, OFF_CENTRE_PIXELS * psf.pixel_scale):
             raise InputError(
                 f"{where} is not centred: its core lies {east:+.3f}, {north:+.3f} arcsec (x, y) from the "
@@ -325,20 +325,8 @@ def check_psf(psf: SampledPsf) -> None:
         )
 
 
-def core_position(image: np.ndarray) -> np.ndarray:
-    """
-    Locate the core of a PSF.
-
-    Parameters
-    ----------
-    image : ndarray, shape (m, m)
-        PSF.
-
-    Returns
-    -------
-    ndarray, shape (2,)
-        Centroid (x, y) of the pixels about the peak above half of it, from the middle of the image [pixels].
-    """
+def _core_position(image):
+    """Centroid (x, y) of the pixels around the peak above its half, from the middle of the image [pixels]."""
     middle = (image.shape[0] - 1) / 2
     peak = np.unravel_index(np.argmax(image), image.shape)
     low = [max(p - CORE, 0) for p in peak]

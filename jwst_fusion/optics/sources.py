@@ -1,4 +1,4 @@
-"""Where the PSFs come from: the analytic model, STPSF, or a file."""
+"""Sources of the PSFs: the analytic model, STPSF, measurements on stars, or a file."""
 
 from __future__ import annotations
 

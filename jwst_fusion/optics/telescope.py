@@ -173,8 +173,8 @@ def confined_otf(
     """
     Compute the OTFs of PSFs that hold all their light within `REACH`.
 
-    What scatters farther leaves the IFU's field, and is not told from what arrives from outside of it. Fluxes
-    are those within that radius, as with PSFs measured on stars or cut from images that sum to one.
+    Light scattered farther leaves the IFU's field and cannot be distinguished from light from outside it.
+    Fluxes are those within that radius, as with PSFs measured on stars or cut from images that sum to one.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from jwst_fusion.coregistration.comparison import Comparison, compare_band, mism
 from jwst_fusion.crosscalib.factors import flux_scale
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.inversion.psf_errors import ifu_error, model_errors
-from jwst_fusion.optics.frequencies import symmetrise_nyquist
+from jwst_fusion.optics.frequencies import make_hermitian
 from jwst_fusion.optics.matching import match_to_ifu
 from jwst_fusion.optics.psf import encircled_energy, fwhm
 from jwst_fusion.optics.transfer import band_transfers
@@ -406,7 +406,7 @@ def _optics(observation):
     widths, energies = [], []
     for band in observation.bands:
         otfs = band_transfers(band, band.bandpass, cube, grid, shape)
-        psfs = [np.fft.fftshift(np.fft.irfft2(symmetrise_nyquist(otf, shape), s=shape)) for otf in otfs]
+        psfs = [np.fft.fftshift(np.fft.irfft2(make_hermitian(otf, shape[1]), s=shape)) for otf in otfs]
         widths.append([_width(psf, grid.cell_size) for psf in psfs])
         energies.append([encircled_energy(psf, grid.cell_size, RADII) for psf in psfs])
     widths = np.array(widths)

@@ -43,9 +43,8 @@ def upright():
     return prepare()
 
 
-@pytest.mark.parametrize("setup", [SHORT, LONG])
 @pytest.mark.parametrize(
-    ("angle", "true"), [(0.0, (0.0, 0.0)), (33.0, (0.613, -1.487)), (-118.0, (-1.5, 0.258))]
+    ("setup", "angle", "true"), [(SHORT, 33.0, (0.613, -1.487)), (LONG, -118.0, (-1.5, 0.258))]
 )
 def test_a_known_offset_is_recovered(setup, angle, true):
     image = SKY.image(setup[0], offset=true, noise=0.01, angle=40.0)
@@ -66,36 +65,16 @@ def test_the_offset_is_where_the_image_puts_a_source_less_where_the_cube_does():
     assert (offset.east, offset.north) == pytest.approx((0.3, 0.0), abs=0.005)
 
 
-def test_flux_scale_and_background_do_not_matter(upright):
-    image = SKY.image("F210M", offset=(0.2, 0.1), noise=0.01)
-    reference = measure_offset(image=image, **upright)
-    other = replace(image, data=1.14 * image.data + 3.0)
-    offset = measure_offset(image=other, **upright)
-    assert (offset.east, offset.north) == pytest.approx((reference.east, reference.north), abs=1e-4)
-    assert offset.correlation == pytest.approx(reference.correlation, abs=1e-3)
-
-
-def test_bad_pixels_and_a_hole_in_the_cube(upright):
-    image = SKY.image("F210M", offset=(0.2, 0.1), noise=0.01)
-    data = np.where(np.random.default_rng(6).random(image.data.shape) < 0.002, np.nan, image.data)
+def test_what_is_missing_or_wrong_does_not_pull(upright):
+    """Flux scale and background, bad pixels, a hole and outliers of the cube; from a first guess."""
+    image, rng = SKY.image("F210M", offset=(1.9, -1.2), noise=0.01), np.random.default_rng(6)
+    data = np.where(rng.random(image.data.shape) < 0.002, np.nan, 1.14 * image.data + 3.0)
     synthetic = upright["synthetic"].copy()
+    synthetic[rng.random(synthetic.shape) < 0.02] += 0.5 * np.ptp(synthetic)
     synthetic[3:7, 10:15] = np.nan
-    offset = measure_offset(image=replace(image, data=data), **upright | {"synthetic": synthetic})
-    assert (offset.east, offset.north) == pytest.approx((0.2, 0.1), abs=0.005)
-
-
-def test_outliers_of_the_cube_do_not_pull(upright):
-    image = SKY.image("F210M", offset=(0.2, 0.1), noise=0.01)
-    synthetic = upright["synthetic"].copy()
-    synthetic[np.random.default_rng(7).random(synthetic.shape) < 0.02] += 0.5 * np.ptp(synthetic)
-    offset = measure_offset(image=image, **upright | {"synthetic": synthetic})
-    assert (offset.east, offset.north) == pytest.approx((0.2, 0.1), abs=0.01)
-
-
-def test_a_first_guess_extends_the_reach(upright):
-    image = SKY.image("F210M", offset=(1.9, -1.2), noise=0.01)
-    offset = measure_offset(image=image, first_guess=(1.7, -1.0), capture=0.4, **upright)
-    assert (offset.east, offset.north) == pytest.approx((1.9, -1.2), abs=0.005)
+    given = upright | {"synthetic": synthetic, "first_guess": (1.7, -1.0), "capture": 0.4}
+    offset = measure_offset(image=replace(image, data=data), **given)
+    assert (offset.east, offset.north) == pytest.approx((1.9, -1.2), abs=0.01)
 
 
 def test_the_stated_error_is_the_scatter():
@@ -111,7 +90,7 @@ def test_the_stated_error_is_the_scatter():
     assert places.std(axis=0).mean() == pytest.approx(stated, rel=0.35)
 
 
-@pytest.mark.parametrize("noise", [0.0, 1e-6, 0.3])
+@pytest.mark.parametrize("noise", [0.0, 0.3])
 def test_images_without_contrast_give_the_first_guess_and_no_error(noise):
     flat = Sky((), background=5.0)
     prepared = prepare(flat, noise=noise)
@@ -135,12 +114,6 @@ def test_a_plane_gives_no_offset():
     assert offset.correlation < 0.5
 
 
-def test_an_image_of_noise_gives_no_offset(upright):
-    offset = measure_offset(image=Sky(()).image("F210M", noise=0.3), **upright)
-    assert np.isnan(offset.error)
-    assert 0 < offset.correlation < 0.5
-
-
 def test_an_image_elsewhere_gives_no_offset(upright):
     far = Sky(SKY.blobs, centre=(83.9, -35.0)).image("F210M")
     offset = measure_offset(image=far, first_guess=(0.1, -0.2), **upright)
@@ -148,8 +121,7 @@ def test_an_image_elsewhere_gives_no_offset(upright):
     assert np.isnan(offset.error)
 
 
-@pytest.mark.parametrize("steps", [2048, 60])
-@pytest.mark.parametrize("setup", [SHORT, LONG])
+@pytest.mark.parametrize(("setup", "steps"), [(SHORT, 60), (LONG, 2048)])
 def test_a_target_is_found_anywhere_in_the_image(setup, steps, monkeypatch):
     monkeypatch.setattr("jwst_fusion.coregistration.alignment.MAX_STEPS", steps)
     # Three blobs that the cube sees at its centre, 2.9 arcsec off the centre of the image.

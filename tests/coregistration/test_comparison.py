@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import affine_transform, gaussian_filter, shift
 
-from jwst_fusion.coregistration.comparison import compare_images, mismatch
+from jwst_fusion.coregistration.comparison import Comparison, common, compare_images, mismatch
 
 D, CELL = 3, 0.0333
 JACOBIAN = CELL * np.array([[-0.8, 0.6], [0.6, 0.8]])  # (east, north) for a step along x and y
@@ -41,8 +41,9 @@ def turned(angle, factor=1.0):
     return affine_transform(scene(), matrix, middle - matrix @ middle, order=5, mode="nearest")
 
 
-@pytest.mark.parametrize("cells", [(0.0, 0.0), (0.5, 0.0), (0.0, -0.4), (0.6, 0.3)])
-@pytest.mark.parametrize(("scale", "pedestal"), [(1.0, 0.0), (0.8, 5.0)])
+@pytest.mark.parametrize(
+    ("cells", "scale", "pedestal"), [((0.0, 0.0), 1.0, 0.0), ((0.5, -0.4), 0.8, 5.0), ((0.0, 0.6), 1.0, 0.0)]
+)
 def test_shift_is_found_with_its_sign(cells, scale, pedestal):
     found = compared(moved(cells), scale=scale, pedestal=pedestal)
     np.testing.assert_allclose((found.east, found.north), JACOBIAN @ cells, atol=0.002)
@@ -51,7 +52,7 @@ def test_shift_is_found_with_its_sign(cells, scale, pedestal):
     assert abs(found.magnification) < 0.002
 
 
-@pytest.mark.parametrize(("angle", "factor"), [(1.0, 1.0), (-0.6, 1.0), (0.0, 1.01), (0.5, 0.99)])
+@pytest.mark.parametrize(("angle", "factor"), [(1.0, 1.0), (0.0, 1.01), (-0.5, 0.99)])
 def test_roll_and_magnification_are_found_with_their_signs(angle, factor):
     found = compared(turned(angle, factor), noise=0.01)
     # On the sky x goes from north to the west: what turns from x to y turns through east.
@@ -105,11 +106,6 @@ def test_error_is_that_of_the_noise():
     assert compared(scene(), noise=1.0).shift_error == pytest.approx(2 * found.shift_error, rel=0.1)
 
 
-def test_shift_of_a_spaxel_is_far_from_zero():
-    found = compared(moved((3.0, 0.0)))
-    assert np.hypot(found.east, found.north) > 0.04
-
-
 def test_images_of_different_skies_do_not_correlate():
     assert abs(compare_images(scene(0), scene(9)[SPAXEL, SPAXEL], D, JACOBIAN).correlation) < 0.5
 
@@ -117,3 +113,23 @@ def test_images_of_different_skies_do_not_correlate():
 @pytest.mark.parametrize("sharp", [np.full((90, 96), np.nan), np.ones((90, 96))])
 def test_nothing_is_measured_on_nothing(sharp):
     assert np.isnan(astuple(compare_images(sharp, scene()[SPAXEL, SPAXEL], D, JACOBIAN))).all()
+
+
+def test_outliers_do_not_pull():
+    """A twentieth of the spaxels is ten times as bright: the robust weights have to converge."""
+    sky = scene()
+    bad = np.zeros_like(sky)
+    places = np.random.default_rng(4).random(sky[SPAXEL, SPAXEL].shape) < 0.05
+    bad[SPAXEL, SPAXEL][places] = 300.0
+    found = compared(moved((0.5, 0.0)), sky=sky + bad, noise=0.05)
+    np.testing.assert_allclose((found.east, found.north), JACOBIAN @ (0.5, 0.0), atol=0.003)
+
+
+def test_a_common_departure_has_the_error_of_its_scatter():
+    values = [1.0, 1.5, 2.0, 2.5]
+    bands = [Comparison(roll=v, roll_error=0.1) for v in values]
+    mean, error = common([*bands, Comparison()], "roll")
+    assert mean == pytest.approx(1.75)
+    assert error == pytest.approx(np.std(values, ddof=1) / 2, rel=1e-6)
+    assert common(bands[:1], "roll") == pytest.approx((1.0, 0.1))
+    assert np.isnan(common([Comparison()], "roll")).all()

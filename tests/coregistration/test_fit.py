@@ -79,3 +79,30 @@ def test_stated_errors_do_not_depend_on_the_unit(factor):
         np.testing.assert_allclose(
             there / np.outer(units * scale, units * scale), here / np.outer(scale, scale), atol=1e-3
         )
+
+
+def fit_of(values, template, **options):
+    places = ROWS.ravel(), COLUMNS.ravel()
+    return fit_band(values.ravel(), *places, template, np.zeros(2), D, **options)
+
+
+def test_outliers_do_not_pull():
+    """A tenth of the spaxels are far off: the pedestal moves by a third of what least squares would."""
+    template = template_of(MANY)
+    inside = ROWS.astype(int), COLUMNS.astype(int)
+    values = 1.1 * template[0][inside] + 7.0 + white(np.random.default_rng(1))
+    spoiled = values + 60.0 * (np.random.default_rng(3).random(values.shape) < 0.1)
+    clean, robust = fit_of(values, template), fit_of(spoiled, template)
+    np.testing.assert_allclose(robust.shift, clean.shift, atol=0.06)
+    assert robust.scale == pytest.approx(clean.scale, abs=0.05)
+    assert robust.pedestal - clean.pedestal < 4.0  # 10 by least squares
+    assert fit_of(values - 7.0, template, pedestal=False).pedestal == 0
+
+
+@pytest.mark.parametrize(("excess", "found"), [(0.003, 0.003), (-0.004, -0.004), (0.02, 0.005)])
+def test_the_blur_is_found_within_its_bounds(excess, found):
+    """As the template's derivative says; a variance of 5e-3 arcsec^2 is the largest either way."""
+    template = template_of(MANY)
+    inside = ROWS.astype(int), COLUMNS.astype(int)
+    values = (template[0] + excess * template[1])[inside] + 0.01 * white(np.random.default_rng(2))
+    assert fit_of(values, template).excess[0] == pytest.approx(found, rel=0.05)

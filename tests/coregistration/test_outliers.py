@@ -1,15 +1,10 @@
 """Outliers of a cube: found where they are, and nothing that a telescope shows is lost."""
 
-import json
-
 import numpy as np
 import pytest
-from astropy.io import fits
 from scipy.ndimage import convolve1d, gaussian_filter, maximum_filter, median_filter
 
-from jwst_fusion.coregistration.noise import channel_noise
 from jwst_fusion.coregistration.outliers import find_outliers
-from jwst_fusion.simulation import simulate
 
 FWHM = 2.354820045
 PSF = 1.3  # FWHM in spaxels
@@ -72,9 +67,9 @@ def inject(data, rng, *, rate=3e-4, sigma=1.0):
     return data + sigma * hits, hits
 
 
-def find(data, **options):
+def find(data):
     footprint = np.ones(data.shape[1:], dtype=bool)
-    return find_outliers(data, np.ones(len(data)), footprint, **options)
+    return find_outliers(data, np.ones(len(data)), footprint)
 
 
 def stands_out(hits, clean):
@@ -83,8 +78,7 @@ def stands_out(hits, clean):
     return (np.abs(hits) >= 16) & (np.abs(hits) > contrast)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("snr", [5, 15, 60, 200])
+@pytest.mark.parametrize(("snr", "seed"), [(5, 0), (15, 1), (200, 2)])
 def test_outliers_are_found_and_nothing_else(snr, seed):
     rng = np.random.default_rng(seed)
     clean = scene(snr)
@@ -97,14 +91,13 @@ def test_outliers_are_found_and_nothing_else(snr, seed):
     assert (found & (hits == 0)).mean() < 3e-5
 
 
-@pytest.mark.parametrize("snr", [15, 60, 200, 2000])
+@pytest.mark.parametrize("snr", [15, 200, 2000])
 def test_lines_stars_and_limbs_stay(snr):
     data = scene(snr) + noise_like(SHAPE, np.random.default_rng(2))
     assert not find(data).any()
 
 
-@pytest.mark.parametrize("fwhm", [1.7, 2.0, 3.0])
-@pytest.mark.parametrize("peak", [15, 60, 1e3, 1e5])
+@pytest.mark.parametrize(("fwhm", "peak"), [(1.7, 15), (1.7, 1e3), (2.0, 60), (3.0, 1e5)])
 def test_a_lone_line_of_a_point_source_stays(fwhm, peak):
     # Too little for a principal component: nothing but its own shape tells it from a cosmic ray.
     lost = 0
@@ -119,7 +112,7 @@ def test_a_lone_line_of_a_point_source_stays(fwhm, peak):
     assert lost <= 1  # of 55
 
 
-@pytest.mark.parametrize("height", [25.0, -25.0, 1e3, 1e5, -1e11])
+@pytest.mark.parametrize("height", [-25.0, 1e3, -1e11])
 def test_an_outlier_of_any_height_is_found_with_its_weaker_neighbours(height):
     data = scene(15) + noise_like(SHAPE, np.random.default_rng(4))
     expected = np.zeros(SHAPE, dtype=bool)
@@ -129,9 +122,13 @@ def test_an_outlier_of_any_height_is_found_with_its_weaker_neighbours(height):
         data[at] += share * height
         expected[at] = True
     np.testing.assert_array_equal(find(data), expected)
+    np.testing.assert_array_equal(find(data.astype(">f4")), expected)  # as FITS files hold it
+    scale = np.linspace(0.5, 2.0, SHAPE[0]) * 1e-3
+    found = find_outliers(data * scale[:, None, None], scale, np.ones(SHAPE[1:], dtype=bool))
+    assert (found != expected).sum() <= 2
 
 
-@pytest.mark.parametrize("rank", [100, 264, 400])
+@pytest.mark.parametrize("rank", [100, 400])
 def test_an_outlier_on_a_line_is_found(rank):
     # On lines much stronger than the outlier it may be missed: the model is not trusted that far.
     clean = scene(15)
@@ -156,14 +153,18 @@ def test_garbage_off_the_slices_spoils_nothing_else(value):
         assert found[:, edge].all()
 
 
-def test_many_large_values_anywhere():
-    rng = np.random.default_rng(7)
-    data = scene(60) + noise_like(SHAPE, rng)
-    wild = rng.random(SHAPE) < 0.002
-    data[wild] = rng.choice([-1, 1], wild.sum()) * 10 ** rng.uniform(4, 11, wild.sum())
-    found = find(data)
-    assert found[wild].mean() > 0.995
-    assert (found & ~wild).mean() < 1e-4
+def test_a_voxel_is_an_outlier_from_eight_sigma_and_beside_one_from_five_and_a_half():
+    """The model, which has no reason to hold them, still takes a tenth of what is not known to be one."""
+    shape = (400, 24, 24)
+    data = noise_like(shape, np.random.default_rng(3), correlated=False)
+    alone, beside = {(30, 4, 4): 7.0, (60, 4, 4): 12.0}, {90: 7.2, 120: 4.5}
+    for (channel, y, x), height in alone.items():
+        data[channel - 1 : channel + 2, y - 1 : y + 2, x - 1 : x + 2] = 0.0  # or neighbours may support it
+        data[channel, y, x] = height
+    for channel, height in beside.items():
+        data[channel, 6, 6], data[channel + 1, 6, 6] = 30.0, height
+    expected = {(60, 4, 4), (90, 6, 6), (91, 6, 6), (120, 6, 6)}
+    assert {tuple(map(int, at)) for at in np.argwhere(find(data))} == expected
 
 
 def test_bad_voxels_dead_channels_and_gaps_are_left_alone():
@@ -186,15 +187,7 @@ def test_bad_voxels_dead_channels_and_gaps_are_left_alone():
     assert (found & (hits == 0)).mean() < 1e-5
 
 
-def test_the_result_scales_with_the_noise():
-    rng = np.random.default_rng(9)
-    data, _ = inject(scene(15) + noise_like(SHAPE, rng), rng)
-    noise = np.linspace(0.5, 2.0, SHAPE[0]) * 1e-3
-    scaled = find_outliers(data * noise[:, None, None], noise, np.ones(SHAPE[1:], dtype=bool))
-    assert (scaled != find(data)).sum() <= 2
-
-
-@pytest.mark.parametrize("shape", [(60, 8, 8), (20, 8, 8), (60, 3, 3), (300, 1, 5)])
+@pytest.mark.parametrize("shape", [(20, 8, 8), (300, 1, 5)])
 def test_tiny_cubes(shape):
     found_all, false = [], 0
     for seed in range(10):
@@ -212,7 +205,7 @@ def test_tiny_cubes(shape):
     assert false <= 1
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 5, 5), (5, 1, 1), (3, 0, 4)])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 5, 5), (3, 0, 4)])
 def test_less_than_can_be_judged_is_kept(shape):
     data = 10 + noise_like(shape, np.random.default_rng(0), correlated=False)
     assert not find(data).any()
@@ -220,28 +213,3 @@ def test_less_than_can_be_judged_is_kept(shape):
     nothing = np.full(len(data), np.nan)
     assert not find_outliers(data, nothing, np.ones(shape[1:], dtype=bool)).any()
     assert not find_outliers(data, np.ones(len(data)), np.zeros(shape[1:], dtype=bool)).any()
-
-
-def test_data_as_fits_files_hold_them():
-    data = scene(15) + noise_like(SHAPE, np.random.default_rng(4))
-    data[INNER] += 40
-    np.testing.assert_array_equal(find(data.astype(">f4")), find(data))
-
-
-def test_simulated_scene(tmp_path):
-    files = simulate(
-        "disk", tmp_path, seed=1, fov=1.2, image_field=1.4, n_wave=200, wavelength_range=(2.0, 2.17),
-        filters=("F210M",), snr=60,
-    )  # fmt: skip
-    with fits.open(files.cube) as hdus:
-        data, error = (hdus[name].data.astype(np.float32) for name in ("SCI", "ERR"))
-    footprint = np.isfinite(data).any(axis=0)
-    noise, _ = channel_noise(data, error, footprint)
-    hit = np.zeros(data.shape, dtype=bool)
-    hit[tuple(np.array(json.loads(files.parameters.read_text())["outliers"]).T)] = True
-    assert not (find_outliers(data, noise, footprint) & ~hit).any()
-    more = np.isfinite(data) & (np.random.default_rng(1).random(data.shape) < 1e-3)
-    data[more] += 20 * np.broadcast_to(noise[:, None, None], data.shape)[more]
-    found = find_outliers(data, noise, footprint)
-    assert found[more | hit].mean() >= 0.9
-    assert (found & ~hit & ~more).sum() <= 1

@@ -25,13 +25,14 @@ def test_bands_that_agree_share_one_offset():
     tied = pointing._tie([offset(0.100, -0.2, 0.001), offset(0.101, -0.2, 0.001)], moving=False)
     assert tied[0] is tied[1]
     assert (tied[0].east, tied[0].north) == pytest.approx((0.1005, -0.2))
-    assert tied[0].error > pointing.ASYMMETRY
+    # two errors of 1 mas and a chromatic one of 0.7, averaged, and the 2.2 mas that all bands share
+    assert tied[0].error == pytest.approx(np.hypot(np.sqrt((1e-6 + 4.9e-7) / 2), 0.0022), rel=1e-6)
 
 
 def test_bands_that_differ_keep_their_own():
     first, second = pointing._tie([offset(0.10, -0.2, 0.001), offset(0.12, -0.2, 0.001)], moving=False)
     assert (first.east, second.east) == (0.10, 0.12)
-    assert first.error == pytest.approx(np.hypot(0.001, pointing.ASYMMETRY))
+    assert first.error == pytest.approx(np.hypot(0.001, 0.0022))
 
 
 def test_a_band_without_contrast_takes_the_others():
@@ -47,6 +48,25 @@ def test_a_trend_with_wavelength_is_measured():
     assert slope == pytest.approx((0.05, 0.0), abs=1e-9)
     assert 0.001 < error < 0.01
     assert np.isnan(pointing._trend(measured[:2], pivots[:2])[1])
+
+
+def test_a_blur_is_adopted_from_three_standard_errors():
+    """Of which no more than 3e-5 arcsec^2 remain however many bands there are; round unless clearly not."""
+
+    def band(x, y, error):
+        return Offset(0.0, 0.0, 0.001, 0.9, excess=(x, y), excess_error=(error, error))
+
+    few = [band(1e-4, 1e-4, 5e-5)] * 2
+    assert pointing._blur(few)[0] == (0.0, 0.0, 0.0)
+    many = [band(2e-4, 2e-4, 5e-5)] * 8
+    assert pointing._blur(many)[0] == pytest.approx((2e-4, 2e-4, 0.0))
+    sure = [band(8e-5, 8e-5, 1e-6)] * 4
+    excess, error = pointing._blur(sure)
+    assert excess == (0.0, 0.0, 0.0)
+    assert error == pytest.approx(3.35e-5, rel=0.1)
+    flat = [band(5e-4, 1e-4, 5e-5)] * 8
+    assert pointing._blur(flat)[0] == pytest.approx((5e-4, 1e-4, 0.0))
+    assert pointing._blur([band(0, 0, NAN)])[0] == (0.0, 0.0, 0.0)
 
 
 def measured_on(blur=0.0, names=FILTERS, noise=0.01):

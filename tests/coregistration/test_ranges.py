@@ -36,13 +36,9 @@ def test_other_sets_take_the_range_of_their_throughputs(filters):
 @pytest.mark.parametrize(
     ("grating", "blocking_filter", "rows"),
     [
-        ("G140H", "F070LP", [0]),
         ("G140H", "F100LP", [0, 1]),
         ("G235H", "F170LP", [2]),
         ("G395H", "F290LP", [3, 4]),
-        ("G140M", "F100LP", [0, 1]),
-        ("G235M", "F170LP", [2]),
-        ("G395M", "F290LP", [3, 4]),
     ],
 )
 def test_cubes_go_with_the_filters_of_table_d2(grating, blocking_filter, rows):

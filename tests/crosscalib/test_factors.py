@@ -53,13 +53,9 @@ def with_bands(observation, change):
     return replace(observation, bands=bands)
 
 
-def test_the_scale_is_recovered(matched):
+def test_the_scale_is_recovered_also_with_holes(matched):
     observation, true = matched
     assert scales(observation) == pytest.approx(true, rel=1e-3)
-
-
-def test_holes_do_not_matter(matched):
-    observation, true = matched
     rng = np.random.default_rng(2)
     data = observation.cube.data.copy()
     data[rng.random(data.shape) < 0.01] = np.nan
@@ -72,40 +68,20 @@ def test_holes_do_not_matter(matched):
         return np.where(bad, np.nan, image)
 
     assert scales(with_bands(holed, spoil)) == pytest.approx(true, rel=1e-3)
-
-
-def test_bandpasses_are_those_of_the_module(matched):
-    observation, _ = matched
-    noise = observation.cube.noise.copy()
-    noise[10] = np.nan
-    observation = replace(observation, cube=replace(observation.cube, noise=noise))
-    for band in cross_calibrate(observation).bands:
-        weights, covered = bandpass(
-            band.filter, "B", observation.cube.wavelength, usable=np.isfinite(noise)
-        )  # fmt: skip
+    noise, data = observation.cube.noise.copy(), observation.cube.data.copy()
+    noise[::8], data[::8] = np.nan, np.nan
+    sparse = cross_calibrate(replace(observation, cube=replace(observation.cube, noise=noise, data=data)))
+    assert [band.scale for band in sparse.bands] == pytest.approx(true, rel=0.02)
+    for band in sparse.bands:
+        weights, covered = bandpass(band.filter, "B", observation.cube.wavelength, usable=np.isfinite(noise))
         np.testing.assert_array_equal(band.bandpass, weights)
-        assert band.bandpass[10] == 0
-        assert band.bandpass.sum() == pytest.approx(1)
-        assert band.covered_fraction == covered
-
-
-def test_all_else_is_kept(matched):
-    observation, _ = matched
-    result = cross_calibrate(observation)
-    kept = replace(result.cube, excess=observation.cube.excess)
-    for name, value in vars(observation.cube).items():
-        assert getattr(kept, name) is value or getattr(kept, name) == value, name
-    assert result.grid is observation.grid
-    for before, after in zip(observation.bands, result.bands, strict=True):
-        assert after.data is before.data
-        assert before.bandpass is None
-        assert before.scale == 1.0
+        assert band.covered_fraction == covered < 0.95
 
 
 def test_the_stated_error_is_the_scatter(matched):
     observation, true = matched
     deviations, errors = [], []
-    for seed in range(30):
+    for seed in range(20):
         # Well above the residuals of the resampling.
         result = cross_calibrate(with_noise(observation, 0.3, seed))
         deviations.append([band.scale - scale for band, scale in zip(result.bands, true, strict=True)])
@@ -113,15 +89,6 @@ def test_the_stated_error_is_the_scatter(matched):
     normalised = np.array(deviations) / np.array(errors)
     assert np.sqrt((normalised**2).mean()) == pytest.approx(1, rel=0.25)
     assert np.mean(errors) > 3e-4
-
-
-def test_scale_follows_the_image_and_the_cube(matched):
-    observation, true = matched
-    assert scales(with_bands(observation, lambda image: 1.5 * image)) == pytest.approx(
-        np.multiply(1.5, true), rel=1e-3
-    )
-    cube = replace(observation.cube, data=1.5 * observation.cube.data)
-    assert scales(replace(observation, cube=cube)) == pytest.approx(np.divide(true, 1.5), rel=1e-3)
 
 
 @pytest.mark.parametrize("level", [-0.3, 0.25])
@@ -207,16 +174,6 @@ def test_a_band_that_the_cube_does_not_cover(matched, caplog):
     assert "of its bandpass lie in the cube's data" in caplog.text
 
 
-def test_isolated_lost_channels_do_not_matter(matched):
-    observation, true = matched
-    noise, data = observation.cube.noise.copy(), observation.cube.data.copy()
-    noise[::8], data[::8] = np.nan, np.nan
-    sparse = replace(observation, cube=replace(observation.cube, noise=noise, data=data))
-    result = cross_calibrate(sparse)
-    assert [band.scale for band in result.bands] == pytest.approx(true, rel=0.02)
-    assert max(band.covered_fraction for band in result.bands) < 0.95
-
-
 def test_given_factors_are_used(matched):
     observation, true = matched
     name = observation.bands[0].filter
@@ -264,32 +221,14 @@ def test_unknown_settings(name):
         CrossCalibrationSettings(**{name: "nonsense"})
 
 
-@pytest.mark.parametrize("level", [0.0, -1.0])
-def test_an_image_without_light(matched, level):
-    observation, _ = matched
-    spoiled = with_bands(observation, lambda image: level * np.ones_like(image))
-    with pytest.raises(InputError, match=r"F\d+M: mean brightness .* background has not been subtracted"):
-        cross_calibrate(spoiled)
-
-
-@pytest.mark.parametrize("level", [0.0, -1.0])
-def test_a_cube_without_light(matched, level):
-    observation, _ = matched
-    cube = observation.cube
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [(0.0, "mean brightness .* background has not been"), (-1.0, "mean"), (np.nan, "no spaxel of the field")],
+)
+def test_nothing_to_compare(matched, level, words):
+    observation, cube = matched[0], matched[0].cube
+    with pytest.raises(InputError, match=rf"F\d+M: {words}"):
+        cross_calibrate(with_bands(observation, lambda image: level * np.ones_like(image)))
     dark = replace(cube, data=np.where(np.isfinite(cube.data), level, np.nan))
-    with pytest.raises(InputError, match=r"F\d+M: mean brightness .* background has not been subtracted"):
+    with pytest.raises(InputError, match=rf"F\d+M: {words}"):
         cross_calibrate(replace(observation, cube=dark))
-
-
-def test_no_common_spaxel(matched):
-    observation, _ = matched
-    with pytest.raises(InputError, match=r"F\d+M: no spaxel of the field is known"):
-        cross_calibrate(
-            replace(observation, cube=replace(observation.cube, data=observation.cube.data * np.nan))
-        )
-
-
-def test_an_image_of_nothing(matched):
-    observation, _ = matched
-    with pytest.raises(InputError, match=r"F\d+M: no spaxel of the field is known"):
-        cross_calibrate(with_bands(observation, lambda image: image * np.nan))

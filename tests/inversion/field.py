@@ -73,7 +73,8 @@ def make_field(
     whole = tuple(d * 2 * int(np.ceil((n + 2 * skirt) / 2)) for n in spaxels)
     shape = tuple(d * (n + 2 * margin) for n in spaxels)
     sine, cosine = np.sin(np.radians(angle)), np.cos(np.radians(angle))
-    grid = FusionGrid(shape, d, 0.1 / d * np.array([[-cosine, sine], [sine, cosine]]))
+    inner = tuple(slice(margin, margin + n) for n in spaxels)
+    grid = FusionGrid(shape, d, 0.1 / d * np.array([[-cosine, sine], [sine, cosine]]), field=inner)
     footprint = np.pad(np.ones(spaxels, dtype=bool), margin)
     nothing = np.full((N_WAVE, *footprint.shape), np.nan)
     cube = CubeData(nothing, nothing, wavelength, np.full(N_WAVE, noise), footprint, PA_V3, PA_V3 + 138.97)
@@ -117,9 +118,10 @@ def turn(field, change, jacobian):
     observation = field.observation
     cube, grid = observation.cube, observation.grid
     shape = change(np.empty(grid.shape)).shape
+    inner = grid.field if shape == grid.shape else grid.field[::-1]
     return replace(
         observation,
-        grid=replace(grid, shape=shape, jacobian=grid.jacobian @ jacobian),
+        grid=replace(grid, shape=shape, field=inner, jacobian=grid.jacobian @ jacobian),
         cube=replace(
             cube, data=change(cube.data), error=change(cube.error), footprint=change(cube.footprint)
         ),
@@ -132,3 +134,29 @@ def turn(field, change, jacobian):
 def fused_scene(result):
     """The fused cube, (n_wave, ny, nx)."""
     return result.mean_spectrum[:, None, None] + np.tensordot(result.basis, result.coefficients, axes=1)
+
+
+def rms(values):
+    """Root mean square."""
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def stated_error(result):
+    """Error of the fused cube (n_wave, ny, nx), as the product has it."""
+    posterior = np.einsum("li,ijyx,lj->lyx", result.basis, result.covariance, result.basis, optimize=True)
+    return np.sqrt(posterior + result.dropped_variance[:, None, None] * result.dropped_share)
+
+
+def prior_scene(noise, alpha):
+    """Draw scenes of three components whose gradients are white, of mean square alpha^2 in the noise."""
+
+    def draw(shape, rng):
+        axes = np.linalg.qr(rng.normal(size=(N_WAVE, 3)))[0]
+        power = sum(
+            4 * np.sin(np.pi * f) ** 2 for f in (np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1]))
+        )
+        power[0, 0] = np.inf
+        layers = irfft2(alpha / np.sqrt(power) * rfft2(rng.normal(size=(3, *shape))), s=shape)
+        return 4 + np.tensordot(noise * axes, layers, axes=1)
+
+    return draw

@@ -5,11 +5,12 @@ from scipy.fft import irfft2, rfft2
 from scipy.ndimage import gaussian_filter
 
 from jwst_fusion.inversion.forward import compress_cube, image_term
-from jwst_fusion.inversion.groups import FrequencyGroups, make_hermitian
+from jwst_fusion.inversion.groups import FrequencyGroups
 from jwst_fusion.inversion.objective import Problem
 from jwst_fusion.inversion.prior import Prior
 from jwst_fusion.inversion.subspace import Subspace
 from jwst_fusion.observation import BandImage
+from jwst_fusion.optics.frequencies import make_hermitian
 
 N_WAVE = 12
 N_NODES = 4
@@ -69,11 +70,13 @@ class Scenario:
             images.append(sum(w * blur(g, x) for w, g, x in zip(weights, otf, spectrum, strict=True)))
         return cube, np.stack(images)
 
-    def problem(self, mu=1e-3, mask=None, image_mask=None):
-        """The objective for the data of the scenario."""
+    def problem(self, mu=1e-3, mask=None, noise=0.0, seed=0, **of_cube):
+        """The objective for the data of the scenario, with so much noise [its stated size]."""
+        rng = np.random.default_rng(seed)
         my, mx = self.groups.spaxel_shape
         spaxels = np.ones((my, mx), dtype=bool) if mask is None else mask
         whitened = (self.cube - self.mean[:, None, None]) / self.sigma[:, None, None]
+        whitened = whitened + noise * rng.normal(size=whitened.shape)
         subspace = Subspace(
             mean_spectrum=self.mean,
             basis=self.basis,
@@ -83,14 +86,16 @@ class Scenario:
             eigenvalues=np.ones(self.k),
             info_kept=1.0,
         )
-        images = self.images if image_mask is None else np.where(image_mask, self.images, np.nan)
+        images = self.images + 0.5 * noise * rng.normal(size=self.images.shape)
         bands = [
             BandImage("F", "A", image, np.full(image.shape, 0.5), 2.0, 0.0, 0.03, 0.03, bandpass=bandpass)
             for image, bandpass in zip(images, self.bandpass, strict=True)
         ]
         return Problem(
             image_term=image_term(self.groups, subspace, self.interpolation, bands, self.nircam),
-            cube_term=compress_cube(self.groups, subspace, self.interpolation, self.nirspec, tolerance=1e-14),
+            cube_term=compress_cube(
+                self.groups, subspace, self.interpolation, self.nirspec, **({"tolerance": 1e-14} | of_cube)
+            ),
             image_factor=1.0,
             cube_factor=1.0,
             prior=Prior(mu * np.eye(self.k), self.shape),

@@ -71,13 +71,8 @@ def test_only_detector_pixels_are_refused(tmp_path):
 def test_an_observed_star(tmp_path):
     angle = np.radians(20.0)
     cd = 0.02 / 3600 * np.array([[-np.cos(angle), np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    header = {
-        "INSTRUME": "NIRCAM",
-        "FILTER": "F150W2",
-        "PUPIL": "F162M",
-        "CTYPE1": "RA---TAN",
-        "CTYPE2": "DEC--TAN",
-    }
+    header = {"INSTRUME": "NIRCAM", "FILTER": "F150W2", "PUPIL": "F162M"}
+    header |= {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}
     header |= {
         "CRVAL1": 80.0,
         "CRVAL2": 5.0,

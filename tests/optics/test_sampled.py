@@ -1,5 +1,6 @@
 """Tests of PSFs given as images."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics.analytic import IFUOptics, NIRCamOptics, nircam_otf, nirspec_otf
 from jwst_fusion.optics.frequencies import grid_frequencies
-from jwst_fusion.optics.sampled import SampledPsf, check_psf, core_position, transform
+from jwst_fusion.optics.sampled import SampledPsf, _core_position, check_psf, transform
 from jwst_fusion.optics.telescope import telescope_otf
 
 NIRSPEC = {
@@ -47,8 +48,9 @@ def test_transform_equals_the_direct_sum(side):
     assert not transform(image, 0.02, np.array([26.0]), np.array([0.0])).any()
 
 
-@pytest.mark.parametrize("angle", [0.0, 70.0, 200.0])
-@pytest.mark.parametrize(("frame", "turned"), [("v3", 40.0), ("aperture", 178.97), ("sky", 0.0)])
+@pytest.mark.parametrize(
+    ("frame", "turned", "angle"), [("v3", 40.0, 70.0), ("aperture", 178.97, 200.0), ("sky", 0.0, 0.0)]
+)
 def test_a_skewed_psf_lies_at_its_position_angle(frame, turned, angle):
     """The fainter spot is at x = +0.1", y = +0.14": 35.5 deg clockwise of the image's y axis."""
     psf = sampled([spots()], frame=frame, angle=angle)
@@ -152,10 +154,40 @@ def test_coarse_pixels_and_bad_scales_are_refused():
 def test_core_position_is_that_of_the_core():
     y, x = np.indices((60, 60))
     image = np.exp(-((x - 31.2) ** 2 + (y - 28.6) ** 2) / 18)
-    np.testing.assert_allclose(core_position(image), [1.7, -0.9], atol=0.05)
+    np.testing.assert_allclose(_core_position(image), [1.7, -0.9], atol=0.05)
 
 
 def test_telescope_reference_is_unchanged():
     """The analytic OTF is real, a sampled one complex."""
     assert np.isrealobj(telescope_otf(2.0, np.ones(1), np.ones(1), position_angle_v3=0.0))
     assert np.iscomplexobj(sampled([spots()]).otf(np.array([2.0]), np.ones(1), np.ones(1)))
+
+
+def test_limits_of_what_is_accepted():
+    """Energy from 0.9 to 1.005, a core within 10 mas, and pixels of 0.9 wavelength over diameter."""
+    image = spots()
+    for energy, good in ((0.92, True), (0.88, False), (1.003, True), (1.01, False)):
+        with nullcontext() if good else pytest.raises(InputError, match="sums to"):
+            check_psf(sampled([energy * image]))
+    finest = 0.9 * 2.0e-6 / 6.6 * 206264.8
+    for scale, good in ((0.98 * finest, True), (1.02 * finest, False)):
+        wide = spots(41, 0.02)
+        with nullcontext() if good else pytest.raises(InputError, match="larger oversampling"):
+            check_psf(sampled([wide], scale=scale))
+    y, x = (np.indices((41, 41)) - 20) * 0.02
+    for shift, good in ((0.008, True), (0.014, False)):
+        moved = np.exp(-((x - shift) ** 2 + y**2) / 0.002)
+        with nullcontext() if good else pytest.raises(InputError, match="is not centred"):
+            check_psf(sampled([moved / moved.sum()]))
+
+
+def test_an_image_as_wide_as_psfs_are_is_whole():
+    """Of 4 arcsec: what lacks from one is no halo; PSFs may be used 0.2 % beyond their wavelengths."""
+    wide = spots(101, 0.04)
+    assert transform(0.97 * wide, 0.04, np.full(1, 1.0), np.zeros(1)) == pytest.approx(
+        transform(wide, 0.04, np.full(1, 1.0), np.zeros(1)), rel=1e-5
+    )
+    psf = sampled([spots()] * 3, (1.9, 2.0, 2.1))
+    assert np.isfinite(psf.otf(np.array([2.1 * 1.0015]), np.ones(1), np.ones(1))).all()
+    with pytest.raises(InputError):
+        psf.otf(np.array([2.1 * 1.003]), np.ones(1), np.ones(1))

@@ -23,10 +23,6 @@ WAVELENGTH = np.arange(1.66, 3.17, 0.000396)
     ("filter", "pupil", "expected"),
     [
         ("F150W2", "F162M", "F162M"),
-        ("F150W2", "F164N", "F164N"),
-        ("F322W2", "F323N", "F323N"),
-        ("F444W", "F405N", "F405N"),
-        ("F444W", "F466N", "F466N"),
         ("F444W", "F470N", "F470N"),
         ("F162M", "F162M", "F162M"),
         ("F182M", "CLEAR", "F182M"),
@@ -41,8 +37,6 @@ def test_effective_filter(filter, pupil, expected):
     ("filter", "pupil", "words"),
     [
         ("F999W", "CLEAR", "FILTER=F999W"),
-        (None, "CLEAR", "FILTER=None"),
-        ("F200W", "MASKRND", "PUPIL=MASKRND"),
         ("F200W", None, "PUPIL=None"),
         ("F200W", "F405N", "expected FILTER=F444W"),
     ],
@@ -65,22 +59,17 @@ def test_modules_differ_and_multiple_is_their_mean():
     a, b, both = (transmission("F444W", m)[1] for m in ("A", "B", "MULTIPLE"))
     np.testing.assert_allclose(both, 0.5 * (a + b))
     assert abs(a - b).max() > 0.02 * a.max()
+    names = ("F115W", "F212N", "F250M", "F444W")
+    assert [channel(name) for name in names] == ["short", "short", "long", "long"]
+    with pytest.raises(InputError, match="found band F999W"):
+        transmission("F999W", "A")
     with pytest.raises(InputError, match="MODULE=C"):
         transmission("F444W", "C")
     with pytest.raises(ValueError, match="read-only"):
         a[0] = 1
 
 
-def test_channel():
-    assert [channel(name) for name in ("F115W", "F212N", "F250M", "F444W")] == [
-        "short",
-        "short",
-        "long",
-        "long",
-    ]
-
-
-@pytest.mark.parametrize("name", ["F182M", "F187N", "F200W", "F210M", "F212N"])
+@pytest.mark.parametrize("name", ["F187N", "F200W"])
 def test_bandpass_of_flat_and_sloped_spectra(name):
     weights, covered = bandpass(name, "B", WAVELENGTH)
     assert weights.sum() == pytest.approx(1.0, abs=1e-12)
@@ -93,6 +82,9 @@ def test_bandpass_of_flat_and_sloped_spectra(name):
 
 def test_bandpass_of_few_wide_channels_integrates():
     wavelength = np.linspace(2.0, 2.25, 6)
+    weights, covered = bandpass("F444W", "A", WAVELENGTH)
+    assert covered == 0.0
+    assert not weights.any()
     weights, covered = bandpass("F212N", "A", wavelength)
     assert covered == pytest.approx(1.0, abs=1e-6)
     assert weights @ wavelength == pytest.approx(2.12, abs=0.03)
@@ -118,12 +110,6 @@ def test_channels_do_not_reach_into_a_gap():
     assert weights.max() < 0.01
 
 
-def test_bandpass_beyond_the_cube_is_zero():
-    weights, covered = bandpass("F444W", "A", WAVELENGTH)
-    assert covered == 0.0
-    assert not weights.any()
-
-
 def test_bandpass_rejects():
     with pytest.raises(ParameterError, match="ascend"):
         bandpass("F182M", "A", WAVELENGTH[::-1])
@@ -133,8 +119,10 @@ def test_bandpass_rejects():
         bandpass("F182M", "A", WAVELENGTH, usable=[True])
 
 
-@pytest.mark.parametrize("heading", ["", "# wavelength throughput\n", "Microns Throughput\n"])
-@pytest.mark.parametrize("name", ["F182M_mean_system_throughput.txt", "nircam_f182m.dat"])
+@pytest.mark.parametrize(
+    ("name", "heading"), [("F182M_mean_system_throughput.txt", "# wavelength throughput\n"),
+                          ("nircam_f182m.dat", "Microns Throughput\n"), ("F182M.txt", "")],
+)  # fmt: skip
 def test_a_user_s_throughput_in_two_columns(tmp_path, name, heading):
     wavelength = np.linspace(1.7, 2.0, 31)
     values = np.exp(-(((wavelength - 1.86) / 0.05) ** 2))
@@ -149,19 +137,10 @@ def test_a_user_s_throughput_in_two_columns(tmp_path, name, heading):
     assert weights @ WAVELENGTH == pytest.approx(1.86, abs=3e-3)
 
 
-def test_users_throughputs_of_modules_in_asdf(tmp_path):
-    wavelength = np.linspace(1.7, 2.0, 31)
-    entry = {"wavelength": wavelength, "A": np.ones(31), "B": np.full(31, 3.0)}
-    asdf.AsdfFile({"filters": {"F182M": entry}}).write_to(tmp_path / "t.asdf")
-    curves = read_throughputs(tmp_path / "t.asdf")["F182M"]
-    assert [curves[module].values[0] for module in ("A", "B", "MULTIPLE")] == [1.0, 3.0, 2.0]
-
-
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
         ("mine.txt", "1.8 0.5\n1.9 0.5\n2.0 0.5\n", "does not contain the band"),
-        ("F999W.txt", "1.8 0.5\n1.9 0.5\n2.0 0.5\n", "does not contain the band"),
         ("F182M.txt", "1.8 a\n", "cannot be read as throughputs"),
         ("F182M.txt", "1.9 0.5\n1.8 0.5\n2.0 0.5\n", "no usable throughput of F182M"),
         ("F182M.txt", "1.8 nan\n1.9 0.5\n2.0 0.5\n", "no usable throughput"),
@@ -175,10 +154,12 @@ def test_throughputs_that_can_not_be_used(tmp_path, name, text, words):
         read_throughputs(tmp_path / name)
 
 
-def test_a_filter_unknown_to_the_tables(tmp_path):
-    entry = {"wavelength": np.linspace(1.7, 2.0, 31), "throughput": np.ones(31)}
+def test_users_throughputs_in_asdf(tmp_path):
+    wavelength = np.linspace(1.7, 2.0, 31)
+    entry = {"wavelength": wavelength, "A": np.ones(31), "B": np.full(31, 3.0)}
+    asdf.AsdfFile({"filters": {"F182M": entry}}).write_to(tmp_path / "t.asdf")
+    curves = read_throughputs(tmp_path / "t.asdf")["F182M"]
+    assert [curves[module].values[0] for module in ("A", "B", "MULTIPLE")] == [1.0, 3.0, 2.0]
     asdf.AsdfFile({"filters": {"F999W": entry}}).write_to(tmp_path / "t.asdf")
     with pytest.raises(InputError, match="F999W is not a NIRCam filter"):
         read_throughputs(tmp_path / "t.asdf")
-    with pytest.raises(InputError, match="found band F999W"):
-        transmission("F999W", "A")

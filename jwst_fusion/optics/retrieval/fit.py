@@ -105,10 +105,16 @@ class Retrieval:
 
 
 class _Problem:
-    """Residuals of the stars of all bands, and their derivatives by amplitudes and blur."""
+    """
+    Residuals of the stars of all bands, and their derivatives by amplitudes and blur.
+
+    `floor` is the error of the model over itself, `scale` the standard deviations of the modes over those of
+    the statistics, and `rest` the variance of what the modes leave, over that of the statistics.
+    """
 
     def __init__(self, bands, modes, *, precision=np.float32):
         self.bands, self.floor = bands, FIRST_FLOOR
+        self.scale, self.rest = np.ones(modes.number), 1.0
         size = bands[0].data.shape[-1]
         y, x = np.indices((size, size)) - size // 2
         self.inside = np.hypot(x, y).ravel() <= size // 2
@@ -123,28 +129,34 @@ class _Problem:
         other.bands = [band.subset(c) for band, c in zip(self.bands, chosen, strict=True)]
         return other
 
+    def with_statistics(self, scale: np.ndarray, rest: float) -> _Problem:
+        """Change the statistics of the wavefront."""
+        other = copy(self)
+        other.scale, other.rest = scale, rest
+        return other
+
     def split(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Amplitudes of the modes, and the excess blur of each band [arcsec^2]."""
         number = parameters.size - MOMENTS * len(self.bands)
         units = np.array([_units(band) for band in self.bands])
         return parameters[:number], parameters[number:].reshape(-1, MOMENTS) * units
 
-    def fits(self, parameters: np.ndarray, scale: np.ndarray | float, rest: float) -> list[StarFit]:
+    def fits(self, parameters: np.ndarray) -> list[StarFit]:
         """Stars of each band fitted by the image of a point source."""
         amplitudes, excess = self.split(parameters)
 
         def of_band(band, image, own):
-            return fit_stars(band, image, image(amplitudes * scale, rest, own)[0], self.floor)[0]
+            return fit_stars(band, image, image(amplitudes * self.scale, self.rest, own)[0], self.floor)[0]
 
         with ThreadPoolExecutor(available_threads()) as pool:
             return list(pool.map(of_band, self.bands, self.images, excess))
 
-    def cost(self, parameters: np.ndarray, scale: np.ndarray, rest: float) -> float:
+    def cost(self, parameters: np.ndarray) -> float:
         """Half of the squared residuals over their errors and of the parameters over their deviations."""
-        squares = sum(np.sum(fit.residual**2) for fit in self.fits(parameters, scale, rest))
+        squares = sum(np.sum(fit.residual**2) for fit in self.fits(parameters))
         return 0.5 * (squares + parameters @ parameters)
 
-    def normal(self, parameters: np.ndarray, scale: np.ndarray, rest: float) -> tuple[np.ndarray, np.ndarray]:
+    def normal(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """
         Gradient of the cost (n,), and its matrix of second derivatives (n, n) by Gauss and Newton.
 
@@ -152,7 +164,7 @@ class _Problem:
         """
         amplitudes, excess = self.split(parameters)
         gradient, matrix = parameters.copy(), np.eye(parameters.size)
-        of_band = partial(self._normal_of, amplitudes * scale, rest, scale)
+        of_band = partial(self._normal_of, amplitudes)
         with ThreadPoolExecutor(available_threads()) as pool:
             parts = pool.map(of_band, self.bands, self.images, excess)
             for index, (slope, curvature) in enumerate(parts):
@@ -162,11 +174,11 @@ class _Problem:
                 matrix[np.ix_(own, own)] += curvature
         return gradient, matrix
 
-    def _normal_of(self, wavefront, rest, scale, band, image, excess):
+    def _normal_of(self, amplitudes, band, image, excess):
         """Add up gradient and second derivatives of the stars of a band, by amplitudes and its own blur."""
-        planes, changes = image(wavefront, rest, excess, derivatives=True)
+        planes, changes = image(amplitudes * self.scale, self.rest, excess, derivatives=True)
         fit, columns = fit_stars(band, image, planes, self.floor)
-        unit = np.concatenate([scale, _units(band)])
+        unit = np.concatenate([self.scale, _units(band)])
         gradient, matrix = np.zeros(unit.size), np.zeros((unit.size, unit.size))
         for k in range(len(band.data)):
             change = at_star(image, changes, band, fit.place[k])[:, self.inside]
@@ -205,21 +217,22 @@ def retrieve(bands: Sequence[BandStars], modes: WavefrontModes, *, seed: int = 0
     problem = _Problem([replace(band, share=float(len(bands))) for band in bands], modes)
     blank = np.zeros(modes.number + MOMENTS * len(bands))
     kept = [np.ones(len(band.data), dtype=bool) for band in bands]
-    kept, problem.floor = _fitting(problem, blank, 1.0, 1.0, FIRST_FLOOR)
+    kept, problem.floor = _fitting(problem, blank, FIRST_FLOOR)
     groups = np.searchsorted(GROUPS, np.arange(modes.number), side="right") - 1
     scales, rest = np.ones(len(GROUPS)), 1.0
     parameters = _first(problem.with_stars(kept), modes, seed)
     for _ in range(3):
-        part, least = problem.with_stars(kept), max(problem.floor / FALL, LEAST_FLOOR)
-        parameters, _, matrix = _minimise(part, parameters, scales[groups], rest, STEPS)
-        kept, problem.floor = _fitting(problem, parameters, scales[groups], rest, least)
+        least = max(problem.floor / FALL, LEAST_FLOOR)
+        parameters, _, matrix = _minimise(problem.with_stars(kept), parameters, STEPS)
+        kept, problem.floor = _fitting(problem, parameters, least)
         log.debug("floor %.4f kept %s scales %s", problem.floor, [int(k.sum()) for k in kept], scales)
         new, rest = _statistics(parameters, matrix, scales, groups, modes)
         parameters[: modes.number] *= (scales / new)[groups]
         scales = new
+        problem = problem.with_statistics(scales[groups], rest)
     amplitudes, excess = problem.split(parameters)
-    left_out = _left_out(problem, kept, parameters, scales[groups], rest)
-    assumed = _errors_of(problem.with_stars(kept), blank, 1.0, 1.0)
+    left_out = _left_out(problem, kept, parameters)
+    assumed = _errors_of(problem.with_stars(kept).with_statistics(np.ones(modes.number), 1.0), blank)
     names = [band.name for band in bands]
     return Retrieval(
         modes=modes,
@@ -230,14 +243,14 @@ def retrieve(bands: Sequence[BandStars], modes: WavefrontModes, *, seed: int = 0
         assumed_error=dict(zip(names, _error(assumed), strict=True)),
         improvement=float(np.sum(assumed[:, 3] - left_out[:, 3])),
         used=dict(zip(names, kept, strict=True)),
-        pictures=_pictures(problem.with_stars(kept), parameters, scales[groups], rest),
+        pictures=_pictures(problem.with_stars(kept), parameters),
     )
 
 
-def _pictures(problem, parameters, scale, rest):
+def _pictures(problem, parameters):
     """Brightest stars of each band and what the fit leaves of them, over their peaks."""
     found = {}
-    for band, fit in zip(problem.bands, problem.fits(parameters, scale, rest), strict=True):
+    for band, fit in zip(problem.bands, problem.fits(parameters), strict=True):
         brightest = np.argsort(-fit.flux)[:PICTURES]
         used = fit.weight[brightest] > 0
         left = np.where(used, fit.residual[brightest] / np.where(used, fit.weight[brightest], 1.0), np.nan)
@@ -252,27 +265,27 @@ def _pictures(problem, parameters, scale, rest):
 def _first(problem, modes, seed):
     """Search with few modes and the brightest stars, from several wavefronts: their signs are not known."""
     brightest = [np.argsort(-_brightness(band))[:FIRST_STARS] for band in problem.bands]
-    part = problem.with_stars(brightest)
+    part = problem.with_stars(brightest).with_statistics(np.ones(FIRST_MODES), 1.0)
     rng = np.random.default_rng(seed)
     blurs, best = MOMENTS * len(problem.bands), None
     for _ in range(STARTS):
         start = np.concatenate([START_RMS * rng.standard_normal(FIRST_MODES), np.zeros(blurs)])
-        found = _minimise(part, start, np.ones(FIRST_MODES), 1.0, FIRST_STEPS)[:2]
+        found = _minimise(part, start, FIRST_STEPS)[:2]
         best = found if best is None or found[1] < best[1] else best
     return np.insert(best[0], FIRST_MODES, np.zeros(modes.number - FIRST_MODES))
 
 
-def _minimise(problem, start, scale, rest, steps):
+def _minimise(problem, start, steps):
     """Solve for the parameters from a start: they, the cost, and its second derivatives there."""
     latest = {}
 
     def derivatives(parameters):
         if not np.array_equal(latest.get("at"), parameters):
-            latest["at"], latest["normal"] = parameters.copy(), problem.normal(parameters, scale, rest)
+            latest["at"], latest["normal"] = parameters.copy(), problem.normal(parameters)
         return latest["normal"]
 
     found = minimize(
-        lambda parameters: problem.cost(parameters, scale, rest),
+        problem.cost,
         start,
         method="trust-exact",
         jac=lambda parameters: derivatives(parameters)[0],
@@ -298,13 +311,13 @@ def _brightness(band):
     return signal / np.sqrt(np.nansum(band.error[:, core, core] ** 2, axis=(1, 2)))
 
 
-def _fitting(problem, parameters, scale, rest, least):
+def _fitting(problem, parameters, least):
     """
     Choose the stars that are fitted as well as the best quarter is.
 
     Returns a mask for each band, and the misfit of the best quarter over the brightness, ``least`` or more.
     """
-    fits = problem.fits(parameters, scale, rest)
+    fits = problem.fits(parameters)
     measured = [_misfit(band, fit) for band, fit in zip(problem.bands, fits, strict=True)]
     best = np.quantile(np.concatenate([misfit for misfit, _ in measured]), 0.25)
     floor = float(np.sqrt(np.clip(best, least**2, LARGEST_FLOOR**2)))
@@ -336,28 +349,27 @@ def _statistics(parameters, matrix, scales, groups, modes):
     return np.clip(new, *GROUP_RANGE), float(np.clip(left, 0.0, 1.0))
 
 
-def _left_out(problem, kept, parameters, scale, rest):
-    """Take the sums of `_errors_of` over stars that are left out of the fit."""
+def _left_out(problem, kept, parameters):
+    """Compute the sums of `_errors_of` over stars that are left out of the fit."""
     parts = [np.flatnonzero(k) for k in kept]
     sums = np.zeros((len(kept), 4))
     for fold in range(FOLDS):
         left = [p[fold::FOLDS] for p in parts]
         others = [np.setdiff1d(p, out) for p, out in zip(parts, left, strict=True)]
-        found = _minimise(problem.with_stars(others), parameters, scale, rest, STEPS // 2)[0]
-        sums += _errors_of(problem.with_stars(left), found, scale, rest)
+        found = _minimise(problem.with_stars(others), parameters, STEPS // 2)[0]
+        sums += _errors_of(problem.with_stars(left), found)
     return sums
 
 
-def _errors_of(problem, parameters, scale, rest):
+def _errors_of(problem, parameters):
     """
     Sum over the stars of each band, (n_band, 4).
 
     Squared residuals beyond the noise, the variance of that, squares of the structure, and squared residuals
     over their errors.
     """
-    fits = problem.fits(parameters, scale, rest)
     sums = []
-    for band, fit in zip(problem.bands, fits, strict=True):
+    for band, fit in zip(problem.bands, problem.fits(parameters), strict=True):
         squares, structure = star_residuals(band, fit)
         spread = _misfit(band, fit)[1] * np.sum(fit.model**2, axis=1)
         sums.append([squares.sum(), np.sum(spread**2), structure.sum(), np.sum(fit.residual**2)])
@@ -365,7 +377,7 @@ def _errors_of(problem, parameters, scale, rest):
 
 
 def _error(sums):
-    """Error over structure from such sums: not below what all bands together can tell."""
+    """Error over structure from such sums, at least what can be measured with all bands together."""
     least = max(np.sqrt(sums[:, 1].sum()) / max(sums[:, 2].sum(), 1e-30), LEAST_FLOOR**2)
     squares, _, structure, _ = np.where(sums[:, 2:3] > 0, sums, sums.sum(axis=0)).T
     return np.sqrt(np.maximum(squares / np.maximum(structure, 1e-30), least)).tolist()
