@@ -122,14 +122,14 @@ def simulate_set(
     ParameterError
         If a parameter cannot be used.
     """
+    if seed < 0 or not 1 <= pointings <= _MOST_POINTINGS:
+        raise ParameterError(
+            f"seed {seed}, {pointings} pointings: expected 0 or more, and 1 to {_MOST_POINTINGS}"
+        )
     scene = make_scene(scene, seed=seed) if isinstance(scene, str) else scene
     if scene.moving or scene.name == "random":
         raise ParameterError(
             f"scene {scene.name!r} cannot be simulated with several cubes: use disk or nebula"
-        )
-    if seed < 0 or not 1 <= pointings <= _MOST_POINTINGS:
-        raise ParameterError(
-            f"seed {seed}, {pointings} pointings: expected 0 or more, and 1 to {_MOST_POINTINGS}"
         )
     setups = [replace(get_setup(setup), decimation_factor=_CELLS) for setup in setups]
     names = filters or list(dict.fromkeys(item for setup in setups for item in setup.filters))
