@@ -105,10 +105,11 @@ def _close(a, b, capture):
     (my, mx), (ny, nx) = a.data.shape[1:], b.data.shape[1:]
     ra, dec = b.wcs.wcs_pix2world([-0.5, nx - 0.5, nx - 0.5, -0.5], [-0.5, -0.5, ny - 0.5, ny - 0.5], 0)
     x, y = a.wcs.wcs_world2pix(ra, dec, 0)
+    if not np.isfinite([x, y]).all():  # on the other side of the sky
+        return False
     _, jacobian = local_frame(a.wcs, (mx - 1) / 2, (my - 1) / 2)
     reach = capture / np.sqrt(abs(np.linalg.det(jacobian)))
-    near = [-0.5 - reach < np.nanmax(v) and np.nanmin(v) < n - 0.5 + reach for v, n in ((x, mx), (y, my))]
-    return bool(np.isfinite([x, y]).all() and all(near))
+    return all(-0.5 - reach < max(v) and min(v) < n - 0.5 + reach for v, n in ((x, mx), (y, my)))
 
 
 def _grid(cubes, images, settings):

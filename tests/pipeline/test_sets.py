@@ -188,6 +188,10 @@ def elsewhere(hdus):
     hdus["SCI"].header["CRVAL2"] += 0.01
 
 
+def far_away(hdus):
+    hdus["SCI"].header["CRVAL1"], hdus["SCI"].header["CRVAL2"] = 263.8, 5.4
+
+
 def turned(hdus):
     header = hdus["SCI"].header
     header["PC1_1"], header["PC1_2"], header["PC2_1"], header["PC2_2"] = -0.9, 0.43589, 0.43589, 0.9
@@ -198,6 +202,7 @@ def turned(hdus):
     [
         (moving, InputError, "its target moves, and that of"),
         (elsewhere, NoOverlapError, "no other cube shows the same sky"),
+        (far_away, NoOverlapError, "no other cube shows the same sky"),
         (turned, InputError, "rebuild the cubes with one scale"),
     ],
 )
