@@ -168,6 +168,9 @@ class CubeData:
         is not significant.
     optics : object or None
         What it was seen through: `jwst_fusion.optics.analytic.IFUOptics`, or None for its defaults.
+    shift : tuple of float
+        Where the centres of its spaxels are less where the grid has them (y, x) [cells]; zero for the cube
+        that the grid was made of.
     """
 
     data: np.ndarray
@@ -179,6 +182,7 @@ class CubeData:
     position_angle_aperture: float
     excess: tuple = (0.0, 0.0, 0.0)
     optics: Any = None
+    shift: tuple = (0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)

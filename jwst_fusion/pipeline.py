@@ -21,9 +21,10 @@ class Fusion4Pipeline(ReportMixin, BasePipeline):
     """
     Fuse NIRCam images and a NIRSpec IFU cube of one field: a stage 4 of the pipeline.
 
-    The input is a level-3 association of one ``*_s3d.fits`` and a ``*_i2d.fits`` for each filter, or a
-    list of files or models; or the product of one of the steps (``*_coreg.fits``, ``*_xcal.fits``), after
-    which the run is resumed. The product is a `jwst_fusion.datamodels.FusedCubeModel`, suffix ``fused``.
+    The input is a level-3 association of one ``*_s3d.fits``, or several of one scene, and a ``*_i2d.fits``
+    for each filter, or a list of files or models; or the product of one of the steps (``*_coreg.fits``,
+    ``*_xcal.fits``), after which the run is resumed. The product is a
+    `jwst_fusion.datamodels.FusedCubeModel`, suffix ``fused``; of several cubes a list, one for each grating.
     """
 
     class_alias = "calwebb_fusion4"
@@ -49,8 +50,8 @@ class Fusion4Pipeline(ReportMixin, BasePipeline):
 
         Returns
         -------
-        FusedCubeModel
-            The fused cube.
+        FusedCubeModel or list of FusedCubeModel
+            The fused cube; for each grating if there are several cubes.
         """
         steps = [self.coregister, self.cross_calib, self.fusion]
         result, done = self._resume(input_data)

@@ -7,7 +7,9 @@ from .optics import measured_psfs
 __all__ = ["describe"]
 
 #: Entries of ``meta.fusion`` that have sections of their own.
-ELSEWHERE = ("inputs", "preflight", "parameters", "psf_measured", "model_type", "version")
+ELSEWHERE = (
+    "inputs", "preflight", "parameters", "psf_measured", "model_type", "version", "set_cubes", "set_seams",
+)  # fmt: skip
 
 
 def describe(model, *, log=False):
@@ -35,6 +37,8 @@ def describe(model, *, log=False):
     ]
     if measured := measured_psfs(model):
         sections.append(("PSFs measured on stars", _psfs(measured)))
+    if cubes := _cubes(model):
+        sections.append(("Cubes that were fused together", cubes))
     if model.hasattr("filters"):
         sections.append(("Bands", _table(model.filters)))
     if log and model.hasattr("cal_logs"):
@@ -110,6 +114,23 @@ def _results(model):
         text = ", ".join(f"{v:.6g}" for v in value) if isinstance(value, list) else value
         text = f"{value:.6g}" if isinstance(value, float) else text
         lines.append(f"{schema['title']}: {text}")
+    return lines
+
+
+def _cubes(model):
+    """Cubes of a set with their offsets and flux factors, and how they agree where they meet."""
+    fusion = model.meta.fusion.instance
+    lines = []
+    for row in fusion.get("set_cubes") or ():
+        east, north = (1e3 * row[f"offset_{axis}"] for axis in ("east", "north"))
+        factor = f", flux factor {row['factor']:.4f} +- {row['factor_err']:.4f}" if "factor" in row else ""
+        lines.append(f"{row['cube']}: {east:+.1f} mas east, {north:+.1f} mas north to NIRCam{factor}")
+    for row in fusion.get("set_seams") or ():
+        cubes, error, fused = (100 * row[name] for name in ("cubes", "cubes_err", "fused"))
+        lines.append(
+            f"{row['first']} and {row['second']} from {row['low']:.3f} to {row['high']:.3f} um: the cubes "
+            f"differ by {cubes:+.2f} +- {error:.2f} %, the fused cubes by {fused:+.2f} %"
+        )
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What a user hands over: an association, files or models, sorted into one cube and its images."""
+"""What a user hands over: an association, files or models, sorted into cubes and images."""
 
 import warnings
 from contextlib import ExitStack, closing, contextmanager
@@ -17,7 +17,10 @@ from .products import stated_keywords
 
 __all__ = ["Inputs", "kind_of", "open_file", "open_images", "open_inputs", "refusal"]
 
-ADVICE = "give one NIRSpec IFU cube (*_s3d.fits) and one NIRCam image (*_i2d.fits) for each filter"
+ADVICE = (
+    "give one NIRSpec IFU cube (*_s3d.fits), or several of one scene, and one NIRCam image (*_i2d.fits) for "
+    "each filter"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +30,8 @@ class Inputs:
 
     Attributes
     ----------
-    cube : DataModel or LazyModel
-        The NIRSpec IFU cube.
+    cubes : tuple of DataModel or LazyModel
+        The NIRSpec IFU cubes.
     images : tuple of DataModel or LazyModel
         The NIRCam images.
     product : str
@@ -40,11 +43,16 @@ class Inputs:
         Path of each opened model's file, by the model's identity (``id``).
     """
 
-    cube: object
+    cubes: tuple
     images: tuple
     product: str
     association: str | None = None
     files: dict = field(default_factory=dict)
+
+    @property
+    def cube(self):
+        """The first NIRSpec IFU cube, and in most cases the only one."""
+        return self.cubes[0]
 
     def __enter__(self):
         """Enter the context."""
@@ -52,14 +60,14 @@ class Inputs:
 
     def __exit__(self, *_):
         """Close the files."""
-        for model in (self.cube, *self.images):
+        for model in (*self.cubes, *self.images):
             if id(model) in self.files:
                 model.close()
 
 
 def open_inputs(source, make_path=str, on_error=None):
     """
-    Open the members of a fusion, reading their headers only, and tell cube and images apart.
+    Open the members of a fusion, reading their headers only, and tell cubes and images apart.
 
     Members are told apart by their model and EXP_TYPE, not by the association's exptype.
 
@@ -80,7 +88,7 @@ def open_inputs(source, make_path=str, on_error=None):
     Raises
     ------
     InputError
-        A file is missing or cannot be read, or the members are not one cube and at least one image.
+        A file is missing or cannot be read, or the members are not at least one cube and one image.
     """
     product, association, members = _list_members(source, make_path)
     models, files, failed = [], {}, False
@@ -101,10 +109,10 @@ def open_inputs(source, make_path=str, on_error=None):
                 files[id(model)] = Path(member)
         if failed:  # what else would be found, such as that there is no cube, may come of that
             return None
-        cube, images = _sort_members(models, association or "the input")
+        cubes, images = _sort_members(models, association or "the input")
         stack.pop_all()
-    product = product or Path(cube.meta.filename or "fusion").stem.removesuffix("_s3d")
-    return Inputs(cube, tuple(images), product, association, files)
+    product = product or Path(cubes[0].meta.filename or "fusion").stem.removesuffix("_s3d")
+    return Inputs(tuple(cubes), tuple(images), product, association, files)
 
 
 @contextmanager
@@ -159,7 +167,7 @@ def _list_members(source, make_path=str):
 
 
 def _sort_members(models, where):
-    """Separate the one cube from the images; an InputError if that is not what the members are."""
+    """Separate the cubes from the images; an InputError if that is not what the members are."""
     cubes = [model for model in models if kind_of(model) == "cube"]
     images = [model for model in models if kind_of(model) == "image"]
     for model in models:
@@ -167,13 +175,13 @@ def _sort_members(models, where):
             raise InputError(f"{_name(model)}: is a product of this package and not an input; {ADVICE}")
         if kind_of(model) is None:
             raise InputError(f"{_name(model)}: {refusal(model)}")
-    if len(cubes) != 1:
-        names = ", ".join(_name(model) for model in cubes)
-        found = f"{len(cubes)} NIRSpec IFU cubes ({names})" if cubes else "no NIRSpec IFU cube"
-        raise InputError(f"{where}: {found} among {len(models)} members, exactly 1 needed; {ADVICE}")
+    if not cubes:
+        raise InputError(
+            f"{where}: no NIRSpec IFU cube among {len(models)} members, at least 1 needed; {ADVICE}"
+        )
     if not images:
         raise InputError(f"{where}: no NIRCam image among {len(models)} members, at least 1 needed; {ADVICE}")
-    return cubes[0], images
+    return cubes, images
 
 
 def _refuse_missing(member, association):

@@ -192,6 +192,7 @@ def observation(model, optics):
         position_angle_aperture=float(fusion.pa_aperture_cube),
         excess=tuple(float(getattr(fusion, name) or 0.0) for name in EXCESS) if same else (0.0, 0.0, 0.0),
         optics=optics.of_cube(model),
+        shift=(float(fusion.shift_y or 0.0), float(fusion.shift_x or 0.0)),
     )
     bandpasses = model.bandpasses if isinstance(model, datamodels.CrossCalibratedModel) else None
     bands = [

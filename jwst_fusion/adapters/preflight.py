@@ -13,8 +13,16 @@ from jwst_fusion.exceptions import FusionError, InputError, LimitError, NoOverla
 from jwst_fusion.limits import check_memory, format_size, free_disk
 from jwst_fusion.optics import throughput
 
-from .estimates import coregistration_memory, fusion_memory, product_on_disk, product_size
+from .estimates import (
+    BASE,
+    coregistration_memory,
+    fusion_memory,
+    product_on_disk,
+    product_size,
+    set_memory,
+)
 from .inputs import open_inputs
+from .preflight_sets import together
 from .products import cube_product, image_product
 
 __all__ = ["Finding", "Preflight", "examine"]
@@ -71,8 +79,8 @@ class Preflight:
         Lines of the table.
     inputs : Inputs or None
         The opened models; None if there is an error in one of them.
-    cube : CubeProduct or None
-        The cube, its arrays not read.
+    cubes : tuple of CubeProduct
+        The cubes, their arrays not read.
     images : tuple of ImageProduct
         The images, their arrays not read.
     memory, disk : float or None
@@ -82,10 +90,15 @@ class Preflight:
 
     findings: tuple
     inputs: object = None
-    cube: object = None
+    cubes: tuple = ()
     images: tuple = ()
     memory: float | None = None
     disk: float | None = None
+
+    @property
+    def cube(self):
+        """The first cube, and in most cases the only one; None if there is an error in one of the inputs."""
+        return self.cubes[0] if self.cubes else None
 
     @property
     def verdict(self):
@@ -165,21 +178,38 @@ def examine(source, settings, *, make_path=str, output_dir=".", max_memory=None,
         add(error)
     if inputs is None:
         return Preflight(tuple(findings))
-    cube = _look(cube_product, inputs.cube, _tell_cube, findings)
+    cubes = tuple(_look(cube_product, model, _tell_cube, findings) for model in inputs.cubes)
     images = tuple(_look(image_product, model, _tell_image, findings) for model in inputs.images)
-    if cube is None or None in images:
+    if None in cubes or None in images:
         return Preflight(tuple(findings))
-    memory, disk = coregistration_memory(cube.data.shape), None
+    memory, disk = sum(coregistration_memory(cube.data.shape) - BASE for cube in cubes) + BASE, None
     try:
-        grid, n_wave, n_bands = _together(cube, images, settings, inputs.association or "the input", findings)
+        if len(cubes) > 1:
+            grid, n_waves, n_bands = _set_together(cubes, images, settings, findings)
+        else:
+            where = inputs.association or "the input"
+            grid, n_wave, n_bands = _together(cubes[0], images, settings, where, findings)
+            n_waves = [n_wave]
         if max_components is not None:
-            disk = product_size(grid, n_wave) * (2 if product_on_disk(grid, n_wave) else 1)
-            memory = max(memory, fusion_memory(grid, n_wave, n_bands, max_components))
+            disk = sum(product_size(grid, n) * (2 if product_on_disk(grid, n) else 1) for n in n_waves)
+            if len(cubes) > 1:
+                needed = set_memory(grid, n_waves, n_bands, max_components)
+            else:
+                needed = fusion_memory(grid, n_waves[0], n_bands, max_components)
+            memory = max(memory, needed)
             findings.append(_room_on_disk(disk, output_dir))
-        findings.append(_room_in_memory(memory, max_memory, cube.name))
+        findings.append(_room_in_memory(memory, max_memory, cubes[0].name))
     except FusionError as error:
         add(error)
-    return Preflight(tuple(findings), inputs, cube, images, memory, disk)
+    return Preflight(tuple(findings), inputs, cubes, images, memory, disk)
+
+
+def _set_together(cubes, images, settings, findings):
+    """Look at several cubes and images together: the grid, and the numbers of wavelengths and of images."""
+    lines, overlaps, grid, n_waves, n_bands = together(cubes, images, settings, _overlap)
+    findings += [Finding(*line) for line in lines]
+    findings += overlaps
+    return grid, n_waves, n_bands
 
 
 def _look(take, model, tell, findings):

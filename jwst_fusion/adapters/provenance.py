@@ -14,7 +14,7 @@ def input_records(inputs):
     File name, SHA-256 of the file (``in memory`` without one), instrument, filter, and the versions of the
     pipeline and of the reference files that made it.
     """
-    models = (inputs.cube, *inputs.images)
+    models = (*inputs.cubes, *inputs.images)
     return [_record(model, inputs.files.get(id(model))) for model in models]
 
 

@@ -252,11 +252,14 @@ def _describe_product(folder):
     """
     Names of product, report and thumbnail, the verdict and its reason; empty texts for what is not there.
 
-    A picture, ``thumbnail.png``, is added if there is a fused cube in FITS.
+    Of the fused cubes of several gratings it is the one with the worst verdict. A picture, ``thumbnail.png``,
+    is added if there is a fused cube in FITS.
     """
     names = sorted(path.name for path in folder.iterdir())
-    product = next((name for name in names if name.endswith(("_fused.fits", "_fused.asdf"))), "")
-    report = next((name for name in names if name.endswith("_fused.html")), "")
+    products = [name for name in names if name.endswith(("_fused.fits", "_fused.asdf"))]
+    product = max(products, key=lambda name: _severity(folder / name), default="")
+    report = f"{product.rpartition('.')[0]}.html"
+    report = report if report in names else ""
     found = {"product": product, "report": report, "thumbnail": "", "verdict": "", "reason": ""}
     if not product.endswith(".fits"):
         return found
@@ -270,6 +273,14 @@ def _describe_product(folder):
     except (OSError, KeyError, TypeError, ValueError) as error:
         log.warning("%s: no thumbnail: %s", product, error)
     return found
+
+
+def _severity(path):
+    """Place of a product's verdict among those there are; -1 without one."""
+    try:
+        return ("green", "amber", "red").index(str(fits.getval(path, "FUSVERD")))
+    except (OSError, KeyError, ValueError):
+        return -1
 
 
 def _picture(cube):

@@ -8,6 +8,9 @@ __all__ = ["add_parser", "run"]
 #: What the console command puts among the arguments of all subcommands.
 COMMON = ("command", "verbose", "traceback")
 
+#: Options that a simulation of several cubes does not have, and their defaults.
+NOT_FOR_SETS = {"wavelength_range": None, "psf_scale": 1.0, "field_stars": 0, "wavefront_seed": None}
+
 
 def add_parser(commands):
     """Describe the subcommand."""
@@ -31,9 +34,14 @@ def _add_observation(parser):
     parser.add_argument("--seed", type=int, default=0, help="seed of everything that is random")
     parser.add_argument("--name", help="name of the product (default: that of the scene)")
     parser.add_argument(
-        "--setup", default="G235H/F170LP",
+        "--setup", nargs="+", default=["G235H/F170LP"], metavar="SETUP",
         help="grating, blocking filter and range: G140M or G140H/F070LP, G140M or G140H/F100LP-blue or -red, "
-        "G235H or G235M/F170LP, G395M or G395H/F290LP-blue or -red, PRISM/CLEAR-short or -long",
+        "G235H or G235M/F170LP, G395M or G395H/F290LP-blue or -red, PRISM/CLEAR-short or -long; several, "
+        "such as G140H/F100LP G235H/F170LP-whole G395H/F290LP, for a cube of each",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pointings", type=int, default=1, metavar="N",
+        help="pointings of the IFU with each grating, half a field apart",
     )  # fmt: skip
     parser.add_argument(
         "--filters", nargs="+", metavar="FILTER", help="NIRCam filters (default: those of the setup)"
@@ -84,13 +92,32 @@ def _add_observation(parser):
     )
 
 
+def _options_of_set(options):
+    """Options of the simulation of several cubes; others than those must have their defaults."""
+    from jwst_fusion.exceptions import ParameterError
+
+    for name, default in NOT_FOR_SETS.items():
+        if options.pop(name) != default:
+            raise ParameterError(
+                f"--{name.replace('_', '-')} cannot be combined with several cubes (--setup, --pointings); "
+                "leave it out"
+            )
+    return options
+
+
 def run(arguments):
     """Simulate, and print the paths of the files."""
     from jwst_fusion.exceptions import ParameterError
     from jwst_fusion.ownership import check_own, is_plain_name
-    from jwst_fusion.simulation import simulate
+    from jwst_fusion.simulation import simulate, simulate_set
 
     options = {k: v for k, v in vars(arguments).items() if k not in ("run", "scene", "output_dir", *COMMON)}
+    setups, pointings = options.pop("setup"), options.pop("pointings")
+    is_set = len(setups) > 1 or pointings != 1
+    if is_set:
+        options = _options_of_set(options) | {"setups": setups, "pointings": pointings}
+    else:
+        options["setup"] = setups[0]
     name = arguments.name or arguments.scene
     if not is_plain_name(name):
         raise ParameterError(f"--name {name!r} cannot begin the names of files; choose one without folders")
@@ -98,8 +125,8 @@ def run(arguments):
     check_own(folder / f"{name}_asn.json", folder / f"{name}_truth.json")  # the others are known when made
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".jwst-fusion-", dir=folder) as made:
-        files = simulate(arguments.scene, made, **options)
-        paths = [files.association, *files.images, files.cube, files.truth, files.parameters]
+        files = (simulate_set if is_set else simulate)(arguments.scene, made, **options)
+        paths = files.paths
         check_own(*(folder / path.name for path in paths))
         for path in paths:
             path.replace(folder / path.name)

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
+from jwst_fusion.exceptions import InputError, ParameterError
 from jwst_fusion.observation import CubeData, Observation
 from jwst_fusion.optics import throughput
 
 from .choice import choose_images
 from .field import field_angle, field_window, parse_centre, rotate_cube
-from .grid import crop_cube, cube_footprint, grid_wcs, make_grid
+from .grid import crop_cube, cube_footprint, make_grid
 from .noise import channel_noise
 from .outliers import find_outliers
-from .ranges import MIN_COVERED, fusion_range
+from .ranges import fusion_range
 from .registration import register
+from .usable import covering, usable_bands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,7 @@ __all__ = [
     "choose_data",
     "choose_grid",
     "coregister",
+    "cube_on_grid",
 ]
 
 log = logging.getLogger(__name__)
@@ -139,6 +141,10 @@ class Coregistration:
         Voxels of the grid that are not used because they are outliers.
     pointing : Pointing
         Offsets of the images from the cube, and the blur and trend found with them.
+    name : str
+        File name of the cube.
+    offset : tuple of float
+        Where the coordinates of the grid put a source less where the cube's do (east, north) [arcsec].
     """
 
     observation: Observation
@@ -146,6 +152,8 @@ class Coregistration:
     noise_ratio: float
     outliers: np.ndarray
     pointing: Any
+    name: str = ""
+    offset: tuple = (0.0, 0.0)
 
 
 def coregister(
@@ -210,8 +218,14 @@ def _coregister(product, images, settings):
             f"{product.name}: {count} spaxel with data in the field, at least {MIN_SPAXELS} needed; raise "
             "height and width, or rebuild the cube with cube_build"
         )
-    cube, outliers, noise_ratio = _cube_on_grid(product, grid)
-    bands = _usable_bands(images, cube)
+    cube, outliers, noise_ratio = cube_on_grid(product, grid)
+    log.info(
+        "Fused cube: %d x %d cells of %.4f arcsec, %d channels from %.4f to %.4f um, %d of them without "
+        "data; the noise is %.2f times the stated error, %d outliers are removed",
+        *grid.shape, grid.cell_size, cube.noise.size, *cube.wavelength[[0, -1]],
+        (~np.isfinite(cube.noise)).sum(), noise_ratio, outliers.sum(),
+    )  # fmt: skip
+    bands = usable_bands(images, cube)
     images = sorted((i for i in images if i.filter in bands), key=lambda image: bands[image.filter][2])
     images, pointing, on_grid = register(
         images,
@@ -225,7 +239,7 @@ def _coregister(product, images, settings):
     cube = replace(cube, excess=pointing.excess)
     kept = _covering(on_grid, images, cube, grid, settings.min_overlap)
     observation = Observation(grid=grid, cube=cube, bands=tuple(kept), alignment=pointing.method)
-    return Coregistration(observation, product.wcs, noise_ratio, outliers, pointing)
+    return Coregistration(observation, product.wcs, noise_ratio, outliers, pointing, product.name)
 
 
 def choose_data(
@@ -321,8 +335,26 @@ def choose_grid(
     return window, make_grid(window, wcs, d, settings.margin)
 
 
-def _cube_on_grid(product, grid):
-    """Cut the cube to the grid, estimate its noise and take out its outliers."""
+def cube_on_grid(product: CubeProduct, grid: FusionGrid) -> tuple[CubeData, np.ndarray, float]:
+    """
+    Cut a cube to a grid of its own spaxels, estimate its noise and take out its outliers.
+
+    Parameters
+    ----------
+    product : CubeProduct
+        The cube.
+    grid : FusionGrid
+        The grid.
+
+    Returns
+    -------
+    cube : CubeData
+        The cube on the grid.
+    outliers : ndarray of bool, shape (n_wave, my, mx)
+        Voxels that were taken out.
+    noise_ratio : float
+        Noise over stated error.
+    """
     footprint = cube_footprint(product.data)
     noise, noise_ratio = channel_noise(product.data, product.error, footprint)
     cube = CubeData(
@@ -337,73 +369,11 @@ def _cube_on_grid(product, grid):
     )
     outliers = find_outliers(cube.data, cube.noise, cube.footprint)
     cube.data[outliers], cube.error[outliers] = np.nan, np.nan
-    log.info(
-        "Fused cube: %d x %d cells of %.4f arcsec, %d channels from %.4f to %.4f um, %d of them without "
-        "data; the noise is %.2f times the stated error, %d outliers are removed",
-        *grid.shape, grid.cell_size, noise.size, *cube.wavelength[[0, -1]], (~np.isfinite(noise)).sum(),
-        noise_ratio, outliers.sum(),
-    )  # fmt: skip
     return cube, outliers, noise_ratio
-
-
-def _usable_bands(images, cube):
-    """Bandpass, covered fraction and pivot of each band that the cube covers, by filter."""
-    usable = np.isfinite(cube.noise)
-    bandpasses, shares = {}, []
-    for image in images:
-        if image.filter in bandpasses:
-            raise InputError(
-                f"{image.name}: a second image in {image.filter}; keep one image for each filter"
-            )
-        try:
-            weights, covered = throughput.bandpass(
-                image.filter, image.module, cube.wavelength, usable=usable, curve=image.throughput
-            )
-        except InputError:
-            weights, covered = None, 0.0
-        shares.append(f"{image.filter} {100 * covered:.0f} %")
-        if covered < MIN_COVERED:
-            log.warning(
-                "%s left out: %.0f %% of the bandpass of %s lie in the cube's data from %.3f to %.3f um, "
-                "%.0f %% needed",
-                image.name, 100 * covered, image.filter, *cube.wavelength[[0, -1]], 100 * MIN_COVERED,
-            )  # fmt: skip
-            continue
-        pivot = throughput.pivot_wavelength(image.filter, image.module, image.throughput)
-        bandpasses[image.filter] = weights, covered, pivot
-    if not bandpasses:
-        raise InputError(
-            f"no filter has {100 * MIN_COVERED:.0f} % of its bandpass in the cube's data from "
-            f"{cube.wavelength[0]:.3f} to {cube.wavelength[-1]:.3f} um ({', '.join(shares)}); use filters "
-            "that the cube covers"
-        )
-    return bandpasses
 
 
 def _covering(bands, images, cube, grid, min_overlap):
     """Keep the bands that cover enough of the field; tell of the others."""
-    d = grid.decimation_factor
     field = np.zeros(cube.footprint.shape, dtype=bool)
     field[grid.field] = cube.footprint[grid.field]
-    field = np.kron(field, np.ones((d, d), dtype=bool))
-    names = {image.filter: image.name for image in images}
-    for lost in names.keys() - {band.filter for band in bands}:
-        log.warning("%s left out: the target of the cube was not found in it", names[lost])
-    kept, best = [], (0.0, images[0].name)
-    for band in bands:
-        share = float(np.isfinite(band.data[field]).mean())
-        best = max(best, (share, names[band.filter]))
-        if share >= min_overlap:
-            kept.append(band)
-        else:
-            log.warning(
-                "%s left out: it covers %.0f %% of the field, %.0f %% needed",
-                names[band.filter], 100 * share, 100 * min_overlap,
-            )  # fmt: skip
-    if not kept:
-        ra, dec = grid_wcs(grid).wcs.crval
-        raise NoOverlapError(
-            f"{best[1]}: no image covers the field about RA {ra:.5f}, Dec {dec:+.5f}: the best covers "
-            f"{100 * best[0]:.0f} %, {100 * min_overlap:.0f} % needed; use images of the same target"
-        )
-    return kept
+    return covering(bands, images, field, grid, min_overlap)

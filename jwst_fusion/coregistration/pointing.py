@@ -66,6 +66,8 @@ class Pointing:
         Change of the offset (east, north) with wavelength [arcsec/um]; NaN with fewer than 3 bands.
     trend_error : float
         Standard error of either [arcsec/um].
+    measured : tuple of Offset
+        What each image alone tells; empty where coordinates are taken as they are.
     """
 
     offsets: tuple
@@ -74,6 +76,7 @@ class Pointing:
     excess_error: float = float("nan")
     trend: tuple = (float("nan"), float("nan"))
     trend_error: float = float("nan")
+    measured: tuple = ()
 
 
 def solve_pointing(
@@ -152,9 +155,8 @@ def solve_pointing(
     pivots = np.array([bands[image.filter][2] for image in images])
     trend, trend_error = _trend(measured, pivots)
     excess, excess_error = _blur(measured)
-    return Pointing(
-        _tie(measured, method == "cross_correlation"), method, excess, excess_error, trend, trend_error
-    )
+    offsets = _tie(measured, method == "cross_correlation")
+    return Pointing(offsets, method, excess, excess_error, trend, trend_error, tuple(measured))
 
 
 def _centring(image, grid):

@@ -16,10 +16,13 @@ from .grid import grid_wcs
 if TYPE_CHECKING:
     from jwst_fusion.observation import FusionGrid, ImageProduct
 
-__all__ = ["cutout", "reduce_image", "resample_image"]
+__all__ = ["cutout", "moved", "reduce_image", "resample_image"]
 
 #: Pixels around the field that take part in the interpolation. Derived.
 BORDER = 12
+
+#: Share of unknown neighbours in an interpolation from which its value is unknown. Derived.
+LOST = 1e-6
 
 
 def resample_image(
@@ -101,6 +104,31 @@ def cutout(image: ImageProduct, window: tuple[slice, slice]) -> tuple[np.ndarray
             noise = GAUSSIAN_MAD * np.median(difference) / np.sqrt(2.0)
             error = np.where(np.isfinite(data), noise, np.nan)
     return data, error
+
+
+def moved(plane: np.ndarray, by: tuple[float, float]) -> np.ndarray:
+    """
+    Interpolate a plane bicubically at places a part of a spaxel away.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (my, mx)
+        Light on spaxels; NaN where unknown.
+    by : tuple of float
+        Displacement of the places (y, x) [spaxels].
+
+    Returns
+    -------
+    ndarray, shape (my, mx)
+        Values there; NaN next to unknown ones.
+    """
+    if not any(by) or not np.isfinite(plane).any():
+        return plane
+    rows, columns = np.indices(plane.shape)
+    at = rows + by[0], columns + by[1]
+    values = map_coordinates(fill_nearest(plane), at, order=3, mode="nearest")
+    lost = map_coordinates((~np.isfinite(plane)).astype(float), at, order=1, cval=1.0)
+    return np.where(lost > LOST, np.nan, values)
 
 
 def reduce_image(image: ImageProduct, factor: int) -> ImageProduct:

@@ -103,6 +103,10 @@ class CubeTerm(DataTerm):
         """Residual of the coefficients for a scene's transform, with unit noise, (k, my, mx)."""
         return self.project(self.data - self.predict(spectrum))
 
+    def squares(self, spectrum: np.ndarray) -> np.ndarray:
+        """Squared residuals of the coefficients of the spaxels with data, (k, n)."""
+        return (self.residual(spectrum) ** 2)[:, self.weight > 0]
+
     def chi2(self, spectrum: np.ndarray) -> float:
         """Mean squared residual of the coefficients over their variance, with the error of the PSF."""
         residual = self.residual(spectrum)
@@ -271,6 +275,7 @@ def compress_cube(
     *,
     weight_loss: np.ndarray | None = None,
     voxel_weight: np.ndarray | None = None,
+    mixing: np.ndarray | None = None,
     tolerance: float = COMPRESSION_TOLERANCE,
 ) -> CubeTerm:
     """
@@ -290,6 +295,9 @@ def compress_cube(
         Matrices by which the weights of a spaxel's coefficients are lower than one.
     voxel_weight : ndarray, shape (n_wave, my, mx), optional
         Weight of each voxel of the observation relative to its channel's.
+    mixing : ndarray, shape (r, k), optional
+        From the scene's coefficients to those of the subspace, if they are not the same: several cubes have
+        coefficients in common.
     tolerance : float, optional
         Singular values below this share of the largest are dropped.
 
@@ -298,20 +306,21 @@ def compress_cube(
     CubeTerm
         The data term.
     """
-    k, d2 = subspace.n_components, groups.decimation_factor**2
     whitened_basis = subspace.whitened_basis
+    of_scene = whitened_basis if mixing is None else whitened_basis @ mixing
+    k, d2 = of_scene.shape[1], groups.decimation_factor**2
     rows = np.ascontiguousarray(nirspec_otf).reshape(len(nirspec_otf), -1)
     node_modes, modes = _principal(rows.view(np.float64), tolerance)
     modes = modes.view(rows.dtype).reshape(-1, *groups.half_shape)
     n_modes = len(modes)
     in_modes = interpolation @ node_modes
-    channels = (whitened_basis[:, :, np.newaxis] * in_modes[:, np.newaxis, :]).reshape(len(in_modes), -1)
-    mixing, left = _principal(channels.T, tolerance)
-    mixing, left = mixing.T, left.T
+    channels = (of_scene[:, :, np.newaxis] * in_modes[:, np.newaxis, :]).reshape(len(in_modes), -1)
+    shares, left = _principal(channels.T, tolerance)
+    shares, left = shares.T, left.T
 
     otf = make_hermitian(modes * groups.sampling_phase(), groups.shape[1])
     members = groups.gather(otf).reshape(n_modes, -1)
-    transfer = mixing.reshape(-1, n_modes) @ members
+    transfer = shares.reshape(-1, n_modes) @ members
     transfer = transfer.reshape(-1, k, groups.n_groups, d2).transpose(2, 0, 1, 3)
 
     my, mx = subspace.spaxels.shape

@@ -12,18 +12,17 @@ from scipy.fft import rfft2
 from threadpoolctl import threadpool_limits
 
 from jwst_fusion.exceptions import ParameterError
-from jwst_fusion.optics.psf import fwhm
 from jwst_fusion.optics.transfer import ifu_transfer, transfer_functions
 
 from .boundary import mirrored, periodic_shape, unmirrored, unweighted
 from .forward import compress_cube, image_term
 from .groups import FrequencyGroups
+from .measures import dropped_variance, mean_noise, resolution
 from .objective import Problem
 from .psf_errors import cube_weight_loss, model_errors
 from .regularization import find_prior
 from .settings import FusionSettings
 from .solver import solve
-from .spectral import shared_noise
 from .subspace import find_subspace
 from .tuning import solve_and_weigh
 from .uncertainty import blurred, posterior
@@ -33,12 +32,16 @@ if TYPE_CHECKING:
 
     from .subspace import Subspace
 
-__all__ = ["FusionResult", "FusionSettings", "at_beam", "build_problem", "fuse", "seen_by_ifu"]
+__all__ = [
+    "FusionResult",
+    "FusionSettings",
+    "at_beam",
+    "build_problem",
+    "fuse",
+    "seen_by_ifu",
+]
 
 log = logging.getLogger(__name__)
-
-#: Channels at which the width of the point spread function is measured. Judged.
-RESOLUTION_SAMPLES = 16
 
 #: Range of the ratio of a voxel's stated error to that of its channel in which the voxel is used. Judged.
 VOXEL_RANGE = (0.2, 10.0)
@@ -338,7 +341,7 @@ def _result(observation, subspace, problem, solution, settings, history, unseen)
         absolute=settings.tuning == "variance_components",
         blur=partial(blurred, beam=settings.beam, cell_size=observation.grid.cell_size),
     )
-    dropped, share = _dropped_variance(subspace, observation.grid)
+    dropped, share = dropped_variance(subspace, observation.grid)
     return FusionResult(
         mean_spectrum=subspace.mean_spectrum,
         basis=subspace.basis,
@@ -348,7 +351,7 @@ def _result(observation, subspace, problem, solution, settings, history, unseen)
         prior_share=errors.prior_share[:ny, :nx],
         dropped_variance=dropped,
         dropped_share=share,
-        mean_noise=_mean_noise(subspace),
+        mean_noise=mean_noise(subspace),
         predicted_images=predicted[:, :ny, :nx] + mean,
         image_chi2=chi2,
         cube_chi2=problem.cube_term.chi2(spectrum),
@@ -361,52 +364,6 @@ def _result(observation, subspace, problem, solution, settings, history, unseen)
         objective=problem.terms(solution.coefficients),
         iterations=solution.iterations,
         converged=solution.converged,
-        resolution=_resolution(subspace, solution.blocks, observation, settings.beam),
+        resolution=resolution(subspace, solution.blocks, observation, settings.beam),
         unseen_images=None if unseen is None else unseen[:, :ny, :nx] + mean,
     )
-
-
-def _resolution(subspace, blocks, observation, beam):
-    """FWHM [arcsec] per channel of the response to a point source of the mean spectrum."""
-    wavelength = observation.cube.wavelength
-    point = subspace.whitened_basis.T @ (subspace.mean_spectrum * subspace.weights)
-    level = subspace.basis @ point
-    bright = np.flatnonzero((subspace.weights > 0) & (level > 0.1 * np.abs(level).max()))
-    widths = np.full(wavelength.size, np.nan)
-    if bright.size == 0:
-        return widths
-    sampled = np.unique(bright[np.linspace(0, bright.size - 1, RESOLUTION_SAMPLES).astype(int)])
-    cell = observation.grid.cell_size
-    response = blurred(blocks.response(point), beam, cell)
-    try:
-        measured = [fwhm(np.tensordot(subspace.basis[i], response, axes=1), cell) for i in sampled]
-    except ParameterError as problem:
-        log.warning("The fused cube's resolution is not measured: %s; lower mu", problem)
-        return widths
-    return np.interp(wavelength, wavelength[sampled], measured)
-
-
-def _mean_noise(subspace):
-    """Noise of the mean spectrum per channel [MJy/sr], with what neighbouring spaxels share of it."""
-    used = subspace.weights > 0
-    columns = subspace.whitened[:, subspace.spaxels]
-    basis = subspace.whitened_basis
-    residual = (columns - basis @ (basis.T @ columns))[used]
-    level = np.sqrt(shared_noise(residual, subspace.spaxels)[0] / subspace.spaxels.sum())
-    return np.where(used, level / np.where(used, subspace.weights, 1.0), np.nan)
-
-
-def _dropped_variance(subspace, grid):
-    """Variance of what the subspace cannot carry, per channel [(MJy/sr)^2], and its share of each cell."""
-    basis = subspace.whitened_basis
-    columns = subspace.whitened[:, subspace.spaxels]
-    excess = (columns - basis @ (basis.T @ columns)) ** 2 - 1.0
-    used = subspace.weights > 0
-    variance = np.zeros(used.size)
-    variance[used] = np.maximum(excess[used].mean(axis=1), 0.0) / subspace.weights[used] ** 2
-    local = np.maximum(excess[used].mean(axis=0), 0.0)
-    share = np.ones(subspace.spaxels.shape)
-    if local.any():
-        share[subspace.spaxels] = local / local.mean()
-    d = grid.decimation_factor
-    return variance, np.repeat(np.repeat(share, d, axis=0), d, axis=1)

@@ -117,7 +117,7 @@ def residual_variances(problem: Problem, solution: Solution) -> tuple[float, flo
     squares = (image.weight * (image.data - image.predict(spectrum)) ** 2)[image.weight > 0]
     seen = squares.size / image.weight.size
     image_variance = _robust_variance(squares, seen * solution.blocks.image_parameters)
-    squares = (cube.residual(spectrum) ** 2)[:, cube.weight > 0]
+    squares = cube.squares(spectrum)
     cube_variance = _robust_variance(squares, cube.weight.mean() * solution.blocks.cube_parameters)
     return image_variance, cube_variance
 

@@ -268,4 +268,8 @@ def _nirspec(wavelength, frequencies, cube, grid):
     if wavefront:
         for length, plane in zip(np.atleast_1d(wavelength), result, strict=True):
             plane *= np.exp(wavefront / length**2 * wavefront_change(length, frequencies))
+    if any(cube.shift):
+        rows, columns = cube.shift
+        east, north = grid.jacobian @ (columns, rows)
+        result = result * np.exp(2j * np.pi * (frequencies[0] * east + frequencies[1] * north))
     return result

@@ -4,7 +4,9 @@ from importlib import import_module
 
 _LAZY = {
     "SimulatedFiles": "jwst_fusion.simulation.simulator",
+    "SimulatedSet": "jwst_fusion.simulation.sets",
     "simulate": "jwst_fusion.simulation.simulator",
+    "simulate_set": "jwst_fusion.simulation.sets",
     "SCENES": "jwst_fusion.simulation.scenes",
     "make_scene": "jwst_fusion.simulation.scenes",
     "SETUPS": "jwst_fusion.simulation.setups",

@@ -60,6 +60,11 @@ class SimulatedFiles:
     truth: Path
     parameters: Path
 
+    @property
+    def paths(self):
+        """All files, list of pathlib.Path."""
+        return [self.association, *self.images, self.cube, self.truth, self.parameters]
+
 
 @dataclass(frozen=True, eq=False)
 class _Plan:

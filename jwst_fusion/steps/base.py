@@ -17,7 +17,7 @@ from stpipe.exceptions import ValidationError
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import jwst_fusion
-from jwst_fusion import datamodels
+from jwst_fusion import adapters, datamodels
 from jwst_fusion.atomic import atomic_file, together
 from jwst_fusion.exceptions import FusionError, InputError, ParameterError, one_line, user_problem
 from jwst_fusion.limits import available_threads, check_working_folder
@@ -26,6 +26,7 @@ from jwst_fusion.ownership import check_own, is_utf8, product_mark
 from .console import fewer_lines
 from .crds import WithoutCrds
 from .errors import Interrupted, as_exit_error, interruptible, parameter_problem
+from .naming import named_by_grating
 
 __all__ = ["BasePipeline", "BaseStep", "FusionStepMixin"]
 
@@ -139,14 +140,71 @@ class FusionStepMixin(WithoutCrds):
             name = Path(init).name if is_file else type(init).__name__
         raise InputError(f"{name}: not a product of the {step} step; run {step} first")
 
+    def open_products(self, init, model_class, step):
+        """
+        Open the product of the step before, or those of several cubes.
+
+        Parameters
+        ----------
+        init : str, path-like, DataModel or list of DataModel
+            The input.
+        model_class : type
+            Class of the product.
+        step : str
+            Name of the step that makes it.
+
+        Returns
+        -------
+        models : list of DataModel
+            The models, which may be changed.
+
+        Raises
+        ------
+        InputError
+            If an input is not such a product, or one of several that belong together.
+        """
+        if isinstance(init, list | tuple) and init:
+            models = [self.open_product(each, model_class, step) for each in init]
+            if len(models) == (models[0].meta.fusion.set_size or 1):
+                return models
+            raise InputError(adapters.refuse_part(models[0]) or f"{step}: one product at a time")
+        model = self.open_product(init, model_class, step)
+        reason = adapters.refuse_part(model)
+        if reason is not None:
+            raise InputError(reason)
+        return [model]
+
+    def save_model(self, model, *args, **kwargs):
+        """
+        Save a product; one of several is named by its grating.
+
+        Parameters
+        ----------
+        model : DataModel
+            The product.
+        *args, **kwargs
+            Passed on to `jwst.stpipe.Step.save_model`.
+
+        Returns
+        -------
+        output_path : str or None
+            Path of the file; None if the step does not save.
+        """
+        return super().save_model(model, *args, **named_by_grating(model, kwargs))
+
     def export_config(self, filename, include_metadata=False, mark="class: jwst_fusion\\."):
         """Write the step's parameters as stpipe does, but whole or not at all (see `atomic_file`)."""
         with atomic_file(filename, mark=mark) as file:
             super().export_config(file, include_metadata=include_metadata)
 
-    def check_outputs(self):
+    def check_outputs(self, members=(None,), gratings=(None,)):
         """
         Check, before any work, that no output replaces the input or what this package did not make.
+
+        Parameters
+        ----------
+        members, gratings : sequence of str or None, optional
+            Names of the products of several cubes, and of the fused cubes.
 
         Raises
         ------
@@ -159,12 +217,13 @@ class FusionStepMixin(WithoutCrds):
             if not (step.save_results or step.output_file) or step.output_suffix not in PRODUCTS:
                 continue
             suffix = step.suffix or step.output_suffix  # a step that has not run would have its pipeline's
-            path = Path(step.make_output_path(basepath=step.output_file, suffix=suffix))
-            if outer._input_path is not None and path.exists() and path.samefile(outer._input_path):
-                raise InputError(f"{path}: is the input and is not replaced; choose another output_file")
-            check_own(path, mark=product_mark(PRODUCTS[step.output_suffix].__name__))
-            if step.output_suffix == "fused" and step.report_options()[0]:
-                check_own(path.with_suffix(".html"))
+            for member in gratings if step.output_suffix == "fused" else members:
+                path = Path(step.make_output_path(basepath=step.output_file, suffix=suffix, idx=member))
+                if outer._input_path is not None and path.exists() and path.samefile(outer._input_path):
+                    raise InputError(f"{path}: is the input and is not replaced; choose another output_file")
+                check_own(path, mark=product_mark(PRODUCTS[step.output_suffix].__name__))
+                if step.output_suffix == "fused" and step.report_options()[0]:
+                    check_own(path.with_suffix(".html"))
 
     def run(self, *args):
         """

@@ -1,9 +1,11 @@
 """CoregisterStep: cube and images onto one grid."""
 
 import logging
+from dataclasses import replace
 
 from jwst_fusion import adapters
 from jwst_fusion.coregistration.coregister import CoregistrationSettings, coregister
+from jwst_fusion.coregistration.sets import coregister_set
 from jwst_fusion.exceptions import ParameterError
 
 from .base import BaseStep
@@ -33,9 +35,10 @@ class CoregisterStep(OpticsMixin, BaseStep):
     """
     Bring a NIRSpec cube and NIRCam images onto one grid (paper, Appendix B).
 
-    The input is a level-3 association of one ``*_s3d.fits`` and a ``*_i2d.fits`` for each filter, or a
-    list of files or models. The product is a `jwst_fusion.datamodels.CoregisteredModel`, suffix
-    ``coreg``.
+    The input is a level-3 association of one ``*_s3d.fits``, or several of one scene, and a ``*_i2d.fits``
+    for each filter, or a list of files or models. The product is a
+    `jwst_fusion.datamodels.CoregisteredModel`, suffix ``coreg``; of several cubes it is a list, with a model
+    for each.
     """
 
     class_alias = "coregister"
@@ -67,8 +70,8 @@ class CoregisterStep(OpticsMixin, BaseStep):
 
         Returns
         -------
-        CoregisteredModel
-            Cube and images on one grid.
+        CoregisteredModel or list of CoregisteredModel
+            Cube and images on one grid; for each cube if there are several.
         """
         settings = self._settings()
         found = self._examine(input_data, settings)
@@ -76,6 +79,8 @@ class CoregisterStep(OpticsMixin, BaseStep):
             owner = self.parent or self
             if owner.output_file is None:
                 owner.output_file = f"{inputs.product}.fits"  # output_ext replaces the ending
+            if len(found.cubes) > 1:
+                return self._coregister_set(found, settings)
             self.check_outputs()
             result = self._coregister(found, settings)
         result.meta.fusion.preflight = found.rows()
@@ -119,16 +124,43 @@ class CoregisterStep(OpticsMixin, BaseStep):
         if self.offset_file:
             adapters.write_offsets(self.offset_file, inputs.cube, coregistration.observation.bands)
         result = adapters.coregistered_model(coregistration, inputs.cube)
-        result.set_fusion(
-            asn_name=inputs.association,
-            cube_file=inputs.cube.meta.filename,
-            image_files=", ".join(image.meta.filename or "" for image in inputs.images),
-            inputs=adapters.input_records(inputs),
-        )
-        self.record_optics(result, optics)
-        result.meta.asn.table_name = inputs.association
-        result.meta.cal_step.coregister = "COMPLETE"
+        result.set_fusion(cube_file=inputs.cube.meta.filename)
+        self._record([result], inputs, optics)
         return result
+
+    def _coregister_set(self, found, settings):
+        """Co-register several cubes that have been opened; a product for each."""
+        inputs = found.inputs
+        if self.offset_file:
+            raise ParameterError("offset_file is for one cube, and there are several; leave it out")
+        products = [adapters.read_cube(*each) for each in zip(found.cubes, inputs.cubes, strict=True)]
+        optics = self.resolve_optics(inputs.cube, products[0], found.images)
+        images = optics.attach(products[0], found.images, inputs.cube)[1]
+        products = [
+            replace(product, optics=optics.of_cube(model))
+            for product, model in zip(products, inputs.cubes, strict=True)
+        ]
+        results = adapters.coregistered_set(coregister_set(products, images, settings), inputs)
+        members = [result.meta.fusion.set_member for result in results]
+        gratings = sorted({adapters.grating_name(result) for result in results})
+        self.check_outputs(members, gratings if len(gratings) > 1 else (None,))
+        self._record(results, inputs, optics)
+        for result in results:
+            result.meta.fusion.preflight = found.rows()
+        return results
+
+    def _record(self, results, inputs, optics):
+        """Write the inputs and the source of the PSFs into the products."""
+        records = adapters.input_records(inputs)
+        for result in results:
+            result.set_fusion(
+                asn_name=inputs.association,
+                image_files=", ".join(image.meta.filename or "" for image in inputs.images),
+                inputs=records,
+            )
+            self.record_optics(result, optics)
+            result.meta.asn.table_name = inputs.association
+            result.meta.cal_step.coregister = "COMPLETE"
 
 
 def _limits(words):

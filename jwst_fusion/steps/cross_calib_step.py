@@ -2,6 +2,7 @@
 
 from jwst_fusion import adapters, datamodels
 from jwst_fusion.crosscalib.factors import CrossCalibrationSettings, cross_calibrate
+from jwst_fusion.crosscalib.sets import cross_calibrate_set
 
 from .base import BaseStep
 from .optics import OpticsMixin
@@ -37,15 +38,16 @@ class CrossCalibStep(OpticsMixin, BaseStep):
 
         Parameters
         ----------
-        input_data : str, path-like or CoregisteredModel
+        input_data : str, path-like, CoregisteredModel or list of CoregisteredModel
             Product of the coregister step.
 
         Returns
         -------
-        CrossCalibratedModel
+        CrossCalibratedModel or list of CrossCalibratedModel
             The same with bandpasses and scales.
         """
-        model = self.open_product(input_data, datamodels.CoregisteredModel, "coregister")
+        models = self.open_products(input_data, datamodels.CoregisteredModel, "coregister")
+        model = models[0]
         given = {name: getattr(self, name) for name in ("method", "pedestal", "band_policy", "reference")}
         # null in a parameter file is not checked by stpipe: it stands for the default
         settings = CrossCalibrationSettings(
@@ -53,8 +55,21 @@ class CrossCalibStep(OpticsMixin, BaseStep):
             **{name: value for name, value in given.items() if value is not None},
         )
         optics = self.resolve_optics(model)
+        if len(models) > 1:
+            return self._cross_calibrate_set(models, optics, settings)
         observation = cross_calibrate(adapters.observation(model, optics), settings)
         result = adapters.cross_calibrated_model(observation, model, settings.method)
         self.record_optics(result, optics)
         result.meta.cal_step.cross_calib = "COMPLETE"
         return result
+
+    def _cross_calibrate_set(self, models, optics, settings):
+        """Cross-calibrate several cubes; a product for each that does not contradict the others."""
+        names = [model.meta.fusion.cube_file for model in models]
+        observations = adapters.set_observations(models, optics)
+        calibrated = cross_calibrate_set(observations, names, settings)
+        results = adapters.calibrated_set(*calibrated, models, settings.method)
+        for result in results:
+            self.record_optics(result, optics)
+            result.meta.cal_step.cross_calib = "COMPLETE"
+        return results

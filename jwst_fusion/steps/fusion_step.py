@@ -4,8 +4,11 @@ import logging
 
 from jwst_fusion import adapters, datamodels
 from jwst_fusion.crosscalib.factors import hold_out
+from jwst_fusion.crosscalib.sets import hold_out_of_set
 from jwst_fusion.inversion.fuse import FusionSettings, at_beam, fuse, seen_by_ifu
+from jwst_fusion.inversion.sets import check_fusion_settings, fuse_set
 from jwst_fusion.quality.diagnosis import diagnose
+from jwst_fusion.quality.seams import measure_seams
 from jwst_fusion.quality.validation import validate
 
 from .base import BaseStep
@@ -76,26 +79,32 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
 
         Parameters
         ----------
-        input_data : str, path-like or CrossCalibratedModel
+        input_data : str, path-like, CrossCalibratedModel or list of CrossCalibratedModel
             Product of the cross_calib step.
 
         Returns
         -------
-        FusedCubeModel
-            The fused cube.
+        FusedCubeModel or list of FusedCubeModel
+            The fused cube; for each grating if several cubes are fused.
         """
         given = {name: getattr(self, name) for name in SETTINGS}
         held_out = [name.strip() for name in self.held_out_filters or ()]
         given["leave_each_out"] = held_out == ["each"]
         # null in a parameter file is not checked by stpipe: it stands for the default
         settings = FusionSettings(**{name: value for name, value in given.items() if value is not None})
-        model = self.open_product(input_data, datamodels.CrossCalibratedModel, "cross_calib")
+        models = self.open_products(input_data, datamodels.CrossCalibratedModel, "cross_calib")
+        model = models[0]
         optics = self.resolve_optics(model)
+        if len(models) > 1:
+            return self._fuse_set(models, optics, settings, held_out)
         observation = adapters.observation(model, optics)
         if not settings.leave_each_out:
             observation = hold_out(observation, held_out)
         adapters.refuse_too_large(observation, self.most_components, self.memory_allowed)
-        fused = fuse(observation, settings)
+        return self._product(observation, fuse(observation, settings), model, optics)
+
+    def _product(self, observation, fused, model, optics):
+        """Compare a fused cube with what it was made of, and put it into a product."""
         seen = seen_by_ifu(observation, fused)
         validation = validate(observation, fused, seen)
         diagnosis = _diagnosis(observation, fused, seen)
@@ -108,6 +117,24 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         log.info("%s", validation.table())
         result.meta.cal_step.fusion = "COMPLETE"
         return result
+
+    def _fuse_set(self, models, optics, settings, held_out):
+        """Fuse several cubes in one inversion; a product for each grating."""
+        check_fusion_settings(settings)
+        observations = adapters.set_observations(models, optics)
+        observations = hold_out_of_set(observations, held_out)
+        adapters.refuse_large_set(observations, self.most_components, self.memory_allowed)
+        gratings = fuse_set(observations, settings)
+        seams = measure_seams(observations, gratings)
+        names = adapters.name_gratings(models, [each.members for each in gratings])
+        results = []
+        for each, name in zip(gratings, names, strict=True):
+            log.info("%s:", name)
+            result = self._product(each.observation, each.result, models[each.members[0]], optics)
+            sources = [models[i] for i in each.members]
+            adapters.store_set(result, name, seams, sources, [m.meta.fusion.cube_file for m in models])
+            results.append(result)
+        return results
 
 
 def _diagnosis(observation, fused, seen):

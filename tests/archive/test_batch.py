@@ -387,6 +387,19 @@ def test_thumbnail_and_verdict_of_a_product(tmp_path):
     assert levels[1, 1] == 0
 
 
+def test_of_several_gratings_the_worst_verdict_is_told(tmp_path):
+    for name, verdict in (("g140h", "green"), ("g235h", "red"), ("g395h", "amber")):
+        primary = fits.PrimaryHDU()
+        primary.header["FUSVERD"] = verdict
+        cube = fits.ImageHDU(np.ones((8, 4, 4), dtype=np.float32), name="SCI")
+        fits.HDUList([primary, cube]).writeto(tmp_path / f"a_{name}_fused.fits")
+        (tmp_path / f"a_{name}_fused.html").write_text("report")
+    found = worker._describe_product(tmp_path)
+    assert (found["product"], found["report"], found["verdict"]) == (
+        "a_g235h_fused.fits", "a_g235h_fused.html", "red"
+    )  # fmt: skip
+
+
 def test_line_of_a_log_that_tells_the_error(tmp_path):
     path = tmp_path / "log"
     for log, line in (

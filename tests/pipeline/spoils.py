@@ -252,7 +252,7 @@ def brighter_body(hdus):
 BAD = {
     # members
     "no cube": (members(FIRST, SECOND), ASN, "no NIRSpec IFU cube among 2", ADVICE),
-    "two cubes": (linked("d_s3d.fits", CUBE), ASN, f"2 NIRSpec IFU cubes ({CUBE}, d_s3d.fits)", ADVICE),
+    "a cube twice": (linked("d_s3d.fits", CUBE), "d_s3d.fits", f"wavelengths of {CUBE}", "leave one"),
     "no image": (members(CUBE), ASN, "no NIRCam image", ADVICE),
     "no member": (members(), ASN, "no NIRSpec IFU cube among 0", ADVICE),
     "missing": (members(CUBE, "gone.fits"), ASN, "gone.fits is not there", "fetch"),

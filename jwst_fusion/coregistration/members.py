@@ -1,0 +1,194 @@
+"""Which cubes and images belong to one scene, as far as their headers tell."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jwst_fusion.exceptions import InputError, ParameterError
+from jwst_fusion.optics import throughput
+
+from .coregister import WAVELENGTH_SLACK
+from .grid import local_frame
+from .ranges import MIN_COVERED, fusion_range
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jwst_fusion.observation import CubeProduct, ImageProduct
+
+    from .coregister import CoregistrationSettings
+
+__all__ = ["check_set_settings", "same_spaxels", "sight"]
+
+#: Largest difference between the axes of the spaxels of two cubes, as a share of a spaxel: over 30 spaxels it
+#: adds up to 1.5 mas. Derived.
+SAME_AXES = 5e-4
+
+
+def check_set_settings(settings: CoregistrationSettings) -> None:
+    """
+    Refuse settings that are for one cube only.
+
+    Parameters
+    ----------
+    settings : CoregistrationSettings
+        Settings.
+
+    Raises
+    ------
+    ParameterError
+        One of them is set.
+    """
+    for name in ("center", "center_spaxel", "height", "width"):
+        if getattr(settings, name) is not None:
+            raise ParameterError(f"{name} is for one cube, and there are several; leave it out")
+    if settings.position_angle != "cube":
+        raise ParameterError("position_angle is for one cube, and there are several; leave it out")
+    if settings.alignment not in ("auto", "wcs"):
+        raise ParameterError(
+            f"alignment = {settings.alignment} is for one cube, and there are several; use auto or wcs"
+        )
+
+
+def sight(
+    products: Sequence[CubeProduct],
+    images: Sequence[ImageProduct],
+    settings: CoregistrationSettings,
+    alive: Sequence[np.ndarray] | None = None,
+) -> tuple[list, list[tuple[str, str]]]:
+    """
+    Tell which images look in the wavelengths of which cube, and the wavelengths of the set.
+
+    Parameters
+    ----------
+    products : sequence of CubeProduct
+        The cubes; their data are not used.
+    images : sequence of ImageProduct
+        The images; their data are not used.
+    settings : CoregistrationSettings
+        Settings.
+    alive : sequence of ndarray of bool, shape (n_wave,), optional
+        Channels of each cube with data; by default all.
+
+    Returns
+    -------
+    seen : list of (CubeProduct, ndarray of bool, list of ImageProduct)
+        Cubes that an image looks at, in ascending order of their wavelengths, with their channels in the
+        range of the set.
+    left_out : list of (str, str)
+        File name of each cube and image that cannot be used, and why.
+
+    Raises
+    ------
+    InputError
+        A cube's target moves, or no image looks at any cube.
+    """
+    _refuse_moving(products)
+    seen, left_out, used = [], [], set()
+    for i, product in enumerate(products):
+        usable = np.ones(product.wavelength.size, bool) if alive is None else alive[i]
+        own = []
+        for image in images:
+            share = throughput.bandpass(
+                image.filter, image.module, product.wavelength, usable=usable, curve=image.throughput
+            )[1]
+            if share >= MIN_COVERED:
+                own.append(image)
+                used.add(id(image))
+        if own:
+            seen.append((product, own))
+        else:
+            low, high = product.wavelength[[0, -1]]
+            left_out.append(
+                (
+                    product.name,
+                    f"no image looks in its wavelengths, {low:.3f} to {high:.3f} um, to register by",
+                )
+            )
+    left_out += [
+        (image.name, f"no cube has {100 * MIN_COVERED:.0f} % of the bandpass of {image.filter}")
+        for image in images
+        if id(image) not in used
+    ]
+    if not seen:
+        raise InputError(f"{products[0].name}: {left_out[0][1]}; use filters that the cubes cover")
+    ranges = [fusion_range([image.filter]) for _, own in seen for image in own]
+    limits = settings.wavelength_range or (min(r[0] for r in ranges), max(r[1] for r in ranges))
+    seen.sort(key=lambda pair: pair[0].wavelength[0])
+    channels = [
+        (p.wavelength >= limits[0] - WAVELENGTH_SLACK) & (p.wavelength <= limits[1] + WAVELENGTH_SLACK)
+        for p, _ in seen
+    ]
+    return [(p, inside, own) for (p, own), inside in zip(seen, channels, strict=True)], left_out
+
+
+def _refuse_moving(products):
+    """Refuse a set in which a target moves."""
+    moving = [product.name for product in products if product.moving]
+    fixed = [product.name for product in products if not product.moving]
+    if moving and fixed:
+        raise InputError(
+            f"{moving[0]}: its target moves, and that of {fixed[0]} does not; fuse them in two associations"
+        )
+    if moving:
+        raise InputError(
+            f"{moving[0]}: several cubes of a moving target cannot be fused together, for it turns between "
+            "them; make an association of each cube"
+        )
+
+
+def same_spaxels(products: Sequence[CubeProduct]) -> None:
+    """
+    Refuse cubes whose spaxels differ in size or direction, and one cube that is there twice.
+
+    Parameters
+    ----------
+    products : sequence of CubeProduct
+        The cubes.
+
+    Raises
+    ------
+    InputError
+        They do.
+    """
+    for a, b in combinations(products, 2):
+        if _identity(a) == _identity(b):
+            raise InputError(
+                f"{b.name}: it has the coordinates and the wavelengths of {a.name}, and is the same cube; "
+                "leave one of them out"
+            )
+    first = _axes(products[0])
+    for product in products[1:]:
+        axes = _axes(product)
+        if np.abs(axes - first).max() > SAME_AXES * np.sqrt(abs(np.linalg.det(first))):
+            size, angle = _describe(axes)
+            reference = _describe(first)
+            raise InputError(
+                f"{product.name}: its spaxels have {size:.4f} arcsec at {angle:.2f} deg, those of "
+                f"{products[0].name} {reference[0]:.4f} arcsec at {reference[1]:.2f} deg; rebuild the cubes "
+                "with one scale and coord_system skyalign of cube_build"
+            )
+
+
+def _identity(product):
+    """Tell a cube from others: where it looks, and at what."""
+    return (
+        product.data.shape,
+        tuple(product.wavelength),
+        tuple(product.wcs.wcs.crval),
+        tuple(product.wcs.wcs.crpix),
+    )
+
+
+def _axes(product):
+    """Directions of the spaxels' axes in the middle of a cube, (2, 2) [arcsec]."""
+    my, mx = product.data.shape[1:]
+    return local_frame(product.wcs, (mx - 1) / 2, (my - 1) / 2)[1]
+
+
+def _describe(axes):
+    """Size [arcsec] and position angle [deg] of spaxels."""
+    return float(np.sqrt(abs(np.linalg.det(axes)))), float(np.degrees(np.arctan2(axes[0, 1], axes[1, 1])))

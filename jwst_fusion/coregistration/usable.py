@@ -1,0 +1,134 @@
+"""Which images can be used: those whose bandpass the cube covers, and that cover enough of the field."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jwst_fusion.exceptions import InputError, NoOverlapError
+from jwst_fusion.optics import throughput
+
+from .grid import grid_wcs
+from .ranges import MIN_COVERED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jwst_fusion.observation import BandImage, CubeData, FusionGrid, ImageProduct
+
+__all__ = ["covering", "usable_bands"]
+
+log = logging.getLogger(__name__)
+
+
+def usable_bands(images: Sequence[ImageProduct], cube: CubeData) -> dict:
+    """
+    Find the bands that a cube covers.
+
+    Parameters
+    ----------
+    images : sequence of ImageProduct
+        The images; their data are not used.
+    cube : CubeData
+        The cube.
+
+    Returns
+    -------
+    dict
+        Bandpass (n_wave,), covered fraction and pivot wavelength [um], by filter.
+
+    Raises
+    ------
+    InputError
+        There are two images in a filter, or none that the cube covers.
+    """
+    usable = np.isfinite(cube.noise)
+    bandpasses, shares = {}, []
+    for image in images:
+        if image.filter in bandpasses:
+            raise InputError(
+                f"{image.name}: a second image in {image.filter}; keep one image for each filter"
+            )
+        try:
+            weights, covered = throughput.bandpass(
+                image.filter, image.module, cube.wavelength, usable=usable, curve=image.throughput
+            )
+        except InputError:
+            weights, covered = None, 0.0
+        shares.append(f"{image.filter} {100 * covered:.0f} %")
+        if covered < MIN_COVERED:
+            log.warning(
+                "%s left out: %.0f %% of the bandpass of %s lie in the cube's data from %.3f to %.3f um, "
+                "%.0f %% needed",
+                image.name, 100 * covered, image.filter, *cube.wavelength[[0, -1]], 100 * MIN_COVERED,
+            )  # fmt: skip
+            continue
+        pivot = throughput.pivot_wavelength(image.filter, image.module, image.throughput)
+        bandpasses[image.filter] = weights, covered, pivot
+    if not bandpasses:
+        raise InputError(
+            f"no filter has {100 * MIN_COVERED:.0f} % of its bandpass in the cube's data from "
+            f"{cube.wavelength[0]:.3f} to {cube.wavelength[-1]:.3f} um ({', '.join(shares)}); use filters "
+            "that the cube covers"
+        )
+    return bandpasses
+
+
+def covering(
+    bands: Sequence[BandImage],
+    images: Sequence[ImageProduct],
+    field: np.ndarray,
+    grid: FusionGrid,
+    min_overlap: float,
+) -> list[BandImage]:
+    """
+    Keep the bands that cover enough of the field; tell of the others.
+
+    Parameters
+    ----------
+    bands : sequence of BandImage
+        The images on the cells.
+    images : sequence of ImageProduct
+        All images; those that are not among the bands were not found.
+    field : ndarray of bool, shape (my, mx)
+        Spaxels that the IFU saw.
+    grid : FusionGrid
+        The grid.
+    min_overlap : float
+        Least share of the field that an image has to cover.
+
+    Returns
+    -------
+    list of BandImage
+        Those kept.
+
+    Raises
+    ------
+    NoOverlapError
+        None is.
+    """
+    d = grid.decimation_factor
+    field = np.kron(field, np.ones((d, d), dtype=bool))
+    names = {image.filter: image.name for image in images}
+    for lost in names.keys() - {band.filter for band in bands}:
+        log.warning("%s left out: the target of the cube was not found in it", names[lost])
+    kept, best = [], (0.0, images[0].name)
+    for band in bands:
+        share = float(np.isfinite(band.data[field]).mean())
+        best = max(best, (share, names[band.filter]))
+        if share >= min_overlap:
+            kept.append(band)
+        else:
+            log.warning(
+                "%s left out: it covers %.0f %% of the field, %.0f %% needed",
+                names[band.filter], 100 * share, 100 * min_overlap,
+            )  # fmt: skip
+    if not kept:
+        ra, dec = grid_wcs(grid).wcs.crval
+        raise NoOverlapError(
+            f"{best[1]}: no image covers the field about RA {ra:.5f}, Dec {dec:+.5f}: the best covers "
+            f"{100 * best[0]:.0f} %, {100 * min_overlap:.0f} % needed; use images of the same target"
+        )
+    return kept

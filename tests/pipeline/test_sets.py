@@ -1,0 +1,260 @@
+"""Several cubes of one scene, end to end: gratings, pointings, and sets that do not belong together."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from jwst_fusion import Fusion4Pipeline, FusionStep, datamodels
+from jwst_fusion.adapters import examine
+from jwst_fusion.coregistration.coregister import CoregistrationSettings
+from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
+from jwst_fusion.quality.metrics import psnr
+from jwst_fusion.simulation import simulate_set
+from tests.console import run_command, start_command
+
+from .commands import link, make_once, run_once
+
+OPTIONS = {"fov": 1.0, "image_field": 2.6, "n_wave": 70, "seed": 4}
+BLUE, RED = "g140h-f100lp", "g235h-f170lp"
+QUICK = ("--steps.fusion.samples=3", "--steps.fusion.save_report=false")
+CELLS = 3
+
+
+def simulated(folder, **options):
+    """Simulate a set once; its files and true parameters."""
+    make_once(folder, lambda empty: simulate_set("disk", empty, name="s", **OPTIONS, **options))
+    truth = json.loads((folder / "s_truth.json").read_text())
+    return SimpleNamespace(
+        inputs=sorted(folder.glob("*_i2d.fits"))
+        + sorted(folder.glob("*_s3d.fits"))
+        + [folder / "s_asn.json"],
+        cubes=sorted(folder.glob("*_s3d.fits")),
+        images=sorted(folder.glob("*_i2d.fits")),
+        association=folder / "s_asn.json",
+        truth=truth,
+        folder=folder,
+    )
+
+
+@pytest.fixture(scope="session")
+def gratings(shared):
+    return simulated(
+        shared / "gratings",
+        setups=("G140H/F100LP", "G235H/F170LP-whole"),
+        filters=("F115W", "F162M", "F200W", "F212N"),
+    )
+
+
+@pytest.fixture(scope="session")
+def pointings(shared):
+    return simulated(shared / "pointings", setups=("G235H/F170LP",), pointings=2, filters=("F182M", "F210M"))
+
+
+@pytest.fixture(scope="session")
+def fused_gratings(shared, gratings):
+    """The pipeline run on two gratings by its command."""
+    return run_once(
+        shared / "fused_gratings", "strun", "calwebb_fusion4", "s_asn.json", "--output_dir=.", *QUICK,
+        inputs=gratings.inputs, run=start_command,
+    )  # fmt: skip
+
+
+def compared(path, truth_path, beam=0.09):
+    """Fused cube and truth at a common beam, on the cells of the fused cube where both are known."""
+    with fits.open(path) as hdus, fits.open(truth_path) as truths:
+        fused, header = hdus["SCI"].data, hdus["SCI"].header
+        truth, true_header = truths[1].data, truths[1].header
+        wavelength = hdus["COMPONENTS"].data["wavelength"]
+    rows, columns = np.indices(fused.shape[1:])
+    ra, dec = WCS(header).celestial.wcs_pix2world(columns, rows, 0)
+    x, y = WCS(true_header).celestial.wcs_world2pix(ra, dec, 0)
+    true_wavelength = true_header["CRVAL3"] + true_header["CDELT3"] * np.arange(len(truth))
+    sigma = beam / 2.355 / (0.1 / CELLS)
+    pairs = []
+    for plane, length in zip(fused, wavelength, strict=True):
+        known = np.isfinite(plane)
+        if not known.any():
+            continue
+        blurred = gaussian_filter(np.where(known, plane, np.median(plane[known])), sigma)
+        true = gaussian_filter(truth[np.argmin(abs(true_wavelength - length))].astype(float), sigma)
+        inside = known & (gaussian_filter(known.astype(float), 2 * sigma) > 0.95)
+        pairs.append((map_coordinates(true, (y[inside], x[inside]), order=3), blurred[inside]))
+    return pairs
+
+
+def sharpness(pairs):
+    """Mean over channels of the PSNR after the flux scale, which the set has of its own, is taken out."""
+    values = []
+    for true, fused in pairs:
+        scale = (fused @ true) / (true @ true)
+        values.append(psnr(true, fused / scale))
+    return np.mean(values)
+
+
+def test_two_gratings_make_two_products_on_one_grid(fused_gratings):
+    blue, red = (fits.open(fused_gratings.folder / f"s_{name}_fused.fits") for name in (BLUE, RED))
+    with blue, red:
+        for keyword in ("NAXIS1", "NAXIS2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "PC1_1"):
+            assert blue["SCI"].header[keyword] == red["SCI"].header[keyword]
+        assert (blue[0].header["GRATING"], red[0].header["GRATING"]) == ("G140H", "G235H")
+        both = np.isfinite(blue["COEFFS"].data) & np.isfinite(red["COEFFS"].data)
+        assert both.mean() > 0.3
+        np.testing.assert_array_equal(blue["COEFFS"].data[both], red["COEFFS"].data[both])
+        assert blue[0].header["FUSNCUBE"] == 2
+        assert blue[0].header["FUSMEMBR"] == BLUE
+        assert set(blue["FILTERS"].data["filter"]) == {"F115W", "F162M"}
+        assert set(red["FILTERS"].data["filter"]) == {"F200W", "F212N"}
+    with datamodels.open(fused_gratings.folder / f"s_{RED}_fused.fits") as model:
+        assert isinstance(model, datamodels.FusedCubeModel)
+
+
+@pytest.mark.parametrize("name", [BLUE, RED])
+def test_each_grating_is_sharp(fused_gratings, gratings, name):
+    pairs = compared(fused_gratings.folder / f"s_{name}_fused.fits", gratings.folder / f"s_{name}_truth.fits")
+    assert sharpness(pairs) > 36
+    levels = np.array([fused.mean() / true.mean() for true, fused in pairs])
+    assert levels.std() < 0.025  # the noise of the cube's mean spectrum is 2 %
+
+
+def test_positions_and_fluxes_are_those_of_the_simulation(fused_gratings, gratings):
+    with datamodels.open(fused_gratings.folder / f"s_{RED}_fused.fits") as model:
+        rows = [dict(row) for row in model.meta.fusion.instance["set_cubes"]]
+        seams = [dict(row) for row in model.meta.fusion.instance["set_seams"]]
+    assert [row["cube"] for row in rows] == [path.name for path in gratings.cubes]
+    short = [(b["offset_east"], b["offset_north"]) for b in gratings.truth["filters"]]
+    reference = np.mean(short, axis=0)
+    for row, true in zip(rows, gratings.truth["cubes"], strict=True):
+        offset = np.array([row["offset_east"], row["offset_north"]])
+        expected = np.array([true["offset_east"], true["offset_north"]]) + reference
+        np.testing.assert_allclose(offset, expected, atol=0.008)
+    true = [cube["factor"] for cube in gratings.truth["cubes"]]
+    assert rows[0]["factor"] / rows[1]["factor"] == pytest.approx(true[0] / true[1], rel=0.006)
+    assert abs(seams[0]["cubes"]) < 4 * seams[0]["cubes_err"]
+    assert abs(seams[0]["fused"]) < 0.02
+
+
+def test_what_comes_after_takes_each_product(fused_gratings, tmp_path):
+    product = f"s_{RED}_fused.fits"
+    link(tmp_path, [fused_gratings.folder / product])
+    assert run_command(tmp_path, "jwst-fusion", "report", product).status == 0
+    assert (tmp_path / f"s_{RED}_fused.html").stat().st_size > 1e5
+    told = run_command(tmp_path, "jwst-fusion", "lines", product, "--line", "Pa alpha", "--window", "9000")
+    assert told.status == 0, told.text
+    told = run_command(tmp_path, "jwst-fusion", "info", product).text
+    assert "Cubes that were fused together" in told
+    assert f"s_{BLUE}_s3d.fits and s_{RED}_s3d.fits from 1.6" in told
+
+
+def test_two_pointings_make_one_product(pointings, tmp_path):
+    """That is as good and as bright in the part that both see as on either side."""
+    (model,) = Fusion4Pipeline.call(
+        [str(path) for path in pointings.inputs if path.suffix == ".fits"],
+        steps={"fusion": {"samples": 6, "save_report": False}},
+    )
+    assert model.meta.fusion.set_size == 2
+    inside = (np.asarray(model.dq)[30] & 1) == 0
+    assert inside.any(axis=1).sum() * 0.1 / CELLS > 1.4
+    rows = [dict(row) for row in model.meta.fusion.instance["set_cubes"]]
+    assert rows[0]["factor"] == pytest.approx(rows[1]["factor"], rel=0.01)
+    model.save(tmp_path / "two_fused.fits")
+    pairs = compared(tmp_path / "two_fused.fits", pointings.folder / f"s_{RED}_truth.fits")
+    assert sharpness(pairs) > 36
+    true, fused = np.mean([np.array(pair) for pair in pairs], axis=0)
+    parts = np.array_split(np.arange(true.size), 4)  # cells in the order of rows, from south to north
+    levels = np.array([fused[part].mean() / true[part].mean() for part in parts])
+    assert np.ptp(levels) < 0.02
+
+
+def spoilt(gratings, folder, change, which=1):
+    """A copy of the set in which one cube is changed."""
+    folder.mkdir(exist_ok=True)
+    link(folder, [path for path in gratings.inputs if path != gratings.cubes[which]])
+    with fits.open(gratings.cubes[which]) as hdus:
+        change(hdus)
+        hdus.writeto(folder / gratings.cubes[which].name)
+    return folder / gratings.association.name
+
+
+def moving(hdus):
+    hdus[0].header["TARGTYPE"] = "MOVING"
+
+
+def elsewhere(hdus):
+    hdus["SCI"].header["CRVAL2"] += 0.01
+
+
+def far_away(hdus):
+    hdus["SCI"].header["CRVAL1"], hdus["SCI"].header["CRVAL2"] = 263.8, 5.4
+
+
+def turned(hdus):
+    header = hdus["SCI"].header
+    header["PC1_1"], header["PC1_2"], header["PC2_1"], header["PC2_2"] = -0.9, 0.43589, 0.43589, 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (moving, InputError, "its target moves, and that of"),
+        (elsewhere, NoOverlapError, "no other cube shows the same sky"),
+        (far_away, NoOverlapError, "no other cube shows the same sky"),
+        (turned, InputError, "rebuild the cubes with one scale"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(gratings, tmp_path, change, error, words):
+    found = examine(spoilt(gratings, tmp_path / "set", change), CoregistrationSettings())
+    assert isinstance(found.error, error)
+    assert words in str(found.error)
+    assert gratings.cubes[1].name in str(found.error) or gratings.cubes[0].name in str(found.error)
+
+
+def test_the_same_cube_twice_is_refused(gratings, tmp_path):
+    copy = tmp_path / "copy_s3d.fits"
+    copy.symlink_to(gratings.cubes[0])
+    found = examine([*map(str, gratings.images), str(gratings.cubes[0]), str(copy)], CoregistrationSettings())
+    assert "is the same cube; leave one of them out" in str(found.error)
+
+
+def test_a_cube_that_no_image_looks_at_cannot_be_registered(gratings):
+    images = [str(path) for path in gratings.images if "f115w" in path.name or "f162m" in path.name]
+    found = examine([*images, *map(str, gratings.cubes)], CoregistrationSettings())
+    assert str(found.error).startswith(f"{gratings.cubes[1].name}: no image looks in its wavelengths, 1.660")
+
+
+def test_the_preflight_says_who_constrains_what(gratings):
+    found = examine(gratings.association, CoregistrationSettings())
+    assert found.verdict == "ok"
+    assert "where F115W, F162M look" in found.table()
+    assert "where F200W, F212N look" in found.table()
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["coregister.height=0.5", "coregister.position_angle=aperture", "cross_calib.reference=nircam",
+     "fusion.boundary=symmetric", "fusion.held_out_filters=each", "coregister.offset_file=o.asdf"],
+)  # fmt: skip
+def test_parameters_for_one_cube_are_refused(gratings, tmp_path, option):
+    step, _, setting = option.partition(".")
+    name, _, value = setting.partition("=")
+    value = {"height": 0.5, "held_out_filters": [value]}.get(name, value)
+    with pytest.raises(ParameterError, match="is for one cube, and there are several"):
+        Fusion4Pipeline.call(str(gratings.association), steps={step: {name: value}}, output_dir=str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_product_of_a_set_is_not_fused_alone(gratings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    link(tmp_path, gratings.inputs)
+    done = run_command(tmp_path, "strun", "coregister", "s_asn.json")
+    assert done.status == 0
+    assert {path.name for path in tmp_path.glob("*_coreg.fits")} == {f"s_{n}_coreg.fits" for n in (BLUE, RED)}
+    told = run_command(tmp_path, "strun", "cross_calib", f"s_{BLUE}_coreg.fits")
+    assert told.status == 1
+    assert "is one of the products of 2 cubes" in told.text
+    with pytest.raises(InputError, match="not a product of the cross_calib step"):
+        FusionStep.call(f"s_{BLUE}_coreg.fits")
