@@ -21,7 +21,7 @@ from .commands import link, make_once, run_once
 
 OPTIONS = {"fov": 1.0, "image_field": 2.6, "n_wave": 70, "seed": 4}
 BLUE, RED = "g140h-f100lp", "g235h-f170lp"
-QUICK = ("--steps.fusion.samples=3", "--steps.fusion.save_report=false")
+QUICK = ("--steps.fusion.samples=4", "--steps.fusion.save_report=false")
 CELLS = 3
 
 
