@@ -13,7 +13,7 @@ from tests.console import run_command
 
 pytestmark = pytest.mark.long
 
-#: Setups of one fusion: the whole of these gratings has filters of two, which only sets of cubes take together.
+#: Setups of one fusion; the whole of the others has filters of two, which only several cubes take together.
 ONE_RANGE = [name for name in SETUPS if name not in ("G140H/F100LP", "G395H/F290LP")]
 
 SMALL = {"fov": 0.9, "image_field": 2.4, "seed": 5}
