@@ -12,6 +12,9 @@ from .commands import compare_with_truth
 
 pytestmark = pytest.mark.long
 
+#: Setups of one fusion; the whole of the others has filters of two, which only several cubes take together.
+ONE_RANGE = [name for name in SETUPS if name not in ("G140H/F100LP", "G395H/F290LP")]
+
 SMALL = {"fov": 0.9, "image_field": 2.4, "seed": 5}
 
 
@@ -26,7 +29,7 @@ def fuse(folder, name, **options):
     return folder / f"{name}_fused.fits", psnr(truth, fused) - psnr(truth, upsampled), result.text
 
 
-@pytest.mark.parametrize("name", SETUPS)
+@pytest.mark.parametrize("name", ONE_RANGE)
 def test_ranges(tmp_path, name):
     setup = SETUPS[name]
     fused, gain, told = fuse(tmp_path, "d", setup=name, n_wave=200 if setup.grating.endswith("H") else None)
