@@ -37,7 +37,7 @@ SMOOTHING = 1.5
 WIDTHS = (SMOOTHING, 2 * SMOOTHING, 4 * SMOOTHING)
 
 #: Draws of the noise for each draw of the prior, of which fewer are needed as its size is measured. Judged.
-NOISE_DRAWS = 3
+NOISE_DRAWS = 4
 
 #: Variance that noise has in what the solution makes of it, over what the residuals show of each pixel: the
 #: drizzle of images and cubes shares noise between neighbours, and the solution sums over them. Judged.
@@ -206,14 +206,12 @@ def prior_scales(
         the images, for twice that size and so on; one where no image looks.
     """
     prior = problem.prior
-    taken = (
-        [prior.apply(solution.coefficients)],
-        map(prior.apply, noises),
-        (problem.normal(error) - prior.apply(error) for error in priors),
-    )
-    found, noise, expected = (list(_solve_each(problem, solution, each, PRIOR_RTOL)) for each in taken)
+    taken = chain([prior.apply(solution.coefficients)], map(prior.apply, noises))
+    first, *noise = _solve_each(problem, solution, taken, PRIOR_RTOL)
+    seen = (problem.normal(error) - prior.apply(error) for error in priors)
+    expected = list(_solve_each(problem, solution, seen, PRIOR_RTOL))
     scales = []
-    bands = (zip(*map(_bands, fields), strict=True) for fields in (found, noise, expected))
+    bands = (zip(*map(_bands, fields), strict=True) for fields in ([first], noise, expected))
     for width, *each in zip((*WIDTHS, 2 * WIDTHS[-1]), *bands, strict=True):
         powers = [_local_power(band, 2 * width) for band in each]
         scale = np.maximum(powers[0] - powers[1], 0.0) / np.maximum(powers[2], np.finfo(float).tiny)
