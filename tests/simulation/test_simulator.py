@@ -26,7 +26,7 @@ def test_command_writes_the_files(tmp_path, capsys):
 
 def test_command_refuses_what_it_can_not_use(tmp_path, capsys):
     for scene, options, message in (
-        ("galaxy", "", "galaxy"), ("disk", "--fov 50", "fov"), ("disk", "--snr -1", "signal-to-noise"),
+        ("comet", "", "comet"), ("disk", "--fov 50", "fov"), ("disk", "--snr -1", "signal-to-noise"),
         ("disk", "--wavelength-range 3 2", "wavelength range"), ("disk", "--n-wave 2", "channels"),
         ("disk", "--seed -4", "seed"), ("disk", "--field-stars -1", "field_stars is -1"),
         ("titan", "--field-stars 3", "moving target"),
