@@ -329,7 +329,7 @@ REASONS = {
     "PSFs": ("PSF",),
     "mirrored": ("mirrored",),
     "transposed": ("transposed",),
-    "slice": ("bad data",),
+    "slice": ("bad data", "artefact"),
     "waves": ("bad data", "wiggles"),
     "another sky": ("another sky", "artefact", "left out", "brighten"),
     "": ("artefact", "bad data", "left out"),

@@ -27,7 +27,7 @@ __all__ = ["Posterior", "blurred", "posterior"]
 #: Tolerance of a draw of the noise, and of a draw of the prior, in which coarse structure is a small part.
 #: Judged.
 SAMPLE_RTOL = 0.03
-PRIOR_RTOL = 0.01
+PRIOR_RTOL = 0.003
 
 #: Standard deviation of the Gaussian over which the draws are averaged [cells]: about the width of the PSFs
 #: of the images. Judged.
