@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ from .tuning import solve_and_weigh
 from .uncertainty import blurred, posterior
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jwst_fusion.observation import Observation
 
     from .subspace import Subspace
@@ -39,6 +42,7 @@ __all__ = [
     "build_problem",
     "fuse",
     "seen_by_ifu",
+    "solving",
 ]
 
 log = logging.getLogger(__name__)
@@ -150,9 +154,28 @@ def fuse(observation: Observation, settings: FusionSettings | None = None) -> Fu
         The data cannot be fused, or a setting cannot be used.
     """
     settings = settings or FusionSettings()
+    with solving(settings):
+        return _fused(observation, settings)
+
+
+@contextmanager
+def solving(settings: FusionSettings) -> Iterator[None]:
+    """
+    Solve with one BLAS thread, and report equations without a solution in one line.
+
+    Parameters
+    ----------
+    settings : FusionSettings
+        Settings; the message names the weights.
+
+    Raises
+    ------
+    ParameterError
+        Rounding errors spoil the solution (a LinAlgError inside).
+    """
     try:
         with threadpool_limits(limits=1, user_api="blas"):
-            return _fused(observation, settings)
+            yield
     except np.linalg.LinAlgError as error:
         raise ParameterError(
             f"mu = {settings.mu}, gamma = {settings.gamma}: no solution ({error}); give numbers nearer to "

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import rfft2
-from threadpoolctl import threadpool_limits
 
 from jwst_fusion.coregistration.mosaic import mosaic
 from jwst_fusion.exceptions import ParameterError
@@ -19,7 +18,7 @@ from jwst_fusion.optics.transfer import transfer_functions
 from .boundary import periodic_shape
 from .cube_terms import CubeTerms
 from .forward import ImageTerm, compress_cube, image_term
-from .fuse import FusionResult
+from .fuse import FusionResult, solving
 from .groups import FrequencyGroups
 from .joint import find_gratings, join
 from .measures import dropped_variance, mean_noise, resolution
@@ -115,14 +114,8 @@ def fuse_set(
     """
     settings = settings or FusionSettings()
     check_fusion_settings(settings)
-    try:
-        with threadpool_limits(limits=1, user_api="blas"):
-            return _fused(observations, settings)
-    except np.linalg.LinAlgError as error:
-        raise ParameterError(
-            f"mu = {settings.mu}, gamma = {settings.gamma}: no solution ({error}); give numbers nearer to "
-            "one, or leave them to the tuning"
-        ) from None
+    with solving(settings):
+        return _fused(observations, settings)
 
 
 def _fused(observations, settings):
