@@ -13,24 +13,9 @@ CURE = "make one with asn_from_list"
 
 def read_association(path):
     """
-    Read an association file.
+    Read the product's name and the members' paths of an association.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Returns
-    -------
-    product : str
-        Name of its product, which can name a file.
-    members : list of pathlib.Path
-        Its members.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is no association of one product.
+    An InputError unless it has one product.
     """
     path = Path(path)
     try:
@@ -44,28 +29,7 @@ def read_association(path):
 
 
 def product_members(content, folder, name):
-    """
-    Find product and members in the content of an association.
-
-    Parameters
-    ----------
-    content : object
-        What JSON made of it.
-    folder : pathlib.Path
-        Folder from which relative paths are seen.
-    name : str
-        Name of the association, for messages.
-
-    Returns
-    -------
-    product, members : str and list of pathlib.Path
-        As `read_association`.
-
-    Raises
-    ------
-    InputError
-        If it is no association of one product.
-    """
+    """Find product and members in what JSON made of an association, whose relative paths start at a folder."""
     products = content.get("products") if isinstance(content, dict) else None
     if not isinstance(products, list) or not products or not isinstance(products[0], dict):
         raise InputError(f"{name}: not an association: it names no product; {CURE}")

@@ -25,16 +25,8 @@ def together():
     """
     Let all files that are written within take their names at the end, or none of them if an error comes.
 
-    Until then what they replace is untouched. Within another such context it adds nothing.
-
-    Yields
-    ------
-    None
-
-    Raises
-    ------
-    OSError, InputError
-        As `atomic_file`; files that were not there before are then not left behind.
+    Until then what they replace is untouched, and files that were not there are not left behind. Within
+    another such context it adds nothing.
     """
     if _pending.get() is not None:
         yield
@@ -63,31 +55,13 @@ def together():
 @contextmanager
 def atomic_file(path, *, mark=MARK):
     """
-    Open a file that takes its name when it is complete and on the disk, or at the end of `together`.
+    Open a binary file that takes its name when it is complete and on the disk, or at the end of `together`.
 
-    Until then it has no name at all, where the file system can do that (Linux, local disks), so that
-    not even a killed process leaves it behind; elsewhere it has a hidden one in the same folder.
+    Until then it has no name at all, where the file system can do that (Linux, local disks), so that not even
+    a killed process leaves it behind; elsewhere it has a hidden one in the same folder.
 
-    Parameters
-    ----------
-    path : str or path-like
-        Path of the file.
-    mark : str or None, optional
-        What a file that may be replaced has near its beginning, see `jwst_fusion.ownership.is_own`; None:
-        no file is replaced.
-
-    Yields
-    ------
-    file : binary file object
-        To be written to.
-
-    Raises
-    ------
-    InputError
-        If a file is there that this package did not make.
-    OSError
-        If the folder is not there, the file exists and may not be replaced, or it cannot be written;
-        the error names the file.
+    A file that is there is replaced if it has the mark (`jwst_fusion.ownership.is_own`), else that is an
+    InputError; with None no file is replaced. An OSError, which names the file, if it cannot be written.
     """
     output = Path(os.fsdecode(path))
     _check(output, mark)

@@ -25,19 +25,9 @@ def product_mark(name):
 
 def is_own(path, mark=MARK):
     """
-    Determine whether a file may be replaced.
+    Determine whether a file may be replaced: it is not there, or has the mark near its beginning.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    mark : str, optional
-        Regular expression for what an own file has near its beginning.
-
-    Returns
-    -------
-    bool
-        Whether it is not there, or has the mark. A link or a folder is never replaced.
+    A link or a folder is never replaced. The mark is a regular expression.
     """
     path = Path(os.fsdecode(path))
     if not os.path.lexists(path):
@@ -67,16 +57,7 @@ def is_plain_name(name):
     """
     Determine whether a text can name a file, or begin the names of files, in a given folder.
 
-    Parameters
-    ----------
-    name : object
-        The text.
-
-    Returns
-    -------
-    bool
-        False for what is no text, paths, hidden names, control characters, what is not UTF-8, and what is
-        too long for a disk.
+    It cannot if it is no text, a path, hidden, not printable, not UTF-8, or too long for a disk.
     """
     if not isinstance(name, str):
         return False

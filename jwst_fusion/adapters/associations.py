@@ -27,45 +27,19 @@ PRODUCT_NAME = re.compile(
 
 @dataclass(frozen=True)
 class Member:
-    """
-    Type of a file, from its header or its name.
-
-    Attributes
-    ----------
-    path : pathlib.Path
-        The file.
-    kind : {'cube', 'image'}
-        NIRSpec IFU cube or NIRCam image.
-    elements : tuple of str
-        Grating and blocking filter of a cube, effective filter of an image.
-    from_name : bool
-        Whether only its name was read.
-    """
+    """A file of a fusion, by its header or its name."""
 
     path: Path
-    kind: str
-    elements: tuple
-    from_name: bool = False
+    kind: str  # cube or image
+    elements: tuple  # grating and blocking filter of a cube, effective filter of an image
+    from_name: bool = False  # only its name was read
 
 
 def read_member(path):
     """
-    Determine the type of a file from its header, or from its name if there is no file.
+    Classify a file as cube or image by its header, or by its name if it is not there.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Returns
-    -------
-    Member
-        What it is.
-
-    Raises
-    ------
-    InputError
-        It is neither a NIRSpec IFU cube nor a NIRCam image, or cannot be read.
+    Else an InputError.
     """
     path = Path(path)
     if not path.is_file():
@@ -80,7 +54,7 @@ def read_member(path):
 
 
 def _from_name(path):
-    """Guess the type of a file from its name."""
+    """Classify a file as cube or image by its name."""
     match = PRODUCT_NAME.fullmatch(path.name)
     if not match:
         raise InputError(
@@ -101,22 +75,8 @@ def select_members(members):
     """
     Choose the cube and the images that can be fused with it.
 
-    Parameters
-    ----------
-    members : sequence of Member
-        The files.
-
-    Returns
-    -------
-    chosen : list of Member
-        The images in ascending order of their filters' wavelengths, and the cube.
-    left_out : list of tuple
-        Member and reason [str] of each that is not used.
-
-    Raises
-    ------
-    InputError
-        Not exactly one cube, two images in one filter, or no image that goes with the cube.
+    Returns the members, images by wavelength and the cube last, and a list of (member, reason) of those left
+    out. An InputError unless there is one cube, and an image for it, and no filter occurs twice.
     """
     cubes = [member for member in members if member.kind == "cube"]
     images = [member for member in members if member.kind == "image"]
@@ -150,23 +110,7 @@ def select_members(members):
 
 
 def make_association(members, product_name, folder):
-    """
-    Make a level-3 association.
-
-    Parameters
-    ----------
-    members : sequence of Member
-        The files.
-    product_name : str
-        Name of the product.
-    folder : path-like
-        Where the association will be.
-
-    Returns
-    -------
-    str
-        The association in JSON.
-    """
+    """Make a level-3 association of members, in JSON, for a file in a folder."""
     from jwst.associations.asn_from_list import asn_from_list
     from jwst.associations.lib.rules_level3_base import DMS_Level3_Base
 
@@ -179,27 +123,6 @@ def make_association(members, product_name, folder):
 
 
 def check_association(path):
-    """
-    Check an association without reading data, its members by their names where the files are not there.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Association.
-
-    Returns
-    -------
-    product : str
-        Name of the product.
-    chosen : list of Member
-        Members that will be fused.
-    left_out : list of tuple
-        Member and reason [str] of each that is not used.
-
-    Raises
-    ------
-    InputError
-        It cannot be used.
-    """
+    """Check an association without reading data: its product, and members as `select_members` sorts them."""
     product, members = read_association(path)
     return product, *select_members([read_member(member) for member in members])

@@ -13,21 +13,7 @@ ELSEWHERE = (
 
 
 def describe(model, *, log=False):
-    """
-    Describe a product of jwst_fusion.
-
-    Parameters
-    ----------
-    model : FusionModel
-        The product.
-    log : bool, optional
-        Give the log of the runs that made it too.
-
-    Returns
-    -------
-    list of tuple
-        Title [str] and lines [list of str] of each section.
-    """
+    """Describe a product in sections: titles and their lines, with the log of its runs if asked."""
     sections = [
         (type(model).__name__, _identity(model)),
         ("Steps", _steps(model)),

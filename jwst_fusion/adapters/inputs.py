@@ -25,29 +25,13 @@ ADVICE = (
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """
-    The models of one fusion; a context that closes the files that were opened.
-
-    Attributes
-    ----------
-    cubes : tuple of DataModel or LazyModel
-        The NIRSpec IFU cubes.
-    images : tuple of DataModel or LazyModel
-        The NIRCam images.
-    product : str
-        Name of the product: the association's, or for plain files or models the cube's file name
-        without its suffix.
-    association : str or None
-        File name of the association.
-    files : dict
-        Path of each opened model's file, by the model's identity (``id``).
-    """
+    """The models of one fusion; a context that closes the files that were opened."""
 
     cubes: tuple
     images: tuple
-    product: str
-    association: str | None = None
-    files: dict = field(default_factory=dict)
+    product: str  # name: the association's, else the cube's file name without its suffix
+    association: str | None = None  # file name
+    files: dict = field(default_factory=dict)  # path of each opened model's file, by the model's id
 
     @property
     def cube(self):
@@ -69,26 +53,10 @@ def open_inputs(source, make_path=str, on_error=None):
     """
     Open the members of a fusion, reading their headers only, and tell cubes and images apart.
 
-    Members are told apart by their model and EXP_TYPE, not by the association's exptype.
-
-    Parameters
-    ----------
-    source : str, path-like, dict or sequence
-        Association file, an association as a dict, or files or models.
-    make_path : callable, optional
-        Gives the path of an association from its name.
-    on_error : callable, optional
-        Called with the error of each member that cannot be opened; by default the first is raised.
-
-    Returns
-    -------
-    Inputs or None
-        The opened models; None if a member could not be opened.
-
-    Raises
-    ------
-    InputError
-        A file is missing or cannot be read, or the members are not at least one cube and one image.
+    The source is the path of an association, an association as a dict, or files or models. Members are told
+    apart by their model and EXP_TYPE, not by the association's exptype. With on_error all members that cannot
+    be opened are reported to it, and the result is None; else the first raises its InputError, as do members
+    without a cube or an image.
     """
     product, association, members = _list_members(source, make_path)
     models, files, failed = [], {}, False
@@ -117,24 +85,7 @@ def open_inputs(source, make_path=str, on_error=None):
 
 @contextmanager
 def open_images(paths):
-    """
-    Open NIRCam images.
-
-    Parameters
-    ----------
-    paths : sequence of str or path-like
-        Files.
-
-    Yields
-    ------
-    list of DataModel
-        Their models, open within the context.
-
-    Raises
-    ------
-    InputError
-        A file is missing, cannot be read, or is no image of NIRCam.
-    """
+    """Open NIRCam images and close them at the end; an InputError for a file that is none."""
     with ExitStack() as stack:
         models = []
         for path in paths:
@@ -149,7 +100,7 @@ def open_images(paths):
 
 
 def _list_members(source, make_path=str):
-    """Name of the product and of the association, if there are such, and paths or models of the members."""
+    """Names of product and association, if there are such, and paths or models of the members."""
     if isinstance(source, str | Path):
         path = Path(make_path(str(source)))
         if path.suffix.lower() != ".json":
@@ -185,7 +136,7 @@ def _sort_members(models, where):
 
 
 def _refuse_missing(member, association):
-    """Complain, by an InputError, about the path of a member that is not there."""
+    """Raise an InputError for the path of a member that is not there."""
     if isinstance(member, JwstDataModel) or Path(member).is_file():
         return
     path = Path(member)

@@ -16,24 +16,10 @@ log = logging.getLogger(__name__)
 
 def write_offsets(path, cube_model, bands):
     """
-    Write the measured offset for each exposure of a cube.
+    Write the mean offset of the bands for each exposure of a cube, as cube_build reads it (offset_file).
 
-    The file is what the ``offset_file`` parameter of the pipeline's cube_build step reads: with it the
-    cube is rebuilt where NIRCam's coordinates put it.
-
-    Parameters
-    ----------
-    path : str or path-like
-        ASDF file to write.
-    cube_model : IFUCubeModel
-        The cube; its HDRTAB names the exposures that it was built from.
-    bands : sequence of BandImage
-        The images with their offsets.
-
-    Raises
-    ------
-    InputError
-        The cube does not name its exposures, or no offset was measured.
+    With the file cube_build puts the cube where NIRCam's coordinates do. An InputError if the cube's HDRTAB
+    names no exposures, or no offset was measured.
     """
     measured = [band for band in bands if np.isfinite(band.offset_err)]
     if not measured:

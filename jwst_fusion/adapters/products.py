@@ -57,22 +57,9 @@ IFU_ANGLE = 138.97
 
 def cube_product(model):
     """
-    Take what the fusion needs from an s3d model.
+    Make a CubeProduct of an s3d model, its arrays not read.
 
-    Parameters
-    ----------
-    model : IFUCubeModel or LazyModel
-        A cube of NIRSpec.
-
-    Returns
-    -------
-    CubeProduct
-        Its arrays as they are, which may be on disk: see `read_cube`.
-
-    Raises
-    ------
-    InputError
-        Wrong unit, or no usable coordinates.
+    Bad unit, coordinates or wavelengths are an InputError.
     """
     name = model.meta.filename
     _check_unit(model, name)
@@ -98,26 +85,7 @@ def cube_product(model):
 
 
 def read_cube(product, model):
-    """
-    Read the arrays of a cube.
-
-    Parameters
-    ----------
-    product : CubeProduct
-        The cube.
-    model : IFUCubeModel or LazyModel
-        The model that it is of.
-
-    Returns
-    -------
-    CubeProduct
-        The same, its arrays in memory and NaN where the quality flags forbid use.
-
-    Raises
-    ------
-    InputError
-        No voxel has data, or the file ends too early.
-    """
+    """Read the arrays of a cube, NaN where its flags forbid use; an InputError if no voxel is left."""
     with datamodels.unbroken(product.name), np.errstate(over="ignore"):  # infinite is bad too
         data = native(product.data)
         error = np.full(data.shape, np.nan, np.float32) if product.error is None else native(product.error)
@@ -136,22 +104,9 @@ def read_cube(product, model):
 
 def image_product(model):
     """
-    Take what the fusion needs from an i2d model.
+    Make an ImageProduct of an i2d model, its arrays not read.
 
-    Parameters
-    ----------
-    model : ImageModel or LazyModel
-        A resampled image of NIRCam.
-
-    Returns
-    -------
-    ImageProduct
-        The arrays as they are.
-
-    Raises
-    ------
-    InputError
-        Wrong unit, unknown filter, or no usable coordinates.
+    Bad unit, filter or coordinates are an InputError.
     """
     name = model.meta.filename
     _check_unit(model, name)

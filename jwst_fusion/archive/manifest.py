@@ -26,42 +26,19 @@ _NAME = re.compile(r"[\w+][\w+.\-]*")
 
 @dataclass(frozen=True)
 class Target:
-    """
-    One fusion to run.
+    """One fusion to run."""
 
-    Attributes
-    ----------
-    name : str
-        Its name: of the product, and of the folder of its outputs.
-    association : pathlib.Path
-        Association file.
-    parameters : tuple of str
-        Parameters as ``strun`` takes them, without the dashes: ``steps.fusion.mu=2``.
-    files : tuple of ArchiveFile
-        The members and where to fetch them, if known.
-    """
-
-    name: str
+    name: str  # of the product, and of the folder of its outputs
     association: Path
-    parameters: tuple = ()
-    files: tuple = ()
+    parameters: tuple = ()  # as strun takes them, without the dashes: steps.fusion.mu=2
+    files: tuple = ()  # ArchiveFile of each member, if known
 
 
 def write_associations(fusions, folder, data_folder):
     """
-    Write an association for each fusion, as ``asn_from_list`` does.
+    Write an association for each fusion of `find_fusions`, as ``asn_from_list`` does.
 
-    Parameters
-    ----------
-    fusions : dict of list of Pair
-        What is to be fused, see `find_fusions`.
-    folder, data_folder : pathlib.Path
-        Where the associations go, and where the members are or will be.
-
-    Returns
-    -------
-    list of Target
-        The fusions with their associations.
+    Return the targets.
     """
     from jwst.associations.asn_from_list import asn_from_list
 
@@ -98,20 +75,8 @@ def read_manifest(path):
     """
     Read a manifest: JSON as `write_manifest` makes it, or a table (CSV, ECSV) with a column association.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file. Of a table, columns ``name`` and ``parameters`` (separated by spaces) may be there.
-
-    Returns
-    -------
-    list of Target
-        What is to be fused; names differ.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or a name is missing, wrong or there twice.
+    A table may have columns name and parameters (separated by spaces). An InputError if it cannot be read, or
+    a name is missing, wrong or there twice.
     """
     path = Path(path)
     cure = "make one with jwst-fusion match, or write a table with a column association"
@@ -128,7 +93,7 @@ def read_manifest(path):
 
 
 def _entries(text):
-    """Entries of a manifest in JSON, or of one that is a table."""
+    """Read the entries of a manifest in JSON, or of one that is a table."""
     if text.lstrip()[:1] not in ("{", "["):
         header, rows = read_cells(text)
         entries = [dict(zip(header, row, strict=True)) for row in rows]

@@ -61,25 +61,11 @@ def run_job(name, work_key, command, settings, attempt=1, topic=""):
     """
     Run a target, and record how it ended.
 
-    Parameters
-    ----------
-    name, work_key : str
-        Name of the target, and the key of what is to be done.
-    command : sequence of str
-        The command with its arguments; what it writes is to go to the folder that is put for ``{output}``,
-        and the memory that it may take [GiB] is put for ``{memory}``.
-    settings : BatchSettings
-        Folder of the outputs, and limits; memory and threads may be left to the worker of Dask.
-    attempt : int, optional
-        Which try it is, from 1.
-    topic : str, optional
-        Where the start is told; empty for nowhere.
-
-    Returns
-    -------
-    dict
-        Name, key, state, reason and figures, and the folder ``work`` with what was written: ``out`` with
-        the products and this record, and ``log``. Nothing outside of it was touched.
+    In the command the folder for what it writes is put for ``{output}``, and the memory that it may take
+    [GiB] for ``{memory}``; memory and threads may be left to the worker of Dask. The start is announced on
+    the topic, if there is one. The record that is returned has name, key, state, reason and figures, and the
+    folder ``work`` with what was written: ``out`` with the products and this record, and ``log``. Nothing
+    outside of it was touched.
     """
     work = settings.output_dir / WORK / f"{name}.{uuid.uuid4().hex[:12]}"
     out, host, started = work / "out", socket.gethostname(), time.time()
@@ -236,7 +222,7 @@ def _judge(settings, usage, end, work):
 
 
 def _error_line(path):
-    """Find the line of a log that tells the error: the last error, else the last line."""
+    """Find the line of a log that names the error: the last error, else the last line."""
     with path.open("rb") as file:
         file.seek(max(path.stat().st_size - 65536, 0))
         lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines()]
@@ -250,7 +236,9 @@ def _error_line(path):
 
 def _describe_product(folder):
     """
-    Names of product, report and thumbnail, the verdict and its reason; empty texts for what is not there.
+    Find names of product, report and thumbnail, the verdict and its reason.
+
+    Empty texts for what is not there.
 
     Of the fused cubes of several gratings it is the one with the worst verdict. A picture, ``thumbnail.png``,
     is added if there is a fused cube in FITS.
@@ -296,9 +284,9 @@ def _picture(cube):
 
 def is_alive(work):
     """
-    Check whether the process that works in a folder of `WORK` may still live.
+    Check whether the process that works in a folder may live.
 
-    One of another host does if it gave a sign in the last minute.
+    On another host: by a sign in the last minute.
     """
     try:
         owner = json.loads((work / OWNER).read_text())

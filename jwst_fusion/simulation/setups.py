@@ -107,23 +107,7 @@ SETUPS = {
 
 
 def get_setup(name):
-    """
-    Look up a setup.
-
-    Parameters
-    ----------
-    name : str
-        A key of `SETUPS`.
-
-    Returns
-    -------
-    Setup
-
-    Raises
-    ------
-    ParameterError
-        If there is no such setup.
-    """
+    """Look up a setup, a key of `SETUPS`; a ParameterError if there is none."""
     if name not in SETUPS:
         raise ParameterError(f"setup {name!r} is not known: expected one of {', '.join(SETUPS)}")
     return SETUPS[name]
