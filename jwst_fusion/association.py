@@ -29,7 +29,7 @@ def read_association(path):
 
 
 def product_members(content, folder, name):
-    """Find product and members in what JSON made of an association, whose relative paths start at a folder."""
+    """Find product and members in what JSON made of an association; relative paths start at a folder."""
     products = content.get("products") if isinstance(content, dict) else None
     if not isinstance(products, list) or not products or not isinstance(products[0], dict):
         raise InputError(f"{name}: not an association: it names no product; {CURE}")

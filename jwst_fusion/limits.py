@@ -49,7 +49,7 @@ def memory_limit(max_memory=None):
 
 
 def check_memory(needed, max_memory, what):
-    """Raise a LimitError for work that needs more memory [bytes] than ``max_memory`` [GiB], or 80 % of it all."""
+    """Refuse work that needs more memory [bytes] than ``max_memory`` [GiB], or 80 % of it: a LimitError."""
     limit = memory_limit(max_memory)
     if needed > limit:
         source = "max_memory" if max_memory is not None else "80 % of the available memory"

@@ -13,16 +13,13 @@ def add_parser(commands):
         "Products of the archive that have not been fetched are judged by their names.",
         example="jwst-fusion associate -n d203-506 *_i2d.fits *_s3d.fits",
     )
-    parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="*_i2d.fits and *_s3d.fits, or files to check"
-    )
+    parser.add_argument("files", metavar="FILE", nargs="+",
+        help="*_i2d.fits and *_s3d.fits, or files to check")  # fmt: skip
     parser.add_argument("-n", "--name", help="name of the product (default: that of the cube)")
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", help="association to write (default: NAME_asn.json)"
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="check associations (.json) and parameters (.asdf)"
-    )
+    parser.add_argument("-o", "--output", metavar="FILE",
+        help="association to write (default: NAME_asn.json)")  # fmt: skip
+    parser.add_argument("--check", action="store_true",
+        help="check associations (.json) and parameters (.asdf)")  # fmt: skip
     parser.set_defaults(run=run)
 
 

@@ -6,16 +6,3 @@ from jwst_fusion.datamodels.fused import FusedCubeModel
 from jwst_fusion.datamodels.intermediate import CoregisteredModel, CrossCalibratedModel
 from jwst_fusion.datamodels.lazy import LazyModel, unbroken
 from jwst_fusion.datamodels.wcs import assign_wcs, set_wavelengths
-
-__all__ = [
-    "CoregisteredModel",
-    "CrossCalibratedModel",
-    "FusedCubeModel",
-    "FusionModel",
-    "LazyModel",
-    "assign_wcs",
-    "open",
-    "open_member",
-    "set_wavelengths",
-    "unbroken",
-]

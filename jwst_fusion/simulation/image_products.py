@@ -12,8 +12,8 @@ from jwst.assign_mtwcs.moving_target_wcs import add_mt_frame
 from jwst.resample import ResampleStep
 from stdatamodels.jwst.datamodels import ImageModel
 
+from jwst_fusion.optics.throughput import PUPIL_FILTERS
 from jwst_fusion.ownership import MARK
-from jwst_fusion.simulation.setups import PUPIL_FILTERS
 from jwst_fusion.simulation.sky import polygon, shift_position
 
 __all__ = ["drizzle", "exposure_model"]

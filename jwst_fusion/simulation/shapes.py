@@ -55,7 +55,7 @@ def soft_step(value, width):
 
 
 def rotate(east, north, position_angle):
-    """Turn sky offsets into those across (towards angle + 90 deg) and along an axis at an angle [deg E of N]."""
+    """Turn sky offsets into those across (towards angle + 90 deg) and along an axis at an angle [deg]."""
     sine, cosine = np.sin(np.radians(position_angle)), np.cos(np.radians(position_angle))
     return east * cosine - north * sine, east * sine + north * cosine
 

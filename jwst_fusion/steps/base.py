@@ -26,7 +26,6 @@ from jwst_fusion.ownership import check_own, is_utf8, product_mark
 from .console import fewer_lines
 from .crds import WithoutCrds
 from .errors import Interrupted, as_exit_error, interruptible, parameter_problem
-from .naming import named_by_grating
 
 __all__ = ["BasePipeline", "BaseStep", "FusionStepMixin"]
 
@@ -135,7 +134,18 @@ class FusionStepMixin(WithoutCrds):
 
     def save_model(self, model, *args, **kwargs):
         """Save a product; one of several is named by its grating."""
-        return super().save_model(model, *args, **named_by_grating(model, kwargs))
+        return super().save_model(model, *args, **self.named_by_grating(model, kwargs))
+
+    @staticmethod
+    def named_by_grating(model, options):
+        """Put the grating of a product that is one of several in place of its number in the options."""
+        if options.get("idx") is None or not isinstance(model, datamodels.FusionModel):
+            return options
+        return options | {"idx": model.meta.fusion.set_member or options["idx"]}
+
+    def given(self, *names):
+        """Parameters by name; null in a parameter file, which stpipe does not check, is the default."""
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def export_config(self, filename, include_metadata=False, mark="class: jwst_fusion\\."):
         """Write the step's parameters as stpipe does, but whole or not at all (see `atomic_file`)."""
