@@ -117,7 +117,7 @@ def _put_in_place(file, temporary, mark, output):
 
 def _discard(file, temporary):
     """Close a file and remove its temporary name, if it has one."""
-    with suppress(OSError):  # what could not be written is told already
+    with suppress(OSError):  # that it could not be written is reported already
         if file is not None:
             file.close()
     temporary.unlink(missing_ok=True)
@@ -167,7 +167,7 @@ def _named(error, output):
     Put the file's name into an error of the system.
 
     A full disk shows as an error without number: astropy raises another in its place, which has the first
-    as its context, and numpy tells how much it could write.
+    as its context, and numpy states how much it could write.
     """
     cause = system_cause(error)
     if cause.errno is not None:

@@ -1,4 +1,4 @@
-"""What the machine, or the container on it, allows: memory, threads, disk."""
+"""Limits of the machine, or of the container on it: memory, threads, disk."""
 
 import math
 import os
@@ -24,7 +24,7 @@ DEFAULT_SHARE = 0.8
 
 GIB = 2**30
 
-#: Where the kernel tells of control groups.
+#: Root of the folders in which the kernel describes control groups.
 ROOT = Path("/")
 
 

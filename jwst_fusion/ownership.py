@@ -1,4 +1,4 @@
-"""Which files may be replaced: those that this package made, and no others."""
+"""Files that may be replaced: those that this package made, and no others."""
 
 import os
 import re
@@ -11,7 +11,7 @@ __all__ = ["MARK", "check_own", "is_own", "is_plain_name", "is_utf8", "product_m
 #: What a file that this package made says of itself near its beginning.
 MARK = "made by jwst-fusion"
 
-#: How far a file is searched for its mark [byte]: the headers of products, with all they tell, are shorter.
+#: How far a file is searched for its mark [byte]: the headers of products are shorter.
 MARKED = 2**20
 
 #: Longest name [byte]: file systems take 255, and suffixes are appended.

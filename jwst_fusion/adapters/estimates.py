@@ -1,4 +1,4 @@
-"""What a fusion takes: memory and disk, estimated before anything is allocated."""
+"""Memory and disk that a fusion needs, estimated before anything is allocated."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ __all__ = [
 BASE = 0.35 * 2**30
 
 #: Bytes for each voxel of the cube (measured on fields of 6 and 17 arcsec): while it is read and its outliers
-#: are found; what of it is held while it is fused; and what it takes to fuse it and to look at its residuals.
+#: are found; held while it is fused; and needed to fuse it and to compute its residuals.
 READ_VOXEL = 62
 HELD_VOXEL = 24
 WORK_VOXEL = 52

@@ -24,7 +24,7 @@ __all__ = ["cube_errors", "fused_model", "fused_quality", "seen_by_a_band"]
 #: Share of the variance from which the regularization drives a value.
 MAX_PRIOR_SHARE = 0.9
 
-#: Weight of a channel in a band, over the largest, from which the band looks at it.
+#: Least weight of a channel in a band, over the largest, for the band to count as seeing it.
 MIN_LOOK = 0.01
 
 #: Channels whose errors are computed together.

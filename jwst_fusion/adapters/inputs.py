@@ -1,4 +1,4 @@
-"""What a user hands over: an association, files or models, sorted into cubes and images."""
+"""Inputs of a user: an association, files or models, sorted into cubes and images."""
 
 import warnings
 from contextlib import ExitStack, closing, contextmanager
@@ -51,7 +51,7 @@ class Inputs:
 
 def open_inputs(source, make_path=str, on_error=None):
     """
-    Open the members of a fusion, reading their headers only, and tell cubes and images apart.
+    Open the members of a fusion, reading their headers only, and separate cubes from images.
 
     The source is the path of an association, an association as a dict, or files or models. Members are told
     apart by their model and EXP_TYPE, not by the association's exptype. With on_error all members that cannot
@@ -181,14 +181,14 @@ def _is_product(model):
 
 
 def _description(model):
-    """Say in a few words what a model is."""
+    """Describe a model in a few words."""
     shape = getattr(getattr(model, "data", None), "shape", None)
     instrument, exposure = model.meta.instrument.name, model.meta.exposure.type
     return f"data of {instrument}, EXP_TYPE {exposure}, shape {shape},"
 
 
 def refusal(model):
-    """Say why a model is no input, and what would be."""
+    """Explain why a model is no input, and what would be."""
     return f"{_description(model)} is neither a NIRSpec IFU cube nor a NIRCam image; {ADVICE}"
 
 

@@ -1,4 +1,4 @@
-"""What can be said of the inputs before any work: from their headers, in one pass."""
+"""Check of the inputs before any work, in one pass over their headers."""
 
 import os
 from dataclasses import dataclass

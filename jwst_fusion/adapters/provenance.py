@@ -1,4 +1,4 @@
-"""Where a product comes from: its inputs with their checksums and versions."""
+"""Provenance of a product: its inputs with their checksums and versions."""
 
 import hashlib
 

@@ -148,7 +148,7 @@ def run_batch(manifest, settings, report=None):
         finally:
             coordinator.note_unfinished()
             end = time.monotonic() + STOPPING
-            while AT_WORK and time.monotonic() < end:  # this process's own workers were told to stop
+            while AT_WORK and time.monotonic() < end:  # workers of this process are stopping
                 time.sleep(0.05)
             Outputs(state, settings).clean()
             write_summary(settings.output_dir, state.rows)

@@ -17,7 +17,7 @@ __all__ = ["MatchSettings", "Pair", "find_fusions", "find_pairs", "pair_table"]
 
 @dataclass(frozen=True)
 class MatchSettings:
-    """When an image goes with a cube."""
+    """Conditions for an image to be fused with a cube."""
 
     min_overlap: float = 0.5  # least share of the IFU's field that the image's footprint covers
     max_gap: float = float("inf")  # longest time between the middles of the two observations [day]

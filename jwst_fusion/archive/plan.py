@@ -1,4 +1,4 @@
-"""What is to be done with each target: the key of its work, what became of it before, what is out of date."""
+"""Plan of each target: the key of its work, the result of earlier runs, and whether that is out of date."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ __all__ = ["Outputs", "Plan", "forget_products", "outdated"]
 #: Packages whose version makes a product another one.
 PACKAGES = ("jwst_fusion", "jwst", "stpsf")
 
-#: What a record of a worker tells of a target; the rest is the coordinator's.
+#: Columns of a target that the worker's record fills; the coordinator fills the rest.
 _RECORDED = ("kind", "reason", "attempts", "started", "finished", "seconds", "cpu_seconds", "peak_bytes",
              "output_bytes", "host", "verdict")  # fmt: skip
 

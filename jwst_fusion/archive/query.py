@@ -1,4 +1,4 @@
-"""Questions to MAST through astroquery, which is asked for only when it is needed."""
+"""Queries of MAST through astroquery, which is imported only when it is needed."""
 
 import warnings
 

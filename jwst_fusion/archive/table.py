@@ -98,7 +98,7 @@ class ArchiveProduct:
 
 
 def read_table(path):
-    """Read a table in CSV, ECSV or VOTable, told apart by their content; an InputError if it is none."""
+    """Read a table in CSV, ECSV or VOTable, recognised by its content; an InputError if it is none."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a table that MAST exported (CSV, ECSV or VOTable)")

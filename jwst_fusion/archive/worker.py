@@ -90,7 +90,7 @@ def run_job(name, work_key, command, settings, attempt=1, topic=""):
         record["files"] = sorted(str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir())
         write_atomic(out / RECORD, json.dumps({"made_by": MARK, **record}, indent=1).encode())
         return {**record, "work": str(work)}
-    except BaseException:  # an interruption too: what was not finished is of no use
+    except BaseException:  # an interruption too: unfinished work is discarded
         shutil.rmtree(work, ignore_errors=True)
         raise
     finally:
@@ -183,7 +183,7 @@ class _Family:
 
 
 def _is_cancelled():
-    """Whether the scheduler has taken back the task that this thread runs."""
+    """Check whether the scheduler has cancelled the task that this thread runs."""
     from distributed import get_worker
 
     try:

@@ -157,7 +157,7 @@ class _Bar:
     """A progress bar, or where nobody looks a line at each tenth."""
 
     def __init__(self, label):
-        self.label, self.told = label, -1
+        self.label, self.shown = label, -1
 
     def __call__(self, done, total):
         """Show how many of how many are done."""
@@ -166,6 +166,6 @@ class _Bar:
             end = "\n" if done == total else ""
             text = f"\r{self.label:16s} [{'#' * full}{'.' * (30 - full)}] {done}/{total}"
             print(text, end=end, file=sys.stderr, flush=True)
-        elif 10 * done // total != self.told:
-            self.told = 10 * done // total
+        elif 10 * done // total != self.shown:
+            self.shown = 10 * done // total
             print(f"{self.label}: {done} of {total} PSFs", file=sys.stderr, flush=True)

@@ -29,7 +29,7 @@ def add_parser(commands):
 
 
 def _add_observation(parser):
-    """Add the options that tell how the scene is observed."""
+    """Add the options of the observation."""
     parser.add_argument("--seed", type=int, default=0, help="seed of everything that is random")
     parser.add_argument("--name", help="name of the product (default: that of the scene)")
     parser.add_argument(

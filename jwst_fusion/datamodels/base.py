@@ -1,4 +1,4 @@
-"""What all products of jwst_fusion share: order of the HDUs, identity, and atomic writing."""
+"""Base class of all products: order of the HDUs, identity, and atomic writing."""
 
 import logging
 import math

@@ -14,7 +14,7 @@ __all__ = ["FusedCubeModel"]
 DRAWS_SHARE = 0.08
 VOXEL_BYTES = 16
 
-#: Fewer draws tell nothing.
+#: Least number of draws that is kept.
 LEAST_DRAWS = 4
 
 #: Step of the draws, in units of the coefficients' errors.

@@ -1,4 +1,4 @@
-"""How products and results show themselves in a notebook: tables in HTML."""
+"""Representation of products and results in a notebook: tables in HTML."""
 
 from html import escape
 

@@ -1,4 +1,4 @@
-"""What a band shows of the sky: the scene, a flat sky around it, and stars on that."""
+"""The sky in a band: the scene, a flat sky around it, and field stars."""
 
 from dataclasses import dataclass
 

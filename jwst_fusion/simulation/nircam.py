@@ -1,4 +1,4 @@
-"""What NIRCam's detector records of a scene: dithered exposures in one band."""
+"""Dithered exposures of a scene by NIRCam's detector, in one band."""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -57,7 +57,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Pointing:
-    """Where a detector looks."""
+    """Pointing of a detector."""
 
     east: float  # true sky offset of its centre from the scene's centre [arcsec]
     north: float

@@ -1,4 +1,4 @@
-"""What the NIRSpec IFU and its drizzled cube make of a scene."""
+"""Observation of a scene by the NIRSpec IFU, as a drizzled cube."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What only a simulation knows: the true scene and all true parameters; and the association."""
+"""Files of the true scene and the true parameters, and the association."""
 
 import json
 

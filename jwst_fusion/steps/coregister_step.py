@@ -79,7 +79,7 @@ class CoregisterStep(OpticsMixin, BaseStep):
         return result
 
     def _examine(self, input_data, settings):
-        """Look at all of the inputs before any of them is read, and tell what was found."""
+        """Examine all inputs before any of them is read, and log the findings."""
         fusion = getattr(self.parent, "fusion", None)
         found = adapters.examine(
             input_data,

@@ -1,4 +1,4 @@
-"""What a product tells of the run that made it: its warnings and the parameters of its steps."""
+"""Record of a run in its product: warnings, and parameters of the steps."""
 
 import re
 import textwrap

@@ -24,8 +24,7 @@ class ReportMixin:
         """
         Save a product as stpipe does, and if it is a fused cube its report beside it.
 
-        A report that fails is told in the log and in the product's keyword FUSREPRT; the product is
-        saved all the same.
+        If the report fails, a warning is logged, the keyword FUSREPRT says so, and the product is saved.
         """
         kwargs = self.named_by_grating(model, kwargs)
         is_saved = kwargs.get("force") or self.save_results or kwargs.get("output_file") or self.output_file
