@@ -86,9 +86,9 @@ def atomic_file(path, *, mark=MARK):
         pending.append((file, temporary, mark, output))
 
 
-def write_atomic(path, data, *, mark=MARK):
-    """Write bytes to a file, whole or not at all; ``mark`` and errors are those of `atomic_file`."""
-    with atomic_file(path, mark=mark) as file:
+def write_atomic(path, data):
+    """Write bytes to a file, whole or not at all; errors are those of `atomic_file`."""
+    with atomic_file(path) as file:
         file.write(data)
 
 

@@ -90,7 +90,7 @@ def run(arguments):
 
 
 def _stale(targets, folder):
-    """Select and print the targets to be fused, with the reasons; and files that the archive has made anew."""
+    """Select and print the targets to be fused, with the reasons, and files that the archive made anew."""
     from jwst_fusion.archive.plan import outdated
 
     found, replaced = outdated(targets, folder)

@@ -32,6 +32,7 @@ _PIXEL = {"SHORT": 0.0311, "LONG": 0.0630}  # arcsec
 _DIFFUSION = {"SHORT": 0.0062, "LONG": 0.018}  # arcsec
 _JITTER = 0.0008  # arcsec
 _MODULE = "B"
+_SPACING = 0.0002  # um, of the wavelengths of a band
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +85,8 @@ class Exposure:
     bad: np.ndarray  # pixels not to be used
 
 
-def read_band(name, *, spacing=0.0002):
-    """
-    Read a filter's throughput from the packaged table, at a spacing [um].
-
-    A ParameterError if it is not there.
-    """
+def read_band(name):
+    """Read a filter's throughput from the packaged table; a ParameterError if it is not there."""
     path = files("jwst_fusion") / "data" / "nircam_throughput.asdf"
     with asdf.open(path, memmap=False) as table:
         rows = table["filters"]
@@ -98,7 +95,7 @@ def read_band(name, *, spacing=0.0002):
         tabulated = np.array(rows[name]["wavelength"], dtype=float)
         values = np.array(rows[name][_MODULE], dtype=float)
     used = values > 1e-4 * values.max()
-    wavelength = np.arange(tabulated[used].min(), tabulated[used].max(), spacing)
+    wavelength = np.arange(tabulated[used].min(), tabulated[used].max(), _SPACING)
     channel = "SHORT" if wavelength.mean() < 2.4 else "LONG"
     return Band(name, channel, wavelength, np.interp(wavelength, tabulated, values))
 

@@ -13,6 +13,7 @@ SPAXEL = 0.1  # arcsec
 _SLICE = 0.104  # arcsec, width of a slice and of a pixel along it
 _NOISE_KERNEL = np.array([0.25, 1.0, 0.25])
 _OPTIMISM = 1.4
+_OUTLIER_RATE = 2e-4  # share of voxels that a cosmic ray hits
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,10 @@ def add_noise(clean, footprint, *, rng, snr, level):
     return clean + sigma * white, sigma, noise
 
 
-def _hits(rng, valid, rate):
+def _hits(rng, valid):
     """Choose voxels hit by cosmic rays, a third of them with a neighbour: list of (l, y, x), fraction."""
     candidates = np.flatnonzero(valid)
-    chosen = rng.choice(candidates, size=rng.poisson(rate * candidates.size), replace=False)
+    chosen = rng.choice(candidates, size=rng.poisson(_OUTLIER_RATE * candidates.size), replace=False)
     hits = {}
     for voxel in np.stack(np.unravel_index(np.sort(chosen), valid.shape), axis=1).tolist():
         hits[tuple(voxel)] = 1.0
@@ -158,19 +159,18 @@ def _valid_voxels(cube_grid, wavelength, gap, dead_planes):
     return valid
 
 
-def add_defects(data, sigma, noise, cube_grid, wavelength, *, rng, gap, outlier_rate=2e-4):
+def add_defects(data, sigma, noise, cube_grid, wavelength, *, rng, gap):
     """
-    Apply footprint, detector gap, dead planes, surviving outliers and optimistic errors to a cube.
+    Apply footprint, detector gap [um], dead planes, surviving outliers and optimistic errors to a cube.
 
-    Besides the cube and its true noise [MJy/sr] it takes the gap between the detectors [um] and the share of
-    voxels that a cosmic ray hits.
+    The cube and its true noise are in MJy/sr.
     """
     n_wave = wavelength.size
     number = 3 if n_wave >= 200 else 1
     dead_planes = sorted(rng.choice(np.arange(1, n_wave - 1), size=number, replace=False).tolist())
     valid = _valid_voxels(cube_grid, wavelength, gap, dead_planes)
     data = data.copy()
-    hits = _hits(rng, valid, outlier_rate)
+    hits = _hits(rng, valid)
     for voxel, fraction in hits.items():
         data[voxel] += fraction * 20.0 * rng.uniform(0.8, 1.6) * sigma[voxel]
     weight = valid * (1.0 + 0.3 * rng.random(cube_grid.shape))

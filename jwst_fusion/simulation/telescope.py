@@ -72,8 +72,9 @@ class Telescope:
         return result
 
 
-def _centred(telescope, wavelength=2.0):
+def _centred(telescope):
     """Take out the tilt that displaces the PSF: the slope of its transfer function's phase."""
+    wavelength = 2.0  # um
     lags = telescope._autocorrelation(wavelength)
     axis = (np.arange(2 * _SIZE) - _SIZE) * (_SIDE / _SIZE)
     lag_v2, lag_v3 = np.meshgrid(axis, axis)
@@ -99,9 +100,9 @@ def make_telescopes(rng, rms, stretch=1.0):
     return result
 
 
-def wavelength_nodes(low, high, *, ratio=1.015, minimum=4):
+def wavelength_nodes(low, high, *, ratio=1.015):
     """Space nodes evenly in log wavelength [um], at most a factor ``ratio`` apart."""
-    number = max(minimum, int(np.ceil(np.log(high / low) / np.log(ratio))) + 1)
+    number = max(4, int(np.ceil(np.log(high / low) / np.log(ratio))) + 1)
     return np.geomspace(low, high, number)
 
 
