@@ -1,14 +1,26 @@
-"""Associations as this package reads them: one product, whose members need not be there."""
+"""Associations as this package makes and reads them: one product, whose members need not be there."""
 
 import json
+import warnings
 from pathlib import Path
 
 from jwst_fusion.exceptions import InputError, one_line
-from jwst_fusion.ownership import is_plain_name, is_utf8
+from jwst_fusion.ownership import MARK, is_plain_name, is_utf8
 
-__all__ = ["product_members", "read_association"]
+__all__ = ["make_association", "product_members", "read_association"]
 
 CURE = "make one with asn_from_list"
+
+
+def make_association(members, product):
+    """Make a level-3 association of files and the name of their product, in JSON, by ``asn_from_list``."""
+    from jwst.associations.asn_from_list import asn_from_list
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*contains path information")  # this package reads them
+        association = asn_from_list([str(member) for member in members], product_name=product)
+        association["made_by"] = MARK
+        return association.dump()[1]
 
 
 def read_association(path):

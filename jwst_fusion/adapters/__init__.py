@@ -1,6 +1,6 @@
 """The only bridge between the files' data models and the observation that the numerics know."""
 
-from .associations import check_association, make_association, read_member, select_members
+from .associations import check_association, read_member, select_members
 from .estimates import refuse_too_large
 from .extraction import RegionSpectrum, extraction_hdus, read_regions, region_spectrum
 from .factors import read_factors

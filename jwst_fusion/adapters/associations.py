@@ -1,8 +1,6 @@
-"""Associations made from files, and checked with or without them."""
+"""Members of associations, from files or from their names alone."""
 
-import os
 import re
-import warnings
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +9,11 @@ from jwst_fusion.association import read_association
 from jwst_fusion.coregistration.ranges import filter_sets
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics import throughput
-from jwst_fusion.ownership import MARK
 
 from .inputs import kind_of, open_file, refusal
 from .products import image_filter
 
-__all__ = ["Member", "check_association", "make_association", "read_member", "select_members"]
+__all__ = ["Member", "check_association", "read_member", "select_members"]
 
 #: Names of stage-3 products in the archive (JWST pipeline documentation, stage 3 file names).
 PRODUCT_NAME = re.compile(
@@ -107,19 +104,6 @@ def select_members(members):
             f"{', '.join(name for names in sets for name in names)}"
         )
     return [*chosen, cubes[0]], left_out
-
-
-def make_association(members, product_name, folder):
-    """Make a level-3 association of members, in JSON, for a file in a folder."""
-    from jwst.associations.asn_from_list import asn_from_list
-    from jwst.associations.lib.rules_level3_base import DMS_Level3_Base
-
-    names = [os.path.relpath(member.path, folder) for member in members]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*contains path information")  # this package reads them
-        association = asn_from_list(names, rule=DMS_Level3_Base, product_name=product_name)
-        association["made_by"] = MARK
-        return association.dump()[1]
 
 
 def check_association(path):

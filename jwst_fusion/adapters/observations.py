@@ -202,5 +202,5 @@ def _band(row, image, error, bandpass, optics):
 def _plain(value):
     """Make text, number or truth of an entry of a table."""
     if isinstance(value, bytes | str):
-        return (value.decode("ascii") if isinstance(value, bytes) else str(value)).strip()
+        return datamodels.cell_text(value)
     return bool(value) if np.issubdtype(type(value), np.integer) else float(value)

@@ -6,6 +6,7 @@ import asdf
 import numpy as np
 
 from jwst_fusion.atomic import atomic_file
+from jwst_fusion.datamodels import cell_text
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.ownership import MARK
 
@@ -48,7 +49,7 @@ def _exposures(cube_model):
     if table is None and "HDRTAB" in getattr(cube_model, "instance", {}).get("extra_fits", {}):
         table = cube_model.extra_fits.HDRTAB.data
     names = [] if table is None or "FILENAME" not in table.dtype.names else np.asarray(table["FILENAME"])
-    names = [name.decode("ascii").strip() if isinstance(name, bytes) else str(name).strip() for name in names]
+    names = [cell_text(name) for name in names]
     if not names:
         raise InputError(
             f"{cube_model.meta.filename}: its HDRTAB names no exposures: offset_file cannot be written; "

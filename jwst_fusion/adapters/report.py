@@ -4,6 +4,7 @@ from dataclasses import asdict, fields
 
 import numpy as np
 
+from jwst_fusion.datamodels import cell_text
 from jwst_fusion.datamodels.flags import PRIOR_DRIVEN
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.quality.content import BandRow, LineErrors, ReportContent, SkyFrame
@@ -191,10 +192,8 @@ def _band(row):
         for entry in fields(BandRow)
         if entry.name in names and entry.name not in ("filter", "held_out")
     }
-    name = row["filter"]
-    name = name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)
     held_out = bool(row["held_out"]) if "held_out" in names else False
-    return BandRow(filter=name.strip(), held_out=held_out, **numbers)
+    return BandRow(filter=cell_text(row["filter"]), held_out=held_out, **numbers)
 
 
 def _columns(table):

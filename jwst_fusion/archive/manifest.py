@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jwst_fusion import __version__
 from jwst_fusion.archive.table import ArchiveFile, read_cells
+from jwst_fusion.association import make_association
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.ownership import MARK, check_own, is_plain_name, is_utf8
@@ -40,21 +41,15 @@ def write_associations(fusions, folder, data_folder):
 
     Return the targets.
     """
-    from jwst.associations.asn_from_list import asn_from_list
-
     folder.mkdir(parents=True, exist_ok=True)
     relative = Path(os.path.relpath(data_folder, folder))
     check_own(*(folder / f"{name}_asn.json" for name in fusions))
-    association = {
-        "made_by": MARK, **json.loads(asn_from_list(["member"], product_name="product").dump()[1])
-    }  # fmt: skip
     targets = []
     for name, pairs in fusions.items():
         products = [*(pair.image for pair in pairs), pairs[0].cube]
-        members = [{"expname": str(relative / p.filename), "exptype": "science"} for p in products]
-        association["products"] = [{"name": name, "members": members}]
         path = folder / f"{name}_asn.json"
-        write_atomic(path, (json.dumps(association, indent=4) + "\n").encode())
+        text = make_association([relative / product.filename for product in products], name)
+        write_atomic(path, text.encode())
         targets.append(Target(name, path, files=tuple(product.file for product in products)))
     return targets
 

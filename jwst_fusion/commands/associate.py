@@ -33,9 +33,11 @@ def run(arguments):
 
 def _make(arguments):
     """Write an association beside the cube."""
+    import os
     from pathlib import Path
 
     from jwst_fusion import adapters
+    from jwst_fusion.association import make_association
     from jwst_fusion.atomic import write_atomic
     from jwst_fusion.exceptions import InputError, ParameterError
     from jwst_fusion.ownership import is_plain_name
@@ -49,7 +51,7 @@ def _make(arguments):
     if not is_plain_name(name):
         raise ParameterError(f"--name {name!r} cannot begin the names of files; choose one without folders")
     output = Path(arguments.output or f"{name}_asn.json")
-    text = adapters.make_association(chosen, name, output.parent)
+    text = make_association([os.path.relpath(member.path, output.parent) for member in chosen], name)
     write_atomic(output, text.encode())
     _tell(chosen, left_out)
     print(output)

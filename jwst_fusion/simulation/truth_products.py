@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 from astropy.io import fits
-from jwst.associations.asn_from_list import asn_from_list
 
+from jwst_fusion.association import make_association
 from jwst_fusion.ownership import MARK
 
 __all__ = ["true_cells", "write_association", "write_parameters", "write_truth"]
@@ -58,8 +58,5 @@ def write_parameters(path, parameters):
 
 
 def write_association(path, name, members):
-    """Write a level-3 association of files, as ``asn_from_list`` does."""
-    association = asn_from_list(members, product_name=name)
-    association["made_by"] = MARK
-    _, text = association.dump()
-    path.write_text(text)
+    """Write a level-3 association of files."""
+    path.write_text(make_association(members, name))
