@@ -27,7 +27,7 @@ def read_association(path):
     """
     Read the product's name and the members' paths of an association.
 
-    An InputError unless it has one product.
+    Raises InputError unless it has one product.
     """
     path = Path(path)
     try:

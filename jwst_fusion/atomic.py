@@ -60,8 +60,9 @@ def atomic_file(path, *, mark=MARK):
     Until then it has no name at all, where the file system can do that (Linux, local disks), so that not even
     a killed process leaves it behind; elsewhere it has a hidden one in the same folder.
 
-    A file that is there is replaced if it has the mark (`jwst_fusion.ownership.is_own`), else that is an
-    InputError; with None no file is replaced. An OSError, which names the file, if it cannot be written.
+    A file that is there is replaced if it has the mark (`jwst_fusion.ownership.is_own`); else InputError is
+    raised. With the mark None no file is replaced. An OSError, which names the file, is raised if it cannot
+    be written.
     """
     output = Path(os.fsdecode(path))
     _check(output, mark)

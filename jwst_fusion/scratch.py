@@ -21,10 +21,11 @@ def on_disk(size):
 
 def zeros_on_demand(shape, dtype, folder=None):
     """
-    Make an array of zeros, in a file without a name if it is large; a LimitError if the disk has no room.
+    Make an array of zeros, in a file without a name if it is large.
 
     The system then holds in memory as much of it as there is room for. The file, in this folder or that of
-    temporary files, goes with the array, also if the process is killed.
+    temporary files, is removed with the array, also if the process is killed. Raises LimitError if the disk
+    has no room.
     """
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if not on_disk(size):

@@ -36,7 +36,7 @@ def read_member(path):
     """
     Classify a file as cube or image by its header, or by its name if it is not there.
 
-    Else an InputError.
+    Raises InputError if it is neither.
     """
     path = Path(path)
     if not path.is_file():
@@ -73,7 +73,7 @@ def select_members(members):
     Choose the cube and the images that can be fused with it.
 
     Returns the members, images by wavelength and the cube last, and a list of (member, reason) of those left
-    out. An InputError unless there is one cube, and an image for it, and no filter occurs twice.
+    out. Raises InputError unless there is one cube, and an image for it, and no filter occurs twice.
     """
     cubes = [member for member in members if member.kind == "cube"]
     images = [member for member in members if member.kind == "image"]

@@ -80,7 +80,7 @@ def refuse_too_large(observation, n_components, max_memory):
     """
     Raise a LimitError for a fusion that needs more than max_memory [GiB].
 
-    None: 80 % of what is available.
+    Without max_memory the limit is 80 % of what is available.
     """
     grid, n_wave = observation.grid, observation.cube.wavelength.size
     ny, nx = ((at.stop - at.start) * grid.decimation_factor for at in grid.field)

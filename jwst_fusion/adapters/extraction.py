@@ -76,7 +76,7 @@ def read_regions(given):
     Read regions from a file of DS9, CASA or FITS, or from text such as ``circle(83.83, -5.42, 0.3")``.
 
     Text that names no frame is in ICRS. Returns names and regions whose spectra are wanted, and the regions
-    that are cut out of them. An InputError if there is no such file, or no region in it.
+    that are cut out of them. Raises InputError if there is no such file, or no region in it.
     """
     from regions import Regions
 
@@ -120,7 +120,7 @@ def region_spectrum(model, scene, name, region, excluded=(), *, content):
     """
     Add up the cells of a region of a scene, less the excluded regions; content is that of the report.
 
-    A ParameterError if the region is no area, or does not touch the field.
+    Raises ParameterError if the region is no area, or does not touch the field.
     """
     wcs = celestial_wcs(model, model.meta.filename)
     shape = scene.inside.shape

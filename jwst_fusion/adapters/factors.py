@@ -13,7 +13,7 @@ __all__ = ["read_factors"]
 
 def read_factors(entries, make_path=str):
     """
-    Read the factors, BandScale by filter, that override those measured; a ParameterError if that fails.
+    Read the factors, BandScale by filter, that override those measured; raise ParameterError if that fails.
 
     The entries are FILTER:SCALE each, or the name of one table (ECSV or CSV) with the columns filter and
     scale and, if wanted, scale_err and pedestal [MJy/sr].

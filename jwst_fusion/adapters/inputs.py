@@ -53,10 +53,10 @@ def open_inputs(source, make_path=str, on_error=None):
     """
     Open the members of a fusion, reading their headers only, and separate cubes from images.
 
-    The source is the path of an association, an association as a dict, or files or models. Members are told
-    apart by their model and EXP_TYPE, not by the association's exptype. With on_error all members that cannot
-    be opened are reported to it, and the result is None; else the first raises its InputError, as do members
-    without a cube or an image.
+    The source is the path of an association, an association as a dict, or files or models. Members are
+    distinguished by their model and EXP_TYPE, not by the association's exptype. Raises InputError for a
+    member that cannot be opened, and for members without a cube or an image. With on_error, that is called
+    with the error of each member that cannot be opened, and the result is None.
     """
     product, association, members = _list_members(source, make_path)
     models, files, failed = [], {}, False
@@ -85,7 +85,7 @@ def open_inputs(source, make_path=str, on_error=None):
 
 @contextmanager
 def open_images(paths):
-    """Open NIRCam images and close them at the end; an InputError for a file that is none."""
+    """Open NIRCam images and close them at the end; raise InputError for a file that is none."""
     with ExitStack() as stack:
         models = []
         for path in paths:
@@ -118,7 +118,7 @@ def _list_members(source, make_path=str):
 
 
 def _sort_members(models, where):
-    """Separate the cubes from the images; an InputError if that is not what the members are."""
+    """Separate the cubes from the images; raise InputError if that is not what the members are."""
     cubes = [model for model in models if kind_of(model) == "cube"]
     images = [model for model in models if kind_of(model) == "image"]
     for model in models:
@@ -148,7 +148,7 @@ def _refuse_missing(member, association):
 
 
 def open_file(path):
-    """Open a member's file as a model; an InputError if it cannot be read."""
+    """Open a member's file as a model; raise InputError if it cannot be read."""
     path = Path(path)
     try:
         with warnings.catch_warnings(), np.errstate(over="ignore"):

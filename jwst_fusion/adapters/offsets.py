@@ -19,8 +19,8 @@ def write_offsets(path, cube_model, bands):
     """
     Write the mean offset of the bands for each exposure of a cube, as cube_build reads it (offset_file).
 
-    With the file cube_build puts the cube where NIRCam's coordinates do. An InputError if the cube's HDRTAB
-    names no exposures, or no offset was measured.
+    With the file cube_build puts the cube where NIRCam's coordinates do. Raises InputError if the cube's
+    HDRTAB names no exposures, or no offset was measured.
     """
     measured = [band for band in bands if np.isfinite(band.offset_err)]
     if not measured:

@@ -48,7 +48,7 @@ class Optics:
     throughputs: dict = field(default_factory=dict)
 
     def of_cube(self, model):
-        """Find the IFUOptics of what a model states; a FusionError if the source has no PSFs for it."""
+        """Find the IFUOptics of what a model states; raise FusionError if the source has no PSFs for it."""
         stated = model.meta.instrument
         return self.source.nirspec(
             grating=stated.grating or "",
@@ -58,7 +58,7 @@ class Optics:
         )
 
     def of_image(self, *, filter, module, detector, date):
-        """Find ``optics`` and ``throughput`` of an image; a FusionError if the source has no PSFs for it."""
+        """Find ``optics`` and ``throughput`` of an image; raise FusionError if the source has no PSFs."""
         curves = self.throughputs.get(filter)
         return {
             "optics": self.source.nircam(filter=filter, module=module, detector=detector, date=date),

@@ -69,7 +69,7 @@ def report_content(model, *, name=None):
     """
     Take a report's content out of a fused cube, as far as it is there.
 
-    An InputError if no cell has data.
+    Raises InputError if no cell has data.
     """
     coefficients = _native(model.coefficients)
     inside = np.isfinite(coefficients[0])

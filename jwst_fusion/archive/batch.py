@@ -43,8 +43,8 @@ class BatchSettings:
     """
     Settings of a batch: the options of ``jwst-fusion batch``.
 
-    output_dir, workers, scheduler, timeout [s], memory [GiB], threads and retries say where and within which
-    limits targets run, the switches what is run, parameters and parameter_file what all are run with.
+    The first six say where and within which limits [s, GiB] targets run, the switches which of them run, and
+    parameters and parameter_file what all of them run with.
     """
 
     output_dir: Path
@@ -133,8 +133,9 @@ def run_batch(manifest, settings, report=None):
     """
     Run what is to be done of a manifest, and return the Outcome.
 
-    The Outcome so far, the number of targets and a line of text are reported on each change. An InputError if
-    the manifest cannot be read, another batch runs in the folder, or the scheduler is not there.
+    The Outcome so far, the number of targets and a line of text are reported on each change. Raises
+    InputError if the manifest cannot be read, another batch runs in the folder, or the scheduler is not
+    there.
     """
     targets = read_manifest(manifest)
     _check_folder(settings.output_dir)

@@ -32,12 +32,11 @@ _ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256"}
 
 def download(files, folder, *, base_url=None, replaced=()):
     """
-    Fetch files that are not there, or not as they should be.
+    Fetch files that are not there, or not as they should be; return the names of those that were fetched.
 
-    MAST's service is used unless a base_url is given.
-
-    Returns the names of the fetched files, and the reason by name of each that could not be fetched, of which
-    what was there stays. Files named in replaced are fetched whatever is on the disk.
+    The second result has the reason, by name, of each file that could not be fetched; what was there before
+    stays. Files named in replaced are fetched whatever is on the disk. The service of MAST is used unless a
+    base_url is given.
     """
     folder.mkdir(parents=True, exist_ok=True)
     check_own(folder / CHECKSUMS)
@@ -107,11 +106,10 @@ def _receive(uri, partial, base_url):
 
 def fault_of(path, size=None, checksum=""):
     """
-    Find what is wrong with a file: not of its size [byte] or checksum (MD5, SHA-1 or SHA-256).
+    Find what is wrong with a file, as a text that is empty if nothing is.
 
-    Empty if nothing.
-
-    Without a checksum, a FITS file has to hold all that its headers promise.
+    A size [byte] and a checksum (MD5, SHA-1 or SHA-256) are compared if they are given. Without a checksum, a
+    FITS file has to hold all that its headers promise.
     """
     actual = path.stat().st_size
     if size is not None and actual != size:

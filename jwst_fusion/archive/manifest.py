@@ -70,8 +70,8 @@ def read_manifest(path):
     """
     Read a manifest: JSON as `write_manifest` makes it, or a table (CSV, ECSV) with a column association.
 
-    A table may have columns name and parameters (separated by spaces). An InputError if it cannot be read, or
-    a name is missing, wrong or there twice.
+    A table may have columns name and parameters (separated by spaces). Raises InputError if it cannot be
+    read, or a name is missing, wrong or there twice.
     """
     path = Path(path)
     cure = "make one with jwst-fusion match, or write a table with a column association"

@@ -10,7 +10,7 @@ _INSTRUMENTS = ["NIRSPEC/IFU", "NIRCAM/IMAGE"]
 
 
 def observations():
-    """Get astroquery's access to MAST's observations; a ParameterError if it is not installed."""
+    """Get astroquery's access to MAST's observations; raise ParameterError if it is not installed."""
     try:
         from astroquery.mast import Observations
     except ImportError:
@@ -25,7 +25,7 @@ def query_table(criteria):
     Ask MAST for the level-3 NIRSpec IFU cubes and NIRCam images that meet criteria; return its table.
 
     Criteria are such as ``proposal_id=1288``, ``target_name=ORI*`` or ``radius=0.05 deg``, several values
-    separated by commas. A NoOverlapError if nothing meets them, an InputError if MAST does not answer, a
+    separated by commas. Raises NoOverlapError if nothing meets them, InputError if MAST does not answer,
     ParameterError for a criterion that is not of this form, or unknown.
     """
     chosen = {}

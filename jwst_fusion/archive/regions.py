@@ -31,10 +31,11 @@ def parse_region(text):
     """
     Read an S_REGION [deg] as a tuple of polygons whose union is the footprint.
 
-    Understood are POLYGON, CIRCLE and BOX, each with or without a frame, several of them one after the other
+    It understands POLYGON, CIRCLE and BOX, each with or without a frame, several of them one after the other
     or in a UNION, in the notations of FITS keywords, STC-S and ADQL (A. Rots, IVOA, STC 2007, STC-S 2013), in
-    any case. Sides are arcs of great circles; a polygon is the unit vectors (n, 3) of its corners, the first
-    not repeated. An InputError if it cannot be understood, or is no field of a telescope.
+    any case. The sides of a polygon are arcs of great circles; it is given by the unit vectors (n, 3) of its
+    corners, the first not repeated. Raises InputError for a text that cannot be understood, or is no field of
+    a telescope.
     """
     rings, tokens = [], _TOKEN.findall(str(text))
     common_frame, position = "icrs", 0

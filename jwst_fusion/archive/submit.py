@@ -25,8 +25,8 @@ def write_jobs(queue, manifest, settings, options):
     Write the files that hand a batch to a queue; return their paths and the number of targets.
 
     The first is to be submitted. The options of ``jwst-fusion batch`` are repeated in the jobs. No file is
-    written if no target is to be run. A ParameterError if there is no such queue, an InputError if something
-    is in the way that no batch made.
+    written if no target is to be run. Raises ParameterError if there is no such queue, InputError if
+    something is in the way that no batch made.
     """
     if queue not in QUEUES:
         raise ParameterError(f"submit = {queue} cannot be used: use {' or '.join(QUEUES)}")

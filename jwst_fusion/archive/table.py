@@ -98,7 +98,7 @@ class ArchiveProduct:
 
 
 def read_table(path):
-    """Read a table in CSV, ECSV or VOTable, recognised by its content; an InputError if it is none."""
+    """Read a table in CSV, ECSV or VOTable, recognised by its content; raise InputError if it is none."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a table that MAST exported (CSV, ECSV or VOTable)")
@@ -132,7 +132,7 @@ def read_cells(text):
     """
     Read header and rows of a CSV, or of the same with tabulators or spaces; lines with ``#`` are comments.
 
-    A ValueError if a row has not the length of the header.
+    Raises ValueError if a row has not the length of the header.
     """
     lines = [line for line in io.StringIO(text) if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
@@ -147,10 +147,10 @@ def read_cells(text):
 
 def products_of_table(table, name="the table"):
     """
-    Take the products that can be fused, one for each file, and the rows left out by reason from a table.
+    Take the products that can be fused from a table, one for each file, and count the other rows by reason.
 
-    The table is MAST's, with a row per observation or per product. An InputError, which names it, if a column
-    that is needed is missing.
+    The table is MAST's, with a row per observation or per product. Raises InputError, which names it, if a
+    column that is needed is missing.
     """
     columns = _columns(table, name)
     products, left_out = {}, Counter()

@@ -59,13 +59,13 @@ _ERROR_LINE = re.compile(
 
 def run_job(name, work_key, command, settings, attempt=1, topic=""):
     """
-    Run a target, and record how it ended.
+    Run a target, record how it ended, and return the record.
 
-    In the command the folder for what it writes is put for ``{output}``, and the memory that it may take
-    [GiB] for ``{memory}``; memory and threads may be left to the worker of Dask. The start is announced on
-    the topic, if there is one. The record that is returned has name, key, state, reason and figures, and the
-    folder ``work`` with what was written: ``out`` with the products and this record, and ``log``. Nothing
-    outside of it was touched.
+    In the command, ``{output}`` stands for the folder that it writes to, and ``{memory}`` for the memory that
+    it may take [GiB]. The worker of Dask sets memory and threads that the settings leave open. The start is
+    announced on the topic, if there is one. The record has name, key, state, reason and figures, and the
+    folder ``work``, which contains ``out`` with the products and this record, and ``log``. Nothing outside of
+    that folder is touched.
     """
     work = settings.output_dir / WORK / f"{name}.{uuid.uuid4().hex[:12]}"
     out, host, started = work / "out", socket.gethostname(), time.time()
@@ -236,9 +236,7 @@ def _error_line(path):
 
 def _describe_product(folder):
     """
-    Find names of product, report and thumbnail, the verdict and its reason.
-
-    Empty texts for what is not there.
+    Find names of product, report and thumbnail, the verdict and its reason; texts are empty without one.
 
     Of the fused cubes of several gratings it is the one with the worst verdict. A picture, ``thumbnail.png``,
     is added if there is a fused cube in FITS.
@@ -286,7 +284,7 @@ def is_alive(work):
     """
     Check whether the process that works in a folder may live.
 
-    On another host: by a sign in the last minute.
+    One of another host does if it gave a sign in the last minute.
     """
     try:
         owner = json.loads((work / OWNER).read_text())

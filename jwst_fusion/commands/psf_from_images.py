@@ -9,7 +9,7 @@ def measure(files, path):
     """
     Measure PSFs on the stars of NIRCam images, write them beside and into the library, and print the paths.
 
-    An InputError if none could be measured; a ParameterError if a file is there already.
+    Raises InputError if none could be measured; raise ParameterError if a file is there already.
     """
     from jwst_fusion import adapters
     from jwst_fusion.atomic import together

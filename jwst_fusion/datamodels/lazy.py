@@ -46,7 +46,7 @@ class Plane:
         self.ndim = len(self.shape)
 
     def __getitem__(self, window):
-        """Read a window; an InputError if the file has become shorter."""
+        """Read a window; raise InputError if the file has become shorter."""
         with unbroken(self._file), np.errstate(over="ignore"):
             return self._section[window].astype(self.dtype, copy=False)
 

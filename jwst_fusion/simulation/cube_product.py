@@ -75,7 +75,7 @@ def cube_model(arrays, cube_grid, wavelength, setup, scene, sky_centre):
     """
     Wrap the arrays of a cube as the pipeline's stage 3 writes it, an IFUCubeModel.
 
-    Wavelengths [um] are evenly spaced; sky_centre is where the cube's WCS puts the scene's centre, (ra, dec)
+    The wavelengths [um] are evenly spaced. The cube's WCS puts the scene's centre at sky_centre, (ra, dec)
     [deg].
     """
     n_wave, ny, nx = arrays.data.shape

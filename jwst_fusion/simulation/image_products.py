@@ -110,7 +110,7 @@ def exposure_model(exposure, band, scene, sky_centre, number):
     """
     Wrap an exposure as the pipeline's stage 2 writes it, an ImageModel.
 
-    Its sky_centre is where its WCS puts the scene's centre, (ra, dec) [deg], its number counts the exposures
+    The exposure's WCS puts the scene's centre at sky_centre, (ra, dec) [deg]. The number counts exposures
     from 0.
     """
     pointing = exposure.pointing

@@ -35,7 +35,7 @@ def draw_field_stars(seed, number, cube_grid, image_side, image_centre, roll):
     Draw stars in the mosaic around the IFU's field, evenly over the sky and in log signal-to-noise ratio.
 
     The exposures have a side [arcsec], a centre (east, north) [arcsec] and a position angle of their y axis
-    [deg E of N]. A ParameterError if the mosaic leaves no room for stars.
+    [deg E of N]. Raises ParameterError if the mosaic leaves no room for stars.
     """
     nearest, half = cube_grid.field / np.sqrt(2) + _DISTANCE, image_side / 2 - _EDGE
     if number and half < nearest:
@@ -71,7 +71,7 @@ def star_stamps(telescope, band, roll, cell):
 
 def peak_brightness(snr, level, image_snr):
     """
-    Compute how bright [MJy/sr] a pixel is above the scene's typical level that has a signal-to-noise ratio.
+    Compute the brightness [MJy/sr] of a pixel over the scene's typical level from its signal-to-noise ratio.
 
     It is the positive root S of S^2 = snr^2 (variance at level + S); image_snr is the ratio of a pixel at the
     level.

@@ -86,7 +86,7 @@ class Exposure:
 
 
 def read_band(name):
-    """Read a filter's throughput from the packaged table; a ParameterError if it is not there."""
+    """Read a filter's throughput from the packaged table; raise ParameterError if it is not there."""
     path = files("jwst_fusion") / "data" / "nircam_throughput.asdf"
     with asdf.open(path, memmap=False) as table:
         rows = table["filters"]

@@ -20,7 +20,7 @@ SCENES = {
 
 
 def make_scene(name, *, seed=0):
-    """Build a scene by its name, a key of `SCENES`; a ParameterError if there is none."""
+    """Build a scene by its name, a key of `SCENES`; raise ParameterError if there is none."""
     if name not in SCENES:
         raise ParameterError(f"scene {name!r} is not known: expected one of {', '.join(SCENES)}")
     return SCENES[name](seed)

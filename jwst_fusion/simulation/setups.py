@@ -90,7 +90,7 @@ SETUPS = {name: _setup(name, *values) for name, values in _FUSIONS.items()}
 
 
 def get_setup(name):
-    """Look up a setup, a key of `SETUPS`; a ParameterError if there is none."""
+    """Look up a setup, a key of `SETUPS`; raise ParameterError if there is none."""
     if name not in SETUPS:
         raise ParameterError(f"setup {name!r} is not known: expected one of {', '.join(SETUPS)}")
     return SETUPS[name]

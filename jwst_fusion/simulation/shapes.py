@@ -28,7 +28,7 @@ def emission(family, strength):
     """
     Return the lines of a family of `LINES`, wavelengths [um] and peaks.
 
-    The strength is the peak of a relative one.
+    The strength is the peak of a line of relative strength one.
     """
     return tuple((wavelength, strength * relative) for wavelength, relative in LINES[family].items())
 

@@ -83,7 +83,7 @@ class FusionStepMixin(WithoutCrds):
         return super().remove_suffix(name)
 
     def open_model(self, init, **kwargs):
-        """Open a file as stpipe does; an InputError for one that no data model can hold."""
+        """Open a file as stpipe does; raise InputError for one that no data model can hold."""
         try:
             return super().open_model(init, **kwargs)
         except FusionError:
@@ -102,7 +102,7 @@ class FusionStepMixin(WithoutCrds):
         return super().prepare_output(init, make_copy=make_copy, **kwargs)
 
     def open_product(self, init, model_class, step):
-        """Open the product of the step before, a model that may be changed; an InputError if it is none."""
+        """Open the product of the step before, which may be changed; raise InputError if it is none."""
         is_file = isinstance(init, str | Path)
         if (is_file and Path(init).suffix != ".json") or isinstance(init, JwstDataModel):
             model = self.prepare_output(init)
@@ -119,7 +119,7 @@ class FusionStepMixin(WithoutCrds):
         """
         Open the product of the step before, or the list of those of several cubes: a list of models.
 
-        An InputError if one is not such a product, or one of several that belong together.
+        Raises InputError if one is not such a product, or one of several that belong together.
         """
         if isinstance(init, list | tuple) and init:
             models = [self.open_product(each, model_class, step) for each in init]
@@ -156,7 +156,7 @@ class FusionStepMixin(WithoutCrds):
         """
         Raise an InputError if an output would replace the input or what this package did not make.
 
-        Of several cubes the products have the names members, and the fused cubes the names gratings.
+        The products of several cubes are named by members, and the fused cubes by gratings.
         """
         outer = self.parent if isinstance(self.parent, FusionStepMixin) else self
         steps = [getattr(outer, name) for name in getattr(outer, "step_defs", {})]

@@ -42,10 +42,11 @@ class OpticsMixin:
 
     def resolve_optics(self, model, cube=None, images=None):
         """
-        Find what the products were seen through, and log it; in a pipeline the first step does for all.
+        Find the optics of the products, and log their source; in a pipeline the first step does so for all.
 
-        The model states the grating. PSFs are measured on cube and images, whole products, if they are given,
-        else taken from what a step before has measured. A FusionError if they cannot be used.
+        The model states the grating. PSFs are measured on cube and images, which are whole products, if they
+        are given, and else taken from what a step before has measured. Raises FusionError if they cannot be
+        used.
         """
         given = {kind: self.get_reference_file(model, kind) for kind in self.reference_file_types}
         given = {kind: path for kind, path in given.items() if path != "N/A"}
@@ -105,9 +106,9 @@ def _throughputs(path):
 @contextmanager
 def shared_optics(steps):
     """
-    Let what one step is given of PSFs and throughputs hold for all, while they run, and be resolved once.
+    Let the PSFs and throughputs that one step is given hold for all while they run, and be resolved once.
 
-    A ParameterError if two steps are given different values.
+    Raises ParameterError if two steps are given different values.
     """
     before = []
     for name, none in SHARED.items():

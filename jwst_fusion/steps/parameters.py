@@ -26,7 +26,7 @@ def check_parameters(path):
     """
     Check a parameter file without running or importing anything that it names, and without making folders.
 
-    Returns the alias of the step or pipeline that it is for. A ParameterError if it cannot be read, or a
+    Returns the alias of the step or pipeline that it is for. Raises ParameterError if it cannot be read, or a
     parameter is unknown or has a wrong value.
     """
     if not Path(path).is_file():
@@ -114,8 +114,8 @@ def write_parameters(name, path):
     """
     Write a packaged parameter file out, with the value of each parameter.
 
-    A ParameterError if there is none of this name, a FileExistsError if the file is there: it may have been
-    edited.
+    Raises ParameterError if there is none of this name, FileExistsError if the file is there: it may have
+    been edited.
     """
     packaged = packaged_parameters()
     if name not in packaged:
