@@ -1,8 +1,6 @@
-"""Associations made from files, and checked with or without them."""
+"""Members of associations, from files or from their names alone."""
 
-import os
 import re
-import warnings
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +9,11 @@ from jwst_fusion.association import read_association
 from jwst_fusion.coregistration.ranges import filter_sets
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics import throughput
-from jwst_fusion.ownership import MARK
 
 from .inputs import kind_of, open_file, refusal
 from .products import image_filter
 
-__all__ = ["Member", "check_association", "make_association", "read_member", "select_members"]
+__all__ = ["Member", "check_association", "read_member", "select_members"]
 
 #: Names of stage-3 products in the archive (JWST pipeline documentation, stage 3 file names).
 PRODUCT_NAME = re.compile(
@@ -27,45 +24,19 @@ PRODUCT_NAME = re.compile(
 
 @dataclass(frozen=True)
 class Member:
-    """
-    Type of a file, from its header or its name.
-
-    Attributes
-    ----------
-    path : pathlib.Path
-        The file.
-    kind : {'cube', 'image'}
-        NIRSpec IFU cube or NIRCam image.
-    elements : tuple of str
-        Grating and blocking filter of a cube, effective filter of an image.
-    from_name : bool
-        Whether only its name was read.
-    """
+    """A file of a fusion, by its header or its name."""
 
     path: Path
-    kind: str
-    elements: tuple
-    from_name: bool = False
+    kind: str  # cube or image
+    elements: tuple  # grating and blocking filter of a cube, effective filter of an image
+    from_name: bool = False  # only its name was read
 
 
 def read_member(path):
     """
-    Determine the type of a file from its header, or from its name if there is no file.
+    Classify a file as cube or image by its header, or by its name if it is not there.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Returns
-    -------
-    Member
-        What it is.
-
-    Raises
-    ------
-    InputError
-        It is neither a NIRSpec IFU cube nor a NIRCam image, or cannot be read.
+    Raises InputError if it is neither.
     """
     path = Path(path)
     if not path.is_file():
@@ -80,7 +51,7 @@ def read_member(path):
 
 
 def _from_name(path):
-    """Guess the type of a file from its name."""
+    """Classify a file as cube or image by its name."""
     match = PRODUCT_NAME.fullmatch(path.name)
     if not match:
         raise InputError(
@@ -101,22 +72,8 @@ def select_members(members):
     """
     Choose the cube and the images that can be fused with it.
 
-    Parameters
-    ----------
-    members : sequence of Member
-        The files.
-
-    Returns
-    -------
-    chosen : list of Member
-        The images in ascending order of their filters' wavelengths, and the cube.
-    left_out : list of tuple
-        Member and reason [str] of each that is not used.
-
-    Raises
-    ------
-    InputError
-        Not exactly one cube, two images in one filter, or no image that goes with the cube.
+    Returns the members, images by wavelength and the cube last, and a list of (member, reason) of those left
+    out. Raises InputError unless there is one cube, and an image for it, and no filter occurs twice.
     """
     cubes = [member for member in members if member.kind == "cube"]
     images = [member for member in members if member.kind == "image"]
@@ -149,57 +106,7 @@ def select_members(members):
     return [*chosen, cubes[0]], left_out
 
 
-def make_association(members, product_name, folder):
-    """
-    Make a level-3 association.
-
-    Parameters
-    ----------
-    members : sequence of Member
-        The files.
-    product_name : str
-        Name of the product.
-    folder : path-like
-        Where the association will be.
-
-    Returns
-    -------
-    str
-        The association in JSON.
-    """
-    from jwst.associations.asn_from_list import asn_from_list
-    from jwst.associations.lib.rules_level3_base import DMS_Level3_Base
-
-    names = [os.path.relpath(member.path, folder) for member in members]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*contains path information")  # this package reads them
-        association = asn_from_list(names, rule=DMS_Level3_Base, product_name=product_name)
-        association["made_by"] = MARK
-        return association.dump()[1]
-
-
 def check_association(path):
-    """
-    Check an association without reading data, its members by their names where the files are not there.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Association.
-
-    Returns
-    -------
-    product : str
-        Name of the product.
-    chosen : list of Member
-        Members that will be fused.
-    left_out : list of tuple
-        Member and reason [str] of each that is not used.
-
-    Raises
-    ------
-    InputError
-        It cannot be used.
-    """
+    """Check an association without reading data: its product, and members as `select_members` sorts them."""
     product, members = read_association(path)
     return product, *select_members([read_member(member) for member in members])

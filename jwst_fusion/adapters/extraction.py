@@ -37,39 +37,18 @@ UNITS = {"WAVELENGTH": "um", "FLUX": "Jy", "FLUX_ERROR": "Jy", "SURF_BRIGHT": "M
 
 @dataclass(frozen=True, eq=False)
 class RegionSpectrum:
-    """
-    Spectrum of a region.
-
-    Attributes
-    ----------
-    name : str
-        Name of the region.
-    text : str
-        The region, as DS9 writes it.
-    sum : Sum
-        The cells added up.
-    coverage : float
-        Share of the region that lies in the field.
-    wavelength : ndarray, shape (n_wave,)
-        [um].
-    flux, error : ndarray, shape (n_wave,)
-        Flux density and its standard error [Jy]; NaN in channels without data.
-    cube_flux : ndarray, shape (n_wave,)
-        That of the NIRSpec cube, at its own resolution [Jy]; NaN where it is not known.
-    bands : list of dict
-        For each band its ``filter``, ``pivot`` [um], the flux of the NIRCam image over its scale
-        (``nircam``), of the fused cube seen through the band and its PSF (``seen``), and of the fused cube
-        through the band (``fused``, ``fused_err``) [Jy].
-    """
+    """Spectrum of a region of a fused cube, beside that of the NIRSpec cube and NIRCam's photometry."""
 
     name: str
-    text: str
-    sum: object
-    coverage: float
-    wavelength: np.ndarray
-    flux: np.ndarray
-    error: np.ndarray
-    cube_flux: np.ndarray
+    text: str  # the region, as DS9 writes it
+    sum: object  # Sum of the cells
+    coverage: float  # share of the region that lies in the field
+    wavelength: np.ndarray  # (n_wave,) [um]
+    flux: np.ndarray  # (n_wave,) flux density [Jy]; NaN in channels without data
+    error: np.ndarray  # its standard error [Jy]
+    cube_flux: np.ndarray  # that of the NIRSpec cube, at its own resolution [Jy]; NaN where it is not known
+    #: Filter and pivot [um] of each band, and fluxes [Jy] through it: of the NIRCam image over its scale
+    #: (nircam), of the fused cube with the band's PSF (seen) and without (fused, fused_err).
     bands: list
 
     def _repr_html_(self):
@@ -94,25 +73,10 @@ class RegionSpectrum:
 
 def read_regions(given):
     """
-    Read regions from a file of DS9, CASA or FITS, or from text.
+    Read regions from a file of DS9, CASA or FITS, or from text such as ``circle(83.83, -5.42, 0.3")``.
 
-    Parameters
-    ----------
-    given : str or path-like
-        Path of a file, or a region of DS9 such as ``circle(83.83, -5.42, 0.3")``, in ICRS if it names no
-        frame.
-
-    Returns
-    -------
-    included : list of tuple of (str, regions.Region)
-        Names, empty if there are none, and regions whose spectra are wanted.
-    excluded : list of regions.Region
-        Regions that are cut out of them.
-
-    Raises
-    ------
-    InputError
-        There is no such file, or no region in it.
+    Text that names no frame is in ICRS. Returns names and regions whose spectra are wanted, and the regions
+    that are cut out of them. Raises InputError if there is no such file, or no region in it.
     """
     from regions import Regions
 
@@ -154,32 +118,9 @@ def _weight(region, wcs, shape):
 
 def region_spectrum(model, scene, name, region, excluded=(), *, content):
     """
-    Add up the cells of a region.
+    Add up the cells of a region of a scene, less the excluded regions; content is that of the report.
 
-    Parameters
-    ----------
-    model : FusedCubeModel
-        The product.
-    scene : Scene
-        Its scene.
-    name : str
-        Name of the region.
-    region : regions.Region
-        The region.
-    excluded : iterable of regions.Region, optional
-        What is cut out of it.
-    content : ReportContent
-        What the product holds of the cube and the images.
-
-    Returns
-    -------
-    RegionSpectrum
-        The spectrum.
-
-    Raises
-    ------
-    ParameterError
-        The region is no area, or does not touch the field.
+    Raises ParameterError if the region is no area, or does not touch the field.
     """
     wcs = celestial_wcs(model, model.meta.filename)
     shape = scene.inside.shape
@@ -249,20 +190,8 @@ def extraction_hdus(model, spectra, lines=()):
     """
     Put spectra of regions into HDUs, as an x1d has them.
 
-    Parameters
-    ----------
-    model : FusedCubeModel
-        The product.
-    spectra : list of RegionSpectrum
-        The spectra.
-    lines : list of tuple of (RegionSpectrum, Line, LineMeasurement), optional
-        Lines of the regions.
-
-    Returns
-    -------
-    astropy.io.fits.HDUList
-        EXTRACT1D for each region with the columns of an x1d, CUBE1D with the cube's, and the tables
-        PHOTOMETRY and LINES.
+    There is an EXTRACT1D for each region with the columns of an x1d, a CUBE1D with the cube's, and the tables
+    PHOTOMETRY and, of (RegionSpectrum, Line, LineMeasurement), LINES.
     """
     header = identity(model, DATAMODL=("MultiSpecModel", "Type of data model"))
     hdus = fits.HDUList([fits.PrimaryHDU(header=header)])

@@ -57,22 +57,9 @@ IFU_ANGLE = 138.97
 
 def cube_product(model):
     """
-    Take what the fusion needs from an s3d model.
+    Make a CubeProduct of an s3d model, its arrays not read.
 
-    Parameters
-    ----------
-    model : IFUCubeModel or LazyModel
-        A cube of NIRSpec.
-
-    Returns
-    -------
-    CubeProduct
-        Its arrays as they are, which may be on disk: see `read_cube`.
-
-    Raises
-    ------
-    InputError
-        Wrong unit, or no usable coordinates.
+    Raises InputError for a unit, coordinates or wavelengths that cannot be used.
     """
     name = model.meta.filename
     _check_unit(model, name)
@@ -98,26 +85,7 @@ def cube_product(model):
 
 
 def read_cube(product, model):
-    """
-    Read the arrays of a cube.
-
-    Parameters
-    ----------
-    product : CubeProduct
-        The cube.
-    model : IFUCubeModel or LazyModel
-        The model that it is of.
-
-    Returns
-    -------
-    CubeProduct
-        The same, its arrays in memory and NaN where the quality flags forbid use.
-
-    Raises
-    ------
-    InputError
-        No voxel has data, or the file ends too early.
-    """
+    """Read the arrays of a cube, NaN where its flags forbid use; raise InputError if no voxel is left."""
     with datamodels.unbroken(product.name), np.errstate(over="ignore"):  # infinite is bad too
         data = native(product.data)
         error = np.full(data.shape, np.nan, np.float32) if product.error is None else native(product.error)
@@ -136,22 +104,9 @@ def read_cube(product, model):
 
 def image_product(model):
     """
-    Take what the fusion needs from an i2d model.
+    Make an ImageProduct of an i2d model, its arrays not read.
 
-    Parameters
-    ----------
-    model : ImageModel or LazyModel
-        A resampled image of NIRCam.
-
-    Returns
-    -------
-    ImageProduct
-        The arrays as they are.
-
-    Raises
-    ------
-    InputError
-        Wrong unit, unknown filter, or no usable coordinates.
+    Raises InputError for a unit, a filter or coordinates that cannot be used.
     """
     name = model.meta.filename
     _check_unit(model, name)
@@ -183,7 +138,7 @@ def image_product(model):
 
 
 def _image_pixfrac(model, name):
-    """PIXFRAC of an image, one if it is not stated; an InputError for an image that was not resampled."""
+    """PIXFRAC of an image, one if it is not stated; raise InputError for an image that was not resampled."""
     if model.meta.cal_step.resample != "COMPLETE" and not model.hasattr("wht"):
         raise InputError(
             f"{name}: it is not resampled: S_RESAMP is not COMPLETE, and there are no weights (WHT); use the "
@@ -306,7 +261,7 @@ def _check_pixel(jacobian):
 
 
 def _cube_wavelengths(model, name):
-    """Wavelengths [um] of a cube's planes; an InputError for those that cannot be used."""
+    """Wavelengths [um] of a cube's planes; raise InputError for those that cannot be used."""
     wavelength, n_planes = _wavelengths(model, name), model.data.shape[0]
     if n_planes < MIN_PLANES:
         raise InputError(

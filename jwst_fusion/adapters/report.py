@@ -4,6 +4,7 @@ from dataclasses import asdict, fields
 
 import numpy as np
 
+from jwst_fusion.datamodels import cell_text
 from jwst_fusion.datamodels.flags import PRIOR_DRIVEN
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.quality.content import BandRow, LineErrors, ReportContent, SkyFrame
@@ -50,16 +51,7 @@ COLUMNS = {
 
 
 def store_diagnosis(model, diagnosis):
-    """
-    Put into a product what a report needs beyond its images, and what the bands still differ by.
-
-    Parameters
-    ----------
-    model : FusedCubeModel
-        The product; changed.
-    diagnosis : Diagnosis
-        The arrays.
-    """
+    """Put the arrays of a diagnosis into a fused cube, and into its table what the bands still differ by."""
     known = {name: value for name, value in asdict(diagnosis).items() if value is not None}
     model.report = {
         name: value if isinstance(value, np.ndarray) else np.array(value) for name, value in known.items()
@@ -75,24 +67,9 @@ def store_diagnosis(model, diagnosis):
 
 def report_content(model, *, name=None):
     """
-    Take a report's content out of a product.
+    Take a report's content out of a fused cube, as far as it is there.
 
-    Parameters
-    ----------
-    model : FusedCubeModel
-        The product. What it does not hold is left out.
-    name : str, optional
-        Its file's name, if not the one that it was read from.
-
-    Returns
-    -------
-    ReportContent
-        Arrays of native byte order, and words.
-
-    Raises
-    ------
-    InputError
-        The product has no cell with data.
+    Raises InputError if no cell has data.
     """
     coefficients = _native(model.coefficients)
     inside = np.isfinite(coefficients[0])
@@ -215,10 +192,8 @@ def _band(row):
         for entry in fields(BandRow)
         if entry.name in names and entry.name not in ("filter", "held_out")
     }
-    name = row["filter"]
-    name = name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)
     held_out = bool(row["held_out"]) if "held_out" in names else False
-    return BandRow(filter=name.strip(), held_out=held_out, **numbers)
+    return BandRow(filter=cell_text(row["filter"]), held_out=held_out, **numbers)
 
 
 def _columns(table):

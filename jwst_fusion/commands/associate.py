@@ -13,16 +13,13 @@ def add_parser(commands):
         "Products of the archive that have not been fetched are judged by their names.",
         example="jwst-fusion associate -n d203-506 *_i2d.fits *_s3d.fits",
     )
-    parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="*_i2d.fits and *_s3d.fits, or files to check"
-    )
+    parser.add_argument("files", metavar="FILE", nargs="+",
+        help="*_i2d.fits and *_s3d.fits, or files to check")  # fmt: skip
     parser.add_argument("-n", "--name", help="name of the product (default: that of the cube)")
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", help="association to write (default: NAME_asn.json)"
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="check associations (.json) and parameters (.asdf)"
-    )
+    parser.add_argument("-o", "--output", metavar="FILE",
+        help="association to write (default: NAME_asn.json)")  # fmt: skip
+    parser.add_argument("--check", action="store_true",
+        help="check associations (.json) and parameters (.asdf)")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -36,9 +33,11 @@ def run(arguments):
 
 def _make(arguments):
     """Write an association beside the cube."""
+    import os
     from pathlib import Path
 
     from jwst_fusion import adapters
+    from jwst_fusion.association import make_association
     from jwst_fusion.atomic import write_atomic
     from jwst_fusion.exceptions import InputError, ParameterError
     from jwst_fusion.ownership import is_plain_name
@@ -52,7 +51,7 @@ def _make(arguments):
     if not is_plain_name(name):
         raise ParameterError(f"--name {name!r} cannot begin the names of files; choose one without folders")
     output = Path(arguments.output or f"{name}_asn.json")
-    text = adapters.make_association(chosen, name, output.parent)
+    text = make_association([os.path.relpath(member.path, output.parent) for member in chosen], name)
     write_atomic(output, text.encode())
     _tell(chosen, left_out)
     print(output)

@@ -26,23 +26,12 @@ def add_parser(commands):
         help="folder for the results")  # fmt: skip
     parser.add_argument("--data-dir", type=Path, metavar="DIR",
         help="folder of the archive's products (default: the output folder)")  # fmt: skip
-    parser.add_argument(
-        "--min-overlap",
-        type=float,
-        default=0.5,
-        metavar="SHARE",
-        help="smallest share of the IFU's field that an image must cover",
-    )
-    parser.add_argument(
-        "--max-gap",
-        type=float,
-        default=float("inf"),
-        metavar="DAYS",
-        help="longest time between cube and image",
-    )
-    parser.add_argument(
-        "--max-gap-moving", type=float, default=2.0, metavar="DAYS", help="the same for moving targets"
-    )
+    parser.add_argument("--min-overlap", type=float, default=0.5, metavar="SHARE",
+        help="smallest share of the IFU's field that an image must cover")  # fmt: skip
+    parser.add_argument("--max-gap", type=float, default=float("inf"), metavar="DAYS",
+        help="longest time between cube and image")  # fmt: skip
+    parser.add_argument("--max-gap-moving", type=float, default=2.0, metavar="DAYS",
+        help="the same for moving targets")  # fmt: skip
     parser.add_argument(
         "--stale", type=Path, nargs="?", const=Path(), metavar="DIR",
         help="keep only targets whose product is missing or out of date among the outputs of a batch in DIR "
@@ -101,7 +90,7 @@ def run(arguments):
 
 
 def _stale(targets, folder):
-    """Targets that are to be fused, told with the reasons; files that the archive has made anew."""
+    """Select and print the targets to be fused, with the reasons, and files that the archive made anew."""
     from jwst_fusion.archive.plan import outdated
 
     found, replaced = outdated(targets, folder)

@@ -7,26 +7,7 @@ __all__ = ["open_product", "opened_fused"]
 
 
 def open_product(path, kind):
-    """
-    Open a product and check that it is whole.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    kind : type
-        Class of its model: `FusionModel` for a product of any step, or `FusedCubeModel`.
-
-    Returns
-    -------
-    jwst_fusion.datamodels.FusionModel
-        The model; it is to be closed.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is not such a product, or parts of it are missing.
-    """
+    """Open a product whose model is of a kind and check that it is whole; else an InputError."""
     from jwst_fusion import datamodels
     from jwst_fusion.exceptions import InputError, one_line
 

@@ -26,7 +26,6 @@ from jwst_fusion.ownership import check_own, is_utf8, product_mark
 from .console import fewer_lines
 from .crds import WithoutCrds
 from .errors import Interrupted, as_exit_error, interruptible, parameter_problem
-from .naming import named_by_grating
 
 __all__ = ["BasePipeline", "BaseStep", "FusionStepMixin"]
 
@@ -46,10 +45,7 @@ class FusionStepMixin(WithoutCrds):
     """
     Mixin of the steps and pipelines of this package, placed before stpipe's class.
 
-    Attributes
-    ----------
-    output_suffix : str or None
-        Ending of the names of the step's products, such as ``fused``.
+    ``output_suffix`` is the ending of the names of the step's products, such as ``fused``.
     """
 
     spec = """
@@ -87,7 +83,7 @@ class FusionStepMixin(WithoutCrds):
         return super().remove_suffix(name)
 
     def open_model(self, init, **kwargs):
-        """Open a file as stpipe does; an InputError for one that no data model can hold."""
+        """Open a file as stpipe does; raise InputError for one that no data model can hold."""
         try:
             return super().open_model(init, **kwargs)
         except FusionError:
@@ -106,28 +102,7 @@ class FusionStepMixin(WithoutCrds):
         return super().prepare_output(init, make_copy=make_copy, **kwargs)
 
     def open_product(self, init, model_class, step):
-        """
-        Open the product of the step before.
-
-        Parameters
-        ----------
-        init : str, path-like or DataModel
-            The input.
-        model_class : type
-            Class of the product.
-        step : str
-            Name of the step that makes it.
-
-        Returns
-        -------
-        model : DataModel
-            The model, which may be changed.
-
-        Raises
-        ------
-        InputError
-            If the input is not such a product.
-        """
+        """Open the product of the step before, which may be changed; raise InputError if it is none."""
         is_file = isinstance(init, str | Path)
         if (is_file and Path(init).suffix != ".json") or isinstance(init, JwstDataModel):
             model = self.prepare_output(init)
@@ -142,26 +117,9 @@ class FusionStepMixin(WithoutCrds):
 
     def open_products(self, init, model_class, step):
         """
-        Open the product of the step before, or those of several cubes.
+        Open the product of the step before, or the list of those of several cubes: a list of models.
 
-        Parameters
-        ----------
-        init : str, path-like, DataModel or list of DataModel
-            The input.
-        model_class : type
-            Class of the product.
-        step : str
-            Name of the step that makes it.
-
-        Returns
-        -------
-        models : list of DataModel
-            The models, which may be changed.
-
-        Raises
-        ------
-        InputError
-            If an input is not such a product, or one of several that belong together.
+        Raises InputError if one is not such a product, or one of several that belong together.
         """
         if isinstance(init, list | tuple) and init:
             models = [self.open_product(each, model_class, step) for each in init]
@@ -175,22 +133,19 @@ class FusionStepMixin(WithoutCrds):
         return [model]
 
     def save_model(self, model, *args, **kwargs):
-        """
-        Save a product; one of several is named by its grating.
+        """Save a product; one of several is named by its grating."""
+        return super().save_model(model, *args, **self.named_by_grating(model, kwargs))
 
-        Parameters
-        ----------
-        model : DataModel
-            The product.
-        *args, **kwargs
-            Passed on to `jwst.stpipe.Step.save_model`.
+    @staticmethod
+    def named_by_grating(model, options):
+        """Put the grating of a product that is one of several in place of its number in the options."""
+        if options.get("idx") is None or not isinstance(model, datamodels.FusionModel):
+            return options
+        return options | {"idx": model.meta.fusion.set_member or options["idx"]}
 
-        Returns
-        -------
-        output_path : str or None
-            Path of the file; None if the step does not save.
-        """
-        return super().save_model(model, *args, **named_by_grating(model, kwargs))
+    def given(self, *names):
+        """Parameters by name; null in a parameter file, which stpipe does not check, is the default."""
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def export_config(self, filename, include_metadata=False, mark="class: jwst_fusion\\."):
         """Write the step's parameters as stpipe does, but whole or not at all (see `atomic_file`)."""
@@ -199,17 +154,9 @@ class FusionStepMixin(WithoutCrds):
 
     def check_outputs(self, members=(None,), gratings=(None,)):
         """
-        Check, before any work, that no output replaces the input or what this package did not make.
+        Raise an InputError if an output would replace the input or what this package did not make.
 
-        Parameters
-        ----------
-        members, gratings : sequence of str or None, optional
-            Names of the products of several cubes, and of the fused cubes.
-
-        Raises
-        ------
-        InputError
-            One would.
+        The products of several cubes are named by members, and the fused cubes by gratings.
         """
         outer = self.parent if isinstance(self.parent, FusionStepMixin) else self
         steps = [getattr(outer, name) for name in getattr(outer, "step_defs", {})]
@@ -227,31 +174,12 @@ class FusionStepMixin(WithoutCrds):
 
     def run(self, *args):
         """
-        Run the step.
+        Run the step on its input: path or data model.
 
-        Parameters
-        ----------
-        *args
-            Input of the step: path or data model.
-
-        Returns
-        -------
-        result : object
-            What ``process`` returns.
-
-        Raises
-        ------
-        FusionError
-            If the input or the parameters cannot be used. Raised by the outermost step it is a
-            `stpipe.exceptions.StpipeExitException` too, so that ``strun`` shows its message, not a
-            traceback.
-        KeyboardInterrupt
-            If it is interrupted; at the command line that is exit status 130.
-
-        Notes
-        -----
-        An output name that ``process`` sets, and the input that names the output, hold for one run: the
-        next run of the same step does not write over the product of the last.
+        A FusionError that the outermost step raises is a `stpipe.exceptions.StpipeExitException` too, so that
+        ``strun`` shows its message, not a traceback. Ctrl-C is a KeyboardInterrupt, at the command line exit
+        status 130. An output name that ``process`` sets, and the input that names the output, hold for one
+        run: the next run of the same step does not write over the product of the last.
         """
         if self.parent is not None:
             return super().run(*args)

@@ -20,21 +20,8 @@ __all__ = ["FusionStep"]
 log = logging.getLogger(__name__)
 
 #: Parameters that are settings as they are.
-SETTINGS = (
-    "n_components",
-    "max_components",
-    "tuning",
-    "mu",
-    "gamma",
-    "regularization",
-    "boundary",
-    "weighting",
-    "reweightings",
-    "samples",
-    "rtol",
-    "max_iterations",
-    "beam",
-)
+SETTINGS = ("n_components", "max_components", "tuning", "mu", "gamma", "regularization", "boundary",
+            "weighting", "reweightings", "samples", "rtol", "max_iterations", "beam")  # fmt: skip
 
 
 class FusionStep(ReportMixin, OpticsMixin, BaseStep):
@@ -87,11 +74,8 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         FusedCubeModel or list of FusedCubeModel
             The fused cube; for each grating if several cubes are fused.
         """
-        given = {name: getattr(self, name) for name in SETTINGS}
         held_out = [name.strip() for name in self.held_out_filters or ()]
-        given["leave_each_out"] = held_out == ["each"]
-        # null in a parameter file is not checked by stpipe: it stands for the default
-        settings = FusionSettings(**{name: value for name, value in given.items() if value is not None})
+        settings = FusionSettings(leave_each_out=held_out == ["each"], **self.given(*SETTINGS))
         models = self.open_products(input_data, datamodels.CrossCalibratedModel, "cross_calib")
         model = models[0]
         optics = self.resolve_optics(model)

@@ -1,6 +1,5 @@
 """The fused cube as a file: order of the HDUs, content, and how other tools read it."""
 
-import asdf
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -87,18 +86,6 @@ def test_second_round_trip_keeps_all(fused_model, tmp_path):
     with fits.open(first) as expected, fits.open(second) as found:
         diff = fits.FITSDiff(expected, found, ignore_keywords=["DATE", "FILENAME"], ignore_hdus=["ASDF"])
         assert diff.identical, diff.report()
-
-
-def test_fits_to_asdf(fused_model, tmp_path):
-    fits_file = fused_model.save(tmp_path / "disk_fused.fits")
-    with datamodels.open(fits_file) as model:
-        asdf_file = model.save(tmp_path / "disk_fused.asdf")
-    with asdf.open(asdf_file) as file:
-        assert_array_equal(file["data"], fused_model.data)
-        assert_array_equal(file["filters"]["held_out"], [0, 1])
-        assert file["filters"]["filter"][0] == b"F182M"
-        assert_array_equal(file["components"]["basis_2"], fused_model.components["basis_2"])
-        assert file["meta"]["fusion"]["mu"] == 0.25
 
 
 def test_coordinates_of_fits_and_gwcs_agree(product, fused_model, wavelength):

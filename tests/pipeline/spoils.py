@@ -47,10 +47,6 @@ def members(*listed):
     return lambda work: write_association(work, listed)
 
 
-def product(name):
-    return lambda work: write_association(work, product=name)
-
-
 def text(content):
     return lambda work: (work.folder / ASN).write_bytes(content)
 
@@ -274,10 +270,6 @@ BAD = {
         text(b'{"products": [{"name": "p", "members": [{"a": 1}]}]}'), ASN, "no expname", "asn_from_list",
     ),
     "two products": (lambda work: write_association(work, copies=2), ASN, "2 products", "make an asso"),
-    **{
-        f"product {name!r}": (product(name), ASN, f"{name!r} cannot name a file", "asn_from_list")
-        for name in ("../p", None)  # more in tests/test_security.py
-    },
     # other instruments and modes
     "MIRI image": (
         keywords(FIRST, INSTRUME="MIRI", EXP_TYPE="MIR_IMAGE", FILTER="F770W"),

@@ -216,15 +216,6 @@ def test_a_cube_on_turned_spaxels(work, reference):
     assert_close(np.rot90(on_cells(result), -1, axes=(1, 2)), reference)
 
 
-def test_models_of_the_other_byte_order(work, reference):
-    models = [datamodels.open(name) for name in (CUBE, FIRST, SECOND)]
-    for model in models:
-        assert np.asarray(model.data).dtype.byteorder == ">"
-    assert_close(on_cells(fuse(models)), reference)
-    for model in models:
-        model.close()
-
-
 def test_near_the_pole_a_small_subarray_without_the_background(work, reference):
     for name in (CUBE, *IMAGES):
         near = float(fits.getval(work.sources[name], "CRVAL2", "SCI")) % 0.001 + 89.99
