@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MIN_SPAXELS", "Offset", "find_target", "measure_offset", "spaxel_centres", "spaxel_template"]
 
-#: Smallest overlap at a trial offset, as a share of that at the first guess, or of the field where there is no
-#: guess. Judged.
+#: Smallest overlap at a trial offset, as a share of that at the first guess; of the field if there is none.
+#: Judged.
 MIN_OVERLAP = 0.6
 
 #: Correlation below which no offset is measured. Judged.
