@@ -1,6 +1,5 @@
 """Spectra of regions on the sky, beside those of the cube and NIRCam's photometry."""
 
-import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from jwst_fusion.exceptions import InputError, ParameterError, one_line
 from jwst_fusion.quality.diagnosis import restore_spectra
 
 from .products import celestial_wcs
-from .science import identity
+from .science import ascii_text, identity
 
 __all__ = ["RegionSpectrum", "extraction_hdus", "read_regions", "region_spectrum"]
 
@@ -198,7 +197,7 @@ def extraction_hdus(model, spectra, lines=()):
     for number, spectrum in enumerate(spectra, start=1):
         for hdu in (_x1d(spectrum), _cube_table(spectrum)):
             hdu.ver = number
-            hdu.header["SRCNAME"] = _ascii(spectrum.name)
+            hdu.header["SRCNAME"] = ascii_text(spectrum.name)
             hdus.append(hdu)
     rows = [{"region": spectrum.name, **band} for spectrum in spectra for band in spectrum.bands]
     if rows:
@@ -235,7 +234,7 @@ def _x1d(spectrum):
     table["DQ"] = np.where(np.isfinite(spectrum.flux), 0, DO_NOT_USE)
     hdu = _with_units(fits.BinTableHDU(table, name="EXTRACT1D"), UNITS)
     hdu.header["SRCTYPE"] = ("EXTENDED", "Type of source")
-    hdu.header["REGION"] = _ascii(spectrum.text)
+    hdu.header["REGION"] = ascii_text(spectrum.text)
     hdu.header["COVERAGE"] = (round(spectrum.coverage, 6), "Share of the region with data")
     return hdu
 
@@ -262,8 +261,3 @@ def _with_units(hdu, units):
     for key, unit in units.items():
         hdu.columns[key].unit = unit
     return hdu
-
-
-def _ascii(text):
-    """Text that a FITS header can hold."""
-    return re.sub(r"[^ -~]", "?", text)

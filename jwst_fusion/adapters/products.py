@@ -66,7 +66,7 @@ def cube_product(model):
     wavelength = _cube_wavelengths(model, name)
     _tell_jump(wavelength, name)
     wcs = celestial_wcs(model, name)
-    pa_v3, pa_aperture = model.meta.pointing.pa_v3, model.meta.aperture.position_angle
+    pa_v3, pa_aperture = _position_angles(model, name)
     if pa_v3 is None and pa_aperture is not None:
         pa_v3 = pa_aperture - IFU_ANGLE
     if pa_v3 is None:
@@ -78,8 +78,8 @@ def cube_product(model):
         error=_if_alike(model, "err", model.data.shape),
         wavelength=wavelength,
         wcs=wcs,
-        position_angle_v3=float(pa_v3),
-        position_angle_aperture=float(pa_v3 + IFU_ANGLE if pa_aperture is None else pa_aperture),
+        position_angle_v3=pa_v3,
+        position_angle_aperture=pa_v3 + IFU_ANGLE if pa_aperture is None else pa_aperture,
         moving=str(model.meta.target.type).upper() == "MOVING",
     )
 
@@ -92,7 +92,7 @@ def read_cube(product, model):
         bad = ~np.isfinite(data)
         quality = _if_alike(model, "dq", data.shape)
         if quality is not None:
-            bad |= (np.asarray(quality) & DO_NOT_USE) != 0
+            bad |= (np.asarray(quality).astype(np.int64) & DO_NOT_USE) != 0
     if bad.all():
         raise InputError(
             f"{product.name}: all of its voxels are NaN or flagged DO_NOT_USE; fetch the file again, or "
@@ -116,7 +116,7 @@ def image_product(model):
     middle = (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2
     _, jacobian = local_frame(wcs, *middle)
     band, module = image_filter(model, name)
-    pa_v3 = model.meta.pointing.pa_v3
+    pa_v3, _ = _position_angles(model, name)
     if pa_v3 is None:
         pa_v3 = float(np.degrees(np.arctan2(jacobian[0, 1], jacobian[1, 1])))
         log.warning("%s: no PA_V3: the image's y axis, %.1f deg, is taken for it", name, pa_v3)
@@ -127,7 +127,7 @@ def image_product(model):
         wcs=wcs,
         filter=band,
         module=module,
-        position_angle_v3=float(pa_v3),
+        position_angle_v3=pa_v3,
         detector_pixel=DETECTOR_PIXEL[throughput.channel(band)],
         image_pixel=float(np.sqrt(abs(np.linalg.det(jacobian)))),
         pixfrac=_image_pixfrac(model, name),
@@ -135,6 +135,18 @@ def image_product(model):
         detector=str(model.meta.instrument.detector or ""),
         date=str(model.meta.observation.date or ""),
     )
+
+
+def _position_angles(model, name):
+    """PA_V3 and PA_APER of a product [deg], None for one that is not stated; an InputError for no angle."""
+    stated = {"PA_V3": model.meta.pointing.pa_v3, "PA_APER": model.meta.aperture.position_angle}
+    for keyword, angle in stated.items():
+        if angle is not None and not (isinstance(angle, int | float) and abs(angle) <= 360):
+            raise InputError(
+                f"{name}: {keyword} is {angle}, an angle in degrees needed; correct the header, or take the "
+                "keyword out"
+            )
+    return tuple(None if angle is None else float(angle) for angle in stated.values())
 
 
 def _image_pixfrac(model, name):
@@ -305,10 +317,16 @@ def _wavelengths(model, name):
                 f"{name}: CTYPE3 is WAVE-TAB but there is no WCS-TABLE; rebuild the cube with cube_build"
             )
         return np.asarray(model.wavetable["wavelength"], dtype=np.float64).ravel()
-    if info.ctype3 != "WAVE" or None in (info.crval3, info.cdelt3, info.crpix3):
+    if info.ctype3 != "WAVE":
         raise InputError(
             f"{name}: CTYPE3 is {info.ctype3}, WAVE or WAVE-TAB needed; rebuild the cube with cube_build"
         )
+    for keyword in ("crval3", "cdelt3", "crpix3"):
+        value = getattr(info, keyword)
+        if not isinstance(value, int | float):
+            raise InputError(
+                f"{name}: {keyword.upper()} is {value}, a number needed; rebuild the cube with cube_build"
+            )
     factor = {"um": 1.0, "micron": 1.0, "m": 1e6, "nm": 1e-3, "Angstrom": 1e-4}.get(info.cunit3 or "um")
     if factor is None:
         raise InputError(f"{name}: CUNIT3 is {info.cunit3}, um needed; rebuild the cube with cube_build")

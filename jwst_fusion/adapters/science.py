@@ -1,5 +1,6 @@
 """A fused cube as the scene that lines and regions are measured in, and the maps of lines as files."""
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -376,5 +377,10 @@ def identity(model, **keywords):
     header = fits.Header()
     for keyword, (value, comment) in (known | keywords).items():
         if value is not None and not (isinstance(value, float) and not np.isfinite(value)):
-            header[keyword] = (value, comment)
+            header[keyword] = (ascii_text(value) if isinstance(value, str) else value, comment)
     return header
+
+
+def ascii_text(text):
+    """Text that a FITS header can hold: what is not ASCII is a question mark."""
+    return re.sub(r"[^ -~]", "?", text)

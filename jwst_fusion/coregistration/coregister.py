@@ -211,6 +211,11 @@ def _coregister(product, images, settings):
     if angle is not None:
         product = rotate_cube(product, angle)
     footprint = cube_footprint(product.data)
+    if not footprint.any():
+        raise InputError(
+            f"{product.name}: no spaxel has data in half of the channels of the fusion; fetch the file "
+            "again, or rebuild the cube with cube_build"
+        )
     window, grid = choose_grid(footprint, product.wcs, images, settings)
     count = footprint[window].sum()
     if count < MIN_SPAXELS:

@@ -133,6 +133,11 @@ class FusedCubeModel(FusionModel):
                 return f"{name} is {found}, {shape} expected for a cube of {cube}"
         if self.hasattr("draws") and np.shape(self.draws)[1:] != cells:
             return f"draws are {np.shape(self.draws)}, (n, *{cells}) expected for a cube of {cube}"
+        if not (self.hasattr("filters") and len(self.filters)):
+            return "filters is missing or empty"
+        unit = self.meta.bunit_data
+        if unit != BRIGHTNESS_UNIT:
+            return f"BUNIT is {unit}, {BRIGHTNESS_UNIT} expected"
         return None if np.any(self.err) else "err is missing"  # then the model fills it with zeros
 
     @property

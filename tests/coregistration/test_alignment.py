@@ -77,6 +77,16 @@ def test_what_is_missing_or_wrong_does_not_pull(upright):
     assert (offset.east, offset.north) == pytest.approx((1.9, -1.2), abs=0.01)
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_an_image_of_little_more_than_half_of_the_field(upright, side):
+    """An offset that brings more of the image onto the field is not taken for that."""
+    image = SKY.image("F210M", offset=(0.2, -0.1), noise=0.01, angle=0.0)
+    from_middle = np.arange(image.data.shape[1]) - image.data.shape[1] // 2
+    data = np.where(side * from_middle > 6, np.nan, image.data)
+    offset = measure_offset(image=replace(image, data=data), **upright)
+    assert (offset.east, offset.north) == pytest.approx((0.2, -0.1), abs=0.01)
+
+
 def test_the_stated_error_is_the_scatter():
     prepared = prepare(noise=0.0)
     image = SKY.image("F210M")

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from jwst_fusion import datamodels
 from jwst_fusion.datamodels import FusedCubeModel
+from tests.files import edit
 
 HDUS = ["PRIMARY", "SCI", "ERR", "DQ", "WMAP", "WCS-TABLE", "COMPONENTS", "COEFFS", "COEFFERR", "FILTERS",
         "SPECTRAL", "DRAWS", "ASDF"]  # fmt: skip
@@ -161,6 +162,26 @@ def test_draws_come_back_within_half_a_step_or_are_none(fused_model, tmp_path):
     del fused_model.draws
     with datamodels.open(fused_model.save(tmp_path / "x.fits")) as model:
         assert (model.unfit(), model.draw_errors) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "finding"),
+    [
+        (lambda hdus: hdus["SCI"].header.update(BUNIT="Jy"), "BUNIT is Jy, MJy/sr expected"),
+        (
+            lambda hdus: setattr(hdus["FILTERS"], "data", hdus["FILTERS"].data[:0]),
+            "filters is missing or empty",
+        ),
+        (
+            lambda hdus: setattr(hdus["SPECTRAL"], "data", hdus["SPECTRAL"].data[:5]),
+            r"spectral is (5,), (20,)",
+        ),
+    ],
+)
+def test_what_was_changed_does_not_fit(product, spoil, finding):
+    edit(product, spoil)
+    with datamodels.open(product) as model:
+        assert model.unfit().startswith(finding)
 
 
 def test_draws_take_a_small_part_of_the_product(fused_model):
