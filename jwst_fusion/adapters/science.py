@@ -8,8 +8,10 @@ from astropy.units import UnitConversionError
 from astropy.wcs import WCS
 
 from jwst_fusion import __version__
+from jwst_fusion.crosscalib.scale import HALO_SHAPE
 from jwst_fusion.datamodels.notebook import html_table
 from jwst_fusion.exceptions import InputError, ParameterError, one_line
+from jwst_fusion.optics.telescope import SHORT_WAVEFRONT
 from jwst_fusion.ownership import MARK
 from jwst_fusion.quality.diagnosis import UNKNOWN
 from jwst_fusion.quality.lines import Line
@@ -178,6 +180,7 @@ def science_scene(model):
     known = scale_errors[np.isfinite(scale_errors) & fitted]
     offsets = np.asarray(filters["offset_err"], dtype=float)[fitted]
     offsets = offsets[np.isfinite(offsets)]
+    light, size = SHORT_WAVEFRONT.halo(float(np.median(table["wavelength"])))  # the IFU's too
     return Scene(
         wavelength=table["wavelength"],
         mean_spectrum=table["mean_spectrum"],
@@ -191,6 +194,8 @@ def science_scene(model):
         spectral_noise=np.nan_to_num(table["mean_noise"]),
         scale_error=float(min(known, default=0.0)),
         offset_error=float(np.median(offsets)) if offsets.size else 0.0,
+        halo_error=HALO_SHAPE * light,
+        halo_size=size,
         leftover=_leftover(model),
     ).without_gaps()
 

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 from jwst_fusion.exceptions import ParameterError
 
 from .gaps import fill_gaps
+from .halo import halo_change
 from .leftover import Leftover
 
 __all__ = ["Scene", "Sum", "cell_covariance"]
@@ -56,6 +57,10 @@ class Scene:
         Relative error of the flux scale between the instruments.
     offset_error : float
         Error of the images' place on the coordinates, east and north each [arcsec].
+    halo_error : float
+        Error of the light that the halo of the IFU's PSF takes from its core, as a share of all light.
+    halo_size : float
+        Length s of the OTF of that halo, ``exp(-s * frequency)`` [arcsec].
     gaps : ndarray of int, shape (n,)
         Channels without data in which mean spectrum and basis were interpolated.
     gap_errors : ndarray, shape (n, 3, 1 + k)
@@ -76,6 +81,8 @@ class Scene:
     spectral_noise: np.ndarray
     scale_error: float = 0.0
     offset_error: float = 0.0
+    halo_error: float = 0.0
+    halo_size: float = 0.0
     gaps: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     gap_errors: np.ndarray | None = None
     leftover: Leftover | None = None
@@ -140,16 +147,18 @@ class Scene:
         return np.isfinite(self.coefficients).all(axis=0)
 
     @cached_property
-    def _displacement(self):
-        """What a displacement by the offset's error changes, by column and row, (2, k, ny, nx)."""
-        cells = self.offset_error / np.sqrt(self.cell_area)
-        return np.nan_to_num(np.stack(np.gradient(self.coefficients, axis=(2, 1)))) * cells
+    def _changes(self):
+        """Changes of the coefficients by errors that all cells share, ndarray of shape (3, k, ny, nx)."""
+        cell = np.sqrt(self.cell_area)
+        displaced = np.stack(np.gradient(self.coefficients, axis=(2, 1))) * (self.offset_error / cell)
+        scattered = self.halo_error * halo_change(self.coefficients, self.halo_size / cell)
+        return np.nan_to_num(np.concatenate([displaced, scattered[np.newaxis]]))
 
     def cells(self) -> Sum:
         """Every cell for itself."""
         inside = self.inside
         covariance = cell_covariance(self.draws, np.where(inside, self.errors, 0.0))
-        for change in self._displacement:
+        for change in self._changes:
             covariance += change[:, np.newaxis] * change
         return Sum(self, np.where(inside, 1.0, np.nan), self.coefficients.astype(np.float64), covariance)
 
@@ -190,7 +199,7 @@ class Scene:
             added = np.einsum("piyx,iyx->pi", relative, weighted, optimize=True)
             products.append(added.T @ added / len(added))
         covariance = np.mean(products, axis=0)
-        changes = np.einsum("siyx,yx->si", self._displacement[(slice(None), slice(None), *box)], weight)
+        changes = np.einsum("siyx,yx->si", self._changes[(slice(None), slice(None), *box)], weight)
         covariance += changes.T @ changes
         total = np.einsum("iyx,yx->i", coefficients, weight)
         return Sum(self, np.asarray(weight.sum()), total, covariance, whole)
