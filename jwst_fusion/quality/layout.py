@@ -101,9 +101,14 @@ def words(value):
     return str(value)
 
 
-def records(entries, caption=""):
-    """Make a tuple of one table of records (dict) with the same entries, empty without a record."""
+def records(entries, caption="", *, first=()):
+    """
+    Make a tuple of one table of records (dict) with the same entries, empty without a record.
+
+    The columns are in the order of the entries, after those that are to be first: ASDF sorts entries by name.
+    """
     rows = [record for record in entries if isinstance(record, dict)]
-    head = list(dict.fromkeys(name for row in rows for name in row))
+    names = dict.fromkeys(name for row in rows for name in row)
+    head = [*(name for name in first if name in names), *(name for name in names if name not in first)]
     cells = tuple(tuple(str(row.get(name, "")) for name in head) for row in rows)
     return (Table(tuple(head), cells, caption),) if rows else ()
