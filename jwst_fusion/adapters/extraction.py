@@ -1,4 +1,4 @@
-"""Spectra of regions on the sky, beside those of the cube and NIRCam's photometry."""
+"""Spectra of regions on the sky, with those of the cube and the photometry of NIRCam."""
 
 import re
 import warnings
@@ -19,7 +19,7 @@ from .science import identity
 
 __all__ = ["RegionSpectrum", "extraction_hdus", "read_regions", "region_spectrum"]
 
-#: Points along each side of a cell at which it is asked whether they lie in a region.
+#: Points along each side of a cell that are tested for whether they lie in a region.
 SUBPIXELS = 10
 
 #: Frames of coordinates that a region of DS9 may begin with.
@@ -47,7 +47,7 @@ class RegionSpectrum:
     text : str
         The region, as DS9 writes it.
     sum : Sum
-        The cells added up.
+        Sum over the cells.
     coverage : float
         Share of the region that lies in the field.
     wavelength : ndarray, shape (n_wave,)
@@ -55,7 +55,7 @@ class RegionSpectrum:
     flux, error : ndarray, shape (n_wave,)
         Flux density and its standard error [Jy]; NaN in channels without data.
     cube_flux : ndarray, shape (n_wave,)
-        That of the NIRSpec cube, at its own resolution [Jy]; NaN where it is not known.
+        Flux density of the NIRSpec cube, at its own resolution [Jy]; NaN where unknown.
     bands : list of dict
         For each band its ``filter``, ``pivot`` [um], the flux of the NIRCam image over its scale
         (``nircam``), of the fused cube seen through the band and its PSF (``seen``), and of the fused cube
@@ -107,7 +107,7 @@ def read_regions(given):
     included : list of tuple of (str, regions.Region)
         Names, empty if there are none, and regions whose spectra are wanted.
     excluded : list of regions.Region
-        Regions that are cut out of them.
+        Regions that are excluded from them.
 
     Raises
     ------
@@ -167,9 +167,9 @@ def region_spectrum(model, scene, name, region, excluded=(), *, content):
     region : regions.Region
         The region.
     excluded : iterable of regions.Region, optional
-        What is cut out of it.
+        Regions that are excluded from it.
     content : ReportContent
-        What the product holds of the cube and the images.
+        Cube and images of the product.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def region_spectrum(model, scene, name, region, excluded=(), *, content):
     Raises
     ------
     ParameterError
-        The region is no area, or does not touch the field.
+        The region has no area, or lies outside the field.
     """
     wcs = celestial_wcs(model, model.meta.filename)
     shape = scene.inside.shape
@@ -215,7 +215,7 @@ def _jansky(scene):
 
 
 def _cube_spectrum(content, weight):
-    """Sum of the NIRSpec cube over a region, in cells; unknown spaxels count as the known ones."""
+    """Sum of the NIRSpec cube over a region, in cells; unknown spaxels have the mean of the known ones."""
     diagnosis = content.diagnosis
     if diagnosis.spectra is None:
         return np.full(content.wavelength.size, np.nan)
@@ -247,7 +247,7 @@ def _photometry(content, added, weight, jansky):
 
 def extraction_hdus(model, spectra, lines=()):
     """
-    Put spectra of regions into HDUs, as an x1d has them.
+    Put spectra of regions into HDUs like those of an x1d.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A fused cube as the scene that lines and regions are measured in, and the maps of lines as files."""
+"""Fused cubes as scenes in which lines and regions are measured, and maps of lines as files."""
 
 from dataclasses import dataclass, replace
 
@@ -145,7 +145,7 @@ class LineMaps:
 
 def science_scene(model):
     """
-    Take the scene with the draws of its errors out of a product.
+    Read the scene with the draws of its errors from a product.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def science_scene(model):
 
 
 def _leftover(model):
-    """Take what the components do not carry of the cube out of the report's data; None if it is not there."""
+    """Read the signal that the components do not represent from the report's data; None if it is missing."""
     kept = dict(model.report.instance) if model.hasattr("report") else {}
     steps, step = (np.asarray(kept.get(name, ())) for name in ("spectra", "spectra_step"))
     n_wave, ny, nx = np.shape(model.data)
@@ -230,9 +230,9 @@ def line_maps(model, cells, line, *, redshift, half_width, significance, resolvi
     half_width : float
         Half width of the window [km/s].
     significance : float
-        Flux over its error from which a cell counts.
+        Ratio of flux and error from which a cell counts.
     resolving_power : float, optional
-        Of the instrument at the line, if not the grating's.
+        Resolving power at the line, in place of that of the grating.
 
     Returns
     -------
@@ -352,7 +352,7 @@ def map_hdus(model, quantities, mask, wcs, **keywords):
 
 def identity(model, **keywords):
     """
-    Write the primary header of what is measured in a fused cube.
+    Write the primary header of a file of measurements in a fused cube.
 
     Parameters
     ----------

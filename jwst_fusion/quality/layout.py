@@ -1,4 +1,4 @@
-"""What the sections of a report are made of, and the words for its numbers."""
+"""Elements of the sections of a report, and the format of its numbers."""
 
 from dataclasses import dataclass
 
@@ -55,7 +55,7 @@ class Section:
     Attributes
     ----------
     key, title, text : str
-        Anchor, title, what it tells.
+        Anchor, title and introduction.
     images : tuple of Picture
         Images.
     curves : tuple of Curve
@@ -86,7 +86,7 @@ class Section:
 
 
 def number(value, digits=4):
-    """Write a number in some significant digits, or that it is not known."""
+    """Write a number with some significant digits, or that it is not known."""
     return f"{value:.{digits}g}" if np.isfinite(value) else "not known"
 
 

@@ -14,7 +14,7 @@ __all__ = ["registration_section"]
 
 def registration_section(content):
     """
-    Show images before and after registration, to blink against the cube's, and what is left.
+    Show images before and after registration, to blink against the cube's, and the remaining differences.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def registration_section(content):
     Returns
     -------
     Section
-        The section; empty if the product does not tell.
+        The section; empty if the product lacks the data.
     """
     diagnosis = content.diagnosis
     rows = []
