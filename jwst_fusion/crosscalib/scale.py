@@ -135,14 +135,20 @@ def fit_scales(
         fitted = [c if keep else _fit(c, False) for c, keep in zip(fitted, real, strict=True)]
         scales, shape = _tie(fitted)
     if shape.any():
-        log.info(
-            "The IFU's PSF departs from its model: variance %+.2e, %+.2e arcsec^2, "
-            "of the wavefront %+.3f rad^2 at 1 um",
-            *shape,
-        )
+        log.info(_in_words(shape, np.mean([c.wavelength for c in fitted])))
     known = {c.band.filter: scale for c, scale in zip(fitted, scales, strict=True)}
     scales = tuple(known.get(band.filter) or ratio_of_means(observation, band) for band in bands)
     return scales, shape
+
+
+def _in_words(shape, wavelength):
+    """Departure of the IFU's PSF from its model in words, with the light in its halo at a wavelength [um]."""
+    widths = 1e3 * np.sign(shape[:2]) * np.sqrt(np.abs(shape[:2]))
+    return (
+        f"The IFU's PSF differs from its optical model: width {widths[0]:+.0f} x {widths[1]:+.0f} mas "
+        f"(standard deviations, in quadrature), light in its halo {100 * shape[2] / wavelength**2:+.1f} % at "
+        f"{wavelength:.2f} um"
+    )
 
 
 def _compare(observation, band):
