@@ -1,4 +1,4 @@
-"""Spectra of regions on the sky, beside those of the cube and NIRCam's photometry."""
+"""Spectra of regions on the sky, with those of the cube and the photometry of NIRCam."""
 
 import warnings
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A fused cube as the scene that lines and regions are measured in, and the maps of lines as files."""
+"""Fused cubes as scenes in which lines and regions are measured, and maps of lines as files."""
 
 import re
 from dataclasses import dataclass, replace
@@ -9,8 +9,10 @@ from astropy.units import UnitConversionError
 from astropy.wcs import WCS
 
 from jwst_fusion import __version__
+from jwst_fusion.crosscalib.scale import HALO_SHAPE
 from jwst_fusion.datamodels.notebook import html_table
 from jwst_fusion.exceptions import InputError, ParameterError, one_line
+from jwst_fusion.optics.telescope import SHORT_WAVEFRONT
 from jwst_fusion.ownership import MARK
 from jwst_fusion.quality.diagnosis import UNKNOWN
 from jwst_fusion.quality.lines import Line
@@ -144,7 +146,7 @@ class LineMaps:
 
 def science_scene(model):
     """
-    Take the scene with the draws of its errors out of a product.
+    Read the scene with the draws of its errors from a product.
 
     Parameters
     ----------
@@ -179,6 +181,7 @@ def science_scene(model):
     known = scale_errors[np.isfinite(scale_errors) & fitted]
     offsets = np.asarray(filters["offset_err"], dtype=float)[fitted]
     offsets = offsets[np.isfinite(offsets)]
+    light, size = SHORT_WAVEFRONT.halo(float(np.median(table["wavelength"])))  # the IFU's too
     return Scene(
         wavelength=table["wavelength"],
         mean_spectrum=table["mean_spectrum"],
@@ -192,12 +195,14 @@ def science_scene(model):
         spectral_noise=np.nan_to_num(table["mean_noise"]),
         scale_error=float(min(known, default=0.0)),
         offset_error=float(np.median(offsets)) if offsets.size else 0.0,
+        halo_error=HALO_SHAPE * light,
+        halo_size=size,
         leftover=_leftover(model),
     ).without_gaps()
 
 
 def _leftover(model):
-    """Take what the components do not carry of the cube out of the report's data; None if it is not there."""
+    """Read the signal that the components do not represent from the report's data; None if it is missing."""
     kept = dict(model.report.instance) if model.hasattr("report") else {}
     steps, step = (np.asarray(kept.get(name, ())) for name in ("spectra", "spectra_step"))
     n_wave, ny, nx = np.shape(model.data)
@@ -226,9 +231,9 @@ def line_maps(model, cells, line, *, redshift, half_width, significance, resolvi
     half_width : float
         Half width of the window [km/s].
     significance : float
-        Flux over its error from which a cell counts.
+        Ratio of flux and error from which a cell counts.
     resolving_power : float, optional
-        Of the instrument at the line, if not the grating's.
+        Resolving power at the line, in place of that of the grating.
 
     Returns
     -------
@@ -348,7 +353,7 @@ def map_hdus(model, quantities, mask, wcs, **keywords):
 
 def identity(model, **keywords):
     """
-    Write the primary header of what is measured in a fused cube.
+    Write the primary header of a file of measurements in a fused cube.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ def extract(product, *regions):
 
 
 def run(arguments):
-    """Write the spectra, and print their path and what they are."""
+    """Write the spectra, and print their path and a summary."""
     from jwst_fusion import adapters
 
     from .products import opened_fused

@@ -2,10 +2,10 @@
 
 __all__ = ["add_parser", "lines", "run"]
 
-#: Flux over its error from which a line counts, if nothing else is said.
+#: Default ratio of flux and error from which a line counts.
 SIGNIFICANT = 3.0
 
-#: Half width of a line's window, if nothing else is said [km/s].
+#: Default half width of a line's window [km/s].
 WINDOW = 500.0
 
 
@@ -31,7 +31,10 @@ def add_parser(commands):
     add_line_options(parser)
     parser.add_argument("--flux-unit", default="W m-2 arcsec-2", metavar="UNIT", help="unit of the flux maps")
     parser.add_argument(
-        "--ratio", nargs=2, metavar="LINE", help="also map the first line over the second (default: no map)"
+        "--ratio",
+        nargs=2,
+        metavar="LINE",
+        help="also map the ratio of the first line to the second (default: no map)",
     )
     parser.add_argument(
         "--intrinsic",
@@ -44,12 +47,12 @@ def add_parser(commands):
 
 def add_line_options(parser):
     """
-    Add the options that tell how lines are measured, and where results are written.
+    Add the options for the measurement of lines and for the output folder.
 
     Parameters
     ----------
     parser : argparse.ArgumentParser
-        Where to add them.
+        The parser.
     """
     systemic = parser.add_mutually_exclusive_group()
     systemic.add_argument(
@@ -66,10 +69,13 @@ def add_line_options(parser):
         type=float,
         default=SIGNIFICANT,
         metavar="S/N",
-        help="flux over its error from which a cell is in the mask",
+        help="ratio of flux and error from which a cell is in the mask",
     )
     parser.add_argument(
-        "--resolving-power", type=float, metavar="R", help="of the instrument (default: that of the grating)"
+        "--resolving-power",
+        type=float,
+        metavar="R",
+        help="resolving power of the instrument (default: that of the grating)",
     )
     parser.add_argument(
         "--output-dir", metavar="DIR", help="folder to write to (default: that of the product)"
@@ -101,9 +107,9 @@ def lines(
     window : float, optional
         Half width of a line's window [km/s].
     significance : float, optional
-        Flux over its error from which a cell is in the mask.
+        Ratio of flux and error from which a cell is in the mask.
     resolving_power : float, optional
-        Of the instrument, if not the grating's.
+        Resolving power of the instrument, in place of that of the grating.
 
     Returns
     -------
@@ -222,7 +228,7 @@ def systemic_redshift(redshift, velocity):
 
 
 def run(arguments):
-    """Write the maps, and print their paths and what the field as a whole has."""
+    """Write the maps, and print their paths and the measurement of the whole field."""
     from jwst_fusion.atomic import together
     from jwst_fusion.exceptions import ParameterError
 
@@ -250,7 +256,7 @@ def run(arguments):
 
 def output_place(arguments):
     """
-    Get the folder and the beginning of the names of what is written.
+    Get the folder and the beginning of the names of the output.
 
     Parameters
     ----------
@@ -273,7 +279,7 @@ def output_place(arguments):
 
 def write_hdus(path, hdus):
     """
-    Write a FITS file, whole or not at all.
+    Write a FITS file completely or not at all.
 
     Parameters
     ----------
@@ -321,12 +327,14 @@ def _write_line(model, maps, unit, folder, stem):
     from jwst_fusion.atomic import atomic_file
     from jwst_fusion.ownership import MARK
     from jwst_fusion.quality.line_figure import line_figure
+    from jwst_fusion.quality.lines import GIVEN
 
     maps = maps.in_unit(unit)
     name = f"{stem}_line_{short_name(maps.line.name)}"
     path, picture = folder / f"{name}.fits", folder / f"{name}.png"
     write_hdus(path, maps.hdus(model))
-    title = f"{model.meta.filename}, {maps.line.name}, {maps.line.wavelength:.5f} um at rest"
+    known = "" if maps.line.source == GIVEN else f"{maps.line.name}, "
+    title = f"{model.meta.filename}, {known}{maps.line.wavelength:.5f} um at rest"
     with atomic_file(picture) as file:
         line_figure(maps, title).savefig(file, format="png", metadata={"Software": MARK})
     total = maps.total
@@ -338,7 +346,7 @@ def _write_line(model, maps, unit, folder, stem):
 
 def in_words(measured):
     """
-    Tell what a region has of a line.
+    Describe the line of a region.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The offset between a NIRCam image and the cube, measured on like images."""
+"""The offset between a NIRCam image and the cube, measured on images of the same band and resolution."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def spaxel_centres(synthetic: np.ndarray, d: int, extra: int) -> tuple[np.ndarra
 
 def _without_plane(values, rows, columns):
     """
-    Values (n,) at places less the plane fitted to them; zero where nothing but rounding errors is left.
+    Values (n,) at places minus the plane fitted to them; zero where nothing but rounding errors is left.
 
     A shifted plane is a plane at another level and does not constrain the shift.
     """
@@ -195,7 +195,7 @@ def _without_plane(values, rows, columns):
 
 
 def _agreement(fit, values, rows, columns, blurred):
-    """Correlation of the images at the fitted shift, planes apart."""
+    """Correlation of the images at the fitted shift, after subtraction of a plane from each."""
     at = rows + fit.shift[1], columns + fit.shift[0]
     seen = map_coordinates(fill_nearest(blurred), at, order=3, mode="mirror")
     pair = [_without_plane(image, rows, columns) for image in (values, seen)]

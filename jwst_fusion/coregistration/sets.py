@@ -43,21 +43,21 @@ IMAGE_ALIGNMENT = 0.003
 #: Fewest spaxels that a cube has to have in common with the others. Judged.
 MIN_COMMON = 12
 
-#: Significance from which a roll or a magnification of a cube against the images is told. Judged.
+#: Significance from which a roll or a magnification of a cube against the images is reported. Judged.
 SIGNIFICANT = 5.0
 
 
 @dataclass(frozen=True, eq=False)
 class SetMember:
     """
-    A cube of a set on its own grid, and where NIRCam has its sky.
+    A cube of a set on its own grid, and its position in NIRCam's coordinates.
 
     Attributes
     ----------
     product : CubeProduct
         The cube, in the wavelengths of the set.
     images : tuple of ImageProduct
-        The images that look in its wavelengths.
+        The images whose bands it covers.
     bands : dict
         Bandpass, covered fraction and pivot wavelength of each, by filter.
     cube : CubeData
@@ -65,7 +65,7 @@ class SetMember:
     grid : FusionGrid
         That grid.
     outliers : ndarray of bool, shape (n_wave, my, mx)
-        Voxels that were taken out.
+        Voxels that were removed.
     noise_ratio : float
         Noise over stated error.
     pointing : Pointing
@@ -90,7 +90,7 @@ def coregister_set(
     """
     Bring several cubes of one scene and images onto the cells of one grid.
 
-    Each cube is compared with the images that look in its wavelengths, and all offsets are solved for
+    Each cube is compared with the images whose bands it covers, and all offsets are solved for
     together. The grid is in the coordinates of NIRCam's short channel, or of its long channel if there is no
     other. No cube is resampled: where its spaxels are with respect to the cells is part of how it sees the
     scene (`CubeData.shift`).
@@ -107,8 +107,8 @@ def coregister_set(
     Returns
     -------
     list of Coregistration
-        Cubes in ascending order of their wavelengths, each with the images that look in these, all on one
-        grid.
+        Cubes in ascending order of their wavelengths, each with the images whose bands it covers, all on
+        one grid.
 
     Raises
     ------
@@ -151,12 +151,12 @@ def _coregister_set(products, images, settings):
 
 
 def _measured(member):
-    """Whether any image tells where the cube is."""
+    """Whether any image constrains the position of the cube."""
     return any(np.isfinite(offset.error) for offset in member.pointing.measured)
 
 
 def _refuse_single(members):
-    """Refuse what is no set."""
+    """Refuse an input that is not a set."""
     if len(members) < 2:
         names = ", ".join(member.product.name for member in members) or "none"
         raise InputError(
@@ -193,17 +193,17 @@ def _solve(members):
     """
     Solve for the places of all cubes and images together.
 
-    Each measured offset is that of an image less that of a cube. Images are aligned with each other to
+    Each measured offset is that of an image minus that of a cube. Images are aligned with each other to
     `IMAGE_ALIGNMENT`; on the average those of the short channel are where their coordinates put them.
 
     Returns
     -------
     offsets : ndarray, shape (n, 2)
-        Where the reference puts a source minus where each cube does (east, north) [arcsec].
+        Position of a source in the reference minus that in each cube (east, north) [arcsec].
     errors : ndarray, shape (n,)
         Standard error of either.
     places : dict of ndarray, shape (2,)
-        Where each image puts a source minus where the reference does, by file name.
+        Position of a source in each image minus that in the reference, by file name.
     """
     images = {image.name: image for member in members for image in member.images}
     names, n = list(images), len(members)
@@ -302,7 +302,7 @@ def _lattice(member, offset, frame):
 
 
 def _connected(members, at):
-    """Find the cubes that share sky, directly or by others: the indices of the most that do."""
+    """Find the largest group of cubes that share sky, directly or through others; their indices."""
     n = len(members)
     linked = [
         [_shared(members[i], at[i], members[j], at[j]) >= MIN_COMMON for j in range(n)] for i in range(n)

@@ -48,7 +48,7 @@ MAX_CONTRADICTION = 0.1
 @dataclass(frozen=True)
 class Overlap:
     """
-    Ratio of the light of two cubes where both see the same sky at the same wavelengths.
+    Ratio of the light of two cubes over the sky and the wavelengths that they share.
 
     Attributes
     ----------
@@ -177,7 +177,7 @@ def _among(pairs, kept):
 
 def hold_out_of_set(observations: Sequence[Observation], names: Sequence[str]) -> list[Observation]:
     """
-    Keep images from the fit of several cubes.
+    Exclude images from the fit of several cubes.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def _mean_plane(cube, weights):
     count = known.sum(axis=(1, 2))
     values = np.where(known, values, 0.0)
     mean = values.sum(axis=(1, 2), dtype=np.float64) / np.maximum(count, 1)
-    expected = np.tensordot(weights * mean, known, axes=1)  # a spaxel with the mean spectrum has that
+    expected = np.tensordot(weights * mean, known, axes=1)  # for a spaxel with the mean spectrum
     usable = (known.mean(axis=0) > MIN_KNOWN) & (expected > 0)
     total = np.tensordot(weights, values, axes=1) * (weights @ mean / weights.sum())
     return np.divide(total, expected, out=np.full(usable.shape, np.nan), where=usable)
@@ -313,7 +313,7 @@ def _solve(observations, pairs):
 
 
 def _contradicting(cubes, pairs):
-    """Place of a cube whose flux contradicts the others', and what is to be told of it; None if none does."""
+    """Place of a cube whose flux contradicts the others', and the message about it; None if none does."""
     residuals = np.zeros(len(cubes))
     for (a, b), found in pairs.items():
         departure = abs(np.log(found.ratio) - (cubes[a] - cubes[b]))

@@ -29,7 +29,7 @@ class Curve:
     plot : bokeh.models.Plot
         The figure.
     alt, caption : str
-        What it shows, for those who do not see it and for those who do.
+        Text in place of the figure, and its caption.
     """
 
     key: str

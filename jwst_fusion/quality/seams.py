@@ -25,7 +25,7 @@ class Seam:
     low, high : float
         Wavelengths that they share [um].
     cubes, cubes_err : float
-        Light in the first cube over that in the second, less one, after both were brought to one flux scale;
+        Light in the first cube over that in the second, minus one, after both were brought to one flux scale;
         and its standard error.
     fused : float
         The same of the fused cubes of two gratings; of two pointings with one grating, which have one fused

@@ -38,7 +38,11 @@ def quality_sections(content):
 
 def _preflight(content):
     """Table of the checks before the run."""
-    return Section("preflight", "Checks before the run", tables=records(content.preflight))
+    return Section(
+        "preflight",
+        "Checks before the run",
+        tables=records(content.preflight, first=("file", "what", "verdict", "cure")),
+    )
 
 
 def _outline(mask, frame):
@@ -89,7 +93,7 @@ def _factors(content):
             f"{100 * (row.scale - 1):+.1f} %" if np.isfinite(row.scale) else "not known",
             usual if np.isfinite(row.scale) else "",
         ))  # fmt: skip
-    head = ("band", "pivot wavelength (um)", "scale", "error", "departure from one", "")
+    head = ("band", "pivot wavelength (um)", "scale", "error", "departure from one", "judgement")
     return Section(
         "calibration", "Cross-calibration",
         "Flux in the NIRCam image over the cube's synthetic photometry. Differences of up to "

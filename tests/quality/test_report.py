@@ -67,6 +67,18 @@ def test_all_sections_are_there(content):
         assert f'id="{key}"' in page
 
 
+def test_the_page_begins_with_the_explorer_and_tells_checks_file_by_file(content):
+    """Tests that were passed are folded; the columns of the checks are not in the order of the alphabet."""
+    page = report_page(content)
+    assert "<details open" not in page
+    assert re.findall(r"<th[^>]*>(file|what|verdict|cure)</th>", page)[:4] == [
+        "file",
+        "what",
+        "verdict",
+        "cure",
+    ]
+
+
 def test_sections_without_data_are_left_out(bare):
     keys = [section.key for section in quality_sections(bare)]
     assert keys == ["footprints", "registration", "calibration", "subspace", "bands", "errors", "provenance"]
