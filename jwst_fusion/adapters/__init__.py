@@ -23,6 +23,7 @@ from .sets import (
     refuse_large_set,
     refuse_part,
     set_observations,
+    set_tables,
     store_set,
 )
 
@@ -67,6 +68,7 @@ __all__ = [
     "science_scene",
     "select_members",
     "set_observations",
+    "set_tables",
     "store_diagnosis",
     "store_measured_psfs",
     "store_set",

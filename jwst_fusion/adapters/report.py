@@ -19,7 +19,7 @@ __all__ = ["report_content", "store_diagnosis"]
 SAMPLES = 300
 
 #: Entries of ``meta.fusion`` that are no settings.
-NO_SETTINGS = ("preflight", "inputs", "parameters")
+NO_SETTINGS = ("preflight", "inputs", "parameters", "set_cubes", "set_images", "set_seams")
 
 #: Keywords of the provenance, by their words.
 PROVENANCE = (
@@ -130,6 +130,7 @@ def report_content(model, *, name=None):
         flags=_flags(dq, inside),
         seen_by_one=_seen_by_one(model, inside, alive),
         preflight=tuple(fusion.get("preflight", ())),
+        **{name: tuple(fusion.get(name) or ()) for name in ("set_cubes", "set_images", "set_seams")},
         log=_log(model),
         diagnosis=_diagnosis(model, coefficients.shape, wavelength.size),
         line_errors=_line_errors(model),

@@ -7,6 +7,7 @@ import numpy as np
 from jwst_fusion.limits import check_memory
 
 from .estimates import BASE, set_memory
+from .fused import MIN_LOOK
 from .observations import coregistered_model, cross_calibrated_model, observation
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "refuse_large_set",
     "refuse_part",
     "set_observations",
+    "set_tables",
     "store_set",
 ]
 
@@ -178,7 +180,60 @@ def calibrated_set(kept, observations, fluxes, models, method):
     return made
 
 
-def store_set(model, name, seams, sources, cubes):
+def set_tables(observations, models, seams):
+    """
+    Tabulate what each cube and each image of a set constrains, and how the cubes agree where they meet.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Cubes with their images, as they were fused.
+    models : sequence of CrossCalibratedModel
+        Products that they were taken of.
+    seams : sequence of Seam
+        Where cubes meet.
+
+    Returns
+    -------
+    dict
+        ``set_cubes``, ``set_images`` and ``set_seams``: rows (dict) of numbers and words.
+    """
+    seen = [each.cube.footprint for each in observations]
+    field = np.any(seen, axis=0)
+    known = {row["cube"]: dict(row) for row in models[0].meta.fusion.instance["set_cubes"]}
+    cubes, images = [], {}
+    for each, model, own in zip(observations, models, seen, strict=True):
+        name, wavelength = model.meta.fusion.cube_file, each.cube.wavelength
+        cubes.append(
+            known[name]
+            | {
+                "low": float(wavelength[0]),
+                "high": float(wavelength[-1]),
+                "field": float(own.sum() / field.sum()),
+                "images": ", ".join(band.filter for band in each.bands if not band.held_out),
+            }
+        )
+        for band in each.bands:
+            row = images.setdefault(
+                band.filter, {"filter": band.filter, "held_out": band.held_out, "cubes": []}
+            )
+            looks = wavelength[band.bandpass >= MIN_LOOK * band.bandpass.max()]
+            row["cubes"].append(model.meta.fusion.set_member)
+            row["low"] = min(row.get("low", np.inf), float(looks[0]))
+            row["high"] = max(row.get("high", 0.0), float(looks[-1]))
+            d = each.grid.decimation_factor
+            cells = np.isfinite(band.data[np.kron(field, np.ones((d, d), dtype=bool))])
+            row["field"] = max(row.get("field", 0.0), float(cells.mean()))
+    files = [model.meta.fusion.cube_file for model in models]
+    rows = [asdict(seam) | {"first": files[seam.first], "second": files[seam.second]} for seam in seams]
+    return {
+        "set_cubes": cubes,
+        "set_images": [row | {"cubes": ", ".join(row["cubes"])} for row in images.values()],
+        "set_seams": rows,
+    }
+
+
+def store_set(model, name, tables, sources):
     """
     Write into a fused cube what it was fused with.
 
@@ -188,27 +243,17 @@ def store_set(model, name, seams, sources, cubes):
         The product; changed.
     name : str
         Its grating.
-    seams : sequence of Seam
-        How the cubes and the fused cubes of the set agree where they meet.
+    tables : dict
+        Those of `set_tables`.
     sources : sequence of CrossCalibratedModel
         Products of the cubes that it was made of.
-    cubes : sequence of str
-        File names of all cubes of the set.
     """
-    rows = [
-        {
-            name: cubes[value] if name in ("first", "second") else float(value)
-            for name, value in asdict(s).items()
-        }
-        for s in seams
-    ]
     model.set_fusion(
         set_member=name,
         cube_file=", ".join(source.meta.fusion.cube_file for source in sources),
-        set_cubes=[dict(row) for row in sources[0].meta.fusion.instance["set_cubes"]],
-        set_seams=rows,
-        seam=max((abs(seam.fused) for seam in seams), default=None),
-        set_size=len(cubes),
+        seam=max((abs(row["fused"]) for row in tables["set_seams"]), default=None),
+        set_size=len(tables["set_cubes"]),
+        **{key: [dict(row) for row in rows] for key, rows in tables.items()},
     )
 
 

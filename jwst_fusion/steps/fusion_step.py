@@ -125,14 +125,14 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         observations = hold_out_of_set(observations, held_out)
         adapters.refuse_large_set(observations, self.most_components, self.memory_allowed)
         gratings = fuse_set(observations, settings)
-        seams = measure_seams(observations, gratings)
+        tables = adapters.set_tables(observations, models, measure_seams(observations, gratings))
         names = adapters.name_gratings(models, [each.members for each in gratings])
         results = []
         for each, name in zip(gratings, names, strict=True):
             log.info("%s:", name)
             result = self._product(each.observation, each.result, models[each.members[0]], optics)
             sources = [models[i] for i in each.members]
-            adapters.store_set(result, name, seams, sources, [m.meta.fusion.cube_file for m in models])
+            adapters.store_set(result, name, tables, sources)
             results.append(result)
         return results
 
