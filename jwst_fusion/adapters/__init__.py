@@ -26,6 +26,7 @@ from .sets import (
     set_tables,
     store_set,
 )
+from .whole_range import whole_range_model
 
 __all__ = [
     "Finding",
@@ -72,6 +73,7 @@ __all__ = [
     "store_diagnosis",
     "store_measured_psfs",
     "store_set",
+    "whole_range_model",
     "window_of",
     "write_offsets",
 ]

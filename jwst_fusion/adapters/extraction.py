@@ -53,7 +53,7 @@ class RegionSpectrum:
     wavelength : ndarray, shape (n_wave,)
         [um].
     flux, error : ndarray, shape (n_wave,)
-        Flux density and its standard error [Jy]; NaN in channels without data.
+        Flux density and its standard error [Jy]; NaN in channels without data in a part of the region.
     cube_flux : ndarray, shape (n_wave,)
         That of the NIRSpec cube, at its own resolution [Jy]; NaN where it is not known.
     bands : list of dict
@@ -195,7 +195,8 @@ def region_spectrum(model, scene, name, region, excluded=(), *, content):
     added = scene.region(inside)
     spectrum, error = added.spectra()
     jansky = _jansky(scene)
-    dead = np.where(scene.alive, 1.0, np.nan)
+    seen = np.isfinite(np.asarray(model.data)[:, inside > 0]).all(axis=1)
+    dead = np.where(scene.alive & seen, 1.0, np.nan)
     return RegionSpectrum(
         name=name,
         text=region.serialize(format="ds9").strip().splitlines()[-1],

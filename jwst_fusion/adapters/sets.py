@@ -257,7 +257,7 @@ def store_set(model, name, tables, sources):
     )
 
 
-def refuse_large_set(observations, n_components, max_memory):
+def refuse_large_set(observations, n_components, max_memory, *, whole=False):
     """
     Refuse to fuse cubes together if that needs more memory than it may have.
 
@@ -269,6 +269,8 @@ def refuse_large_set(observations, n_components, max_memory):
         Largest number of components of a grating.
     max_memory : float or None
         Memory that may be used [GiB]; None: 80 % of what is available.
+    whole : bool, optional
+        Whether there is also a product of all wavelengths.
 
     Raises
     ------
@@ -280,5 +282,6 @@ def refuse_large_set(observations, n_components, max_memory):
         [each.cube.wavelength.size for each in observations],
         len({band.filter for each in observations for band in each.bands}),
         n_components,
+        whole=whole,
     )
     check_memory(needed - BASE, max_memory, f"the fusion of {len(observations)} cubes")

@@ -94,7 +94,10 @@ def run(arguments):
 
 def _lines(spectrum, arguments):
     """Lines of a region: (RegionSpectrum, Line, LineMeasurement)."""
+    import numpy as np
+
     from jwst_fusion import adapters
+    from jwst_fusion.exceptions import ParameterError
     from jwst_fusion.quality.lines import find_line
     from jwst_fusion.science.lines import measure_line
 
@@ -103,4 +106,8 @@ def _lines(spectrum, arguments):
     )
     for line in map(find_line, arguments.line):
         window = adapters.window_of(spectrum.sum.scene, line, **settings)
+        if not np.isfinite(spectrum.flux[window.functionals.any(axis=0) & spectrum.sum.scene.alive]).all():
+            raise ParameterError(
+                f"{spectrum.name}: no cube saw all of it at line {line.name}; draw a region within the field"
+            )
         yield spectrum, line, measure_line(spectrum.sum, window)

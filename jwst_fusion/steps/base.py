@@ -225,6 +225,27 @@ class FusionStepMixin(WithoutCrds):
                 if step.output_suffix == "fused" and step.report_options()[0]:
                     check_own(path.with_suffix(".html"))
 
+    def fused_names(self, models):
+        """
+        Name the fused cubes that are made of several cubes.
+
+        Parameters
+        ----------
+        models : sequence of FusionModel
+            Products of the cubes.
+
+        Returns
+        -------
+        list of str or None
+            A name for each grating; None for the product of all wavelengths, and for that of one grating.
+        """
+        names = sorted({adapters.grating_name(model) for model in models})
+        outer = self.parent if isinstance(self.parent, FusionStepMixin) else self
+        fusion = getattr(outer, "fusion", outer)
+        if len(names) == 1:
+            return [None]
+        return [*names, None] if getattr(fusion, "output_type", "band") == "multi" else names
+
     def run(self, *args):
         """
         Run the step.

@@ -142,8 +142,7 @@ class CoregisterStep(OpticsMixin, BaseStep):
         ]
         results = adapters.coregistered_set(coregister_set(products, images, settings), inputs)
         members = [result.meta.fusion.set_member for result in results]
-        gratings = sorted({adapters.grating_name(result) for result in results})
-        self.check_outputs(members, gratings if len(gratings) > 1 else (None,))
+        self.check_outputs(members, self.fused_names(results))
         self._record(results, inputs, optics)
         for result in results:
             result.meta.fusion.preflight = found.rows()

@@ -1,6 +1,7 @@
 """FusionStep: the fused cube."""
 
 import logging
+from dataclasses import replace
 
 from jwst_fusion import adapters, datamodels
 from jwst_fusion.crosscalib.factors import hold_out
@@ -62,6 +63,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         samples = integer(min=0, max=1000, default=12)  # Number of draws for the errors; 0: errors of a field without masks and edges
         rtol = float(min=0.0, default=3e-4)  # Tolerance of the preconditioned residual
         max_iterations = integer(min=1, default=500)  # Largest number of iterations of each solution
+        output_type = option('band', 'multi', default='band')  # Products of several cubes: a fused cube for each grating; multi: also one of all wavelengths
         beam = float(min=0.0, default=None)  # FWHM of the Gaussian beam of the fused cube [arcsec], BMAJ and BMIN; None: no beam
         save_report = boolean(default=True)  # Write the report, a page to explore and judge the fused cube, beside it
         save_figures = boolean(default=False)  # Also write the main figures of the report as PNG files
@@ -123,7 +125,8 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         check_fusion_settings(settings)
         observations = adapters.set_observations(models, optics)
         observations = hold_out_of_set(observations, held_out)
-        adapters.refuse_large_set(observations, self.most_components, self.memory_allowed)
+        whole = self.output_type == "multi"
+        adapters.refuse_large_set(observations, self.most_components, self.memory_allowed, whole=whole)
         gratings = fuse_set(observations, settings)
         tables = adapters.set_tables(observations, models, measure_seams(observations, gratings))
         names = adapters.name_gratings(models, [each.members for each in gratings])
@@ -134,6 +137,9 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
             sources = [models[i] for i in each.members]
             adapters.store_set(result, name, tables, sources)
             results.append(result)
+        if whole and len(results) > 1:
+            at = [replace(g, result=at_beam(g.result, g.observation.grid.cell_size)) for g in gratings]
+            results.append(adapters.whole_range_model(at, results, self.search_attr("output_dir")))
         return results
 
 

@@ -7,7 +7,7 @@ __all__ = ["named_by_grating"]
 
 def named_by_grating(model, options):
     """
-    Name a product that is one of several by its grating, in place of its number.
+    Name a product that is one of several by its grating, in place of its number; that of all by none.
 
     Parameters
     ----------
@@ -23,4 +23,4 @@ def named_by_grating(model, options):
     """
     if options.get("idx") is None or not isinstance(model, datamodels.FusionModel):
         return options
-    return options | {"idx": model.meta.fusion.set_member or options["idx"]}
+    return options | {"idx": model.meta.fusion.set_member}

@@ -8,7 +8,9 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from scipy.ndimage import gaussian_filter, map_coordinates
+from stdatamodels.jwst.datamodels import IFUCubeModel
 
+import jwst_fusion
 from jwst_fusion import Fusion4Pipeline, FusionStep, datamodels
 from jwst_fusion.adapters import examine
 from jwst_fusion.coregistration.coregister import CoregistrationSettings
@@ -59,7 +61,9 @@ def pointings(shared):
 def fused_gratings(shared, gratings):
     """The pipeline run on two gratings by its command."""
     return run_once(
-        shared / "fused_gratings", "strun", "calwebb_fusion4", "s_asn.json", "--output_dir=.", *QUICK,
+        shared / "fused_gratings", "strun", "calwebb_fusion4", "s_asn.json", "--output_dir=.",
+        "--steps.fusion.output_type=multi", "--steps.coregister.save_results=true",
+        "--steps.cross_calib.save_results=true", *QUICK,
         inputs=gratings.inputs, run=start_command,
     )  # fmt: skip
 
@@ -111,6 +115,94 @@ def test_two_gratings_make_two_products_on_one_grid(fused_gratings):
         assert set(red["FILTERS"].data["filter"]) == {"F200W", "F212N"}
     with datamodels.open(fused_gratings.folder / f"s_{RED}_fused.fits") as model:
         assert isinstance(model, datamodels.FusedCubeModel)
+
+
+def test_one_product_has_all_wavelengths(fused_gratings):
+    """A table of wavelengths that others read; channels of one grating as they are, and of two in between."""
+    whole, blue, red = (
+        fits.open(fused_gratings.folder / f"s_{name}fused.fits") for name in ("", f"{BLUE}_", f"{RED}_")
+    )
+    with whole, blue, red:
+        wavelength, own, other = (
+            hdus["COMPONENTS"].data["wavelength"].astype(float) for hdus in (whole, blue, red)
+        )
+        assert (np.diff(wavelength) > 0).all()
+        header, n = whole["SCI"].header, np.arange(wavelength.size)
+        assert header["CTYPE3"] == "WAVE-TAB"
+        read = WCS(header, whole).pixel_to_world_values(5 + 0 * n, 7 + 0 * n, n)[2]
+        np.testing.assert_allclose(read, wavelength, rtol=1e-7)
+        assert WCS(header, whole).celestial.wcs.compare(WCS(blue["SCI"].header).celestial.wcs)
+        planes = {name: [hdus[name].data for hdus in (whole, blue, red)] for name in ("SCI", "ERR", "DQ")}
+        alone = wavelength < other[0] - 0.03
+        for made, first, second in planes.values():
+            np.testing.assert_array_equal(made[alone], first[: alone.sum()])
+            alone_too = wavelength > own[-1] + 0.03
+            np.testing.assert_array_equal(made[alone_too], second[-alone_too.sum() :])
+        between = int(np.argmin(abs(wavelength - 1.78)))
+        parts = [between, int(np.argmin(abs(own - wavelength[between]))), between - wavelength.size]
+        scene, first, second = (data[i] for data, i in zip(planes["SCI"], parts, strict=True))
+        either = np.isfinite(first) | np.isfinite(second)
+        np.testing.assert_array_equal(np.isfinite(scene), either)
+        both = np.isfinite(first) & np.isfinite(second)
+        levels = sorted([first[both].mean(), second[both].mean()])
+        assert 0.98 * levels[0] < scene[both].mean() < 1.02 * levels[1]  # their noise is 2 %
+        spectra = [whole["COMPONENTS"].data[c] for c in whole["COMPONENTS"].columns.names if "basis" in c]
+        model = np.tensordot(np.array(spectra).T, whole["COEFFS"].data, axes=1)
+        model += whole["COMPONENTS"].data["mean_spectrum"][:, None, None]
+        known = np.isfinite(planes["SCI"][0])
+        np.testing.assert_allclose(planes["SCI"][0][known], model[known], rtol=1e-4, atol=1e-3)
+        assert set(whole["FILTERS"].data["filter"]) == {"F115W", "F162M", "F200W", "F212N"}
+    with IFUCubeModel(fused_gratings.folder / "s_fused.fits") as model:
+        found = model.meta.wcs(5.0 + 0 * n, 7.0 + 0 * n, n.astype(float))[2]
+        np.testing.assert_allclose(found, wavelength, rtol=1e-6)
+        assert model.meta.instrument.grating == "MULTIPLE"
+
+
+def test_a_line_in_the_overlap_is_measured_better_with_both(fused_gratings):
+    """Pa alpha of the whole product, that of each grating, and where only one of them looks."""
+    found = {}
+    for name in ("", f"{RED}_"):
+        (found[name],) = jwst_fusion.lines(
+            fused_gratings.folder / f"s_{name}fused.fits", 1.79, window=9000.0, significance=1.0
+        )
+    both, red = (found[name].cells for name in ("", f"{RED}_"))
+    with fits.open(fused_gratings.folder / f"s_{BLUE}_fused.fits") as hdus:
+        seen = np.isfinite(red.flux.value) & np.isfinite(hdus["COEFFS"].data[0])
+    np.testing.assert_array_equal(np.isfinite(both.flux.value), seen)  # its window is wider than the overlap
+    assert np.median(both.flux.error[seen]) < np.median(red.flux.error[seen])
+    departure = (both.flux.value - red.flux.value)[seen] / red.flux.error[seen]
+    assert np.sqrt(np.mean(departure**2)) < 2
+    for name, wavelength in ((f"{BLUE}_", 1.2), (f"{RED}_", 2.1)):
+        (own,), (whole,) = (
+            jwst_fusion.lines(fused_gratings.folder / f"s_{n}fused.fits", wavelength, window=9000.0)
+            for n in (name, "")
+        )
+        departure = (whole.cells.flux.value - own.cells.flux.value) / own.cells.flux.error
+        assert np.sqrt(np.nanmean(departure**2)) < 0.5  # the same, but for channels of the continuum
+        assert whole.window.instrument == pytest.approx(own.window.instrument, rel=1e-3)
+
+
+def test_a_region_is_extracted_over_all_wavelengths(fused_gratings):
+    """Where a grating did not look at a part of it, its spectrum is not known."""
+    product = fused_gratings.folder / "s_fused.fits"
+    with fits.open(product) as hdus:
+        seen = np.isfinite(hdus["SCI"].data)
+        wavelength = hdus["COMPONENTS"].data["wavelength"]
+        scene = hdus["SCI"].data
+    alive = seen.any(axis=(1, 2))
+    rows, columns = np.nonzero(seen[alive].all(axis=0))
+    y, x = int(np.median(rows)), int(np.median(columns))
+    (spectrum,) = jwst_fusion.extract(product, f"image; circle({x + 1}, {y + 1}, 1.5)")
+    assert np.isfinite(spectrum.flux[alive]).all()
+    inner = np.nan_to_num(scene[:, y, x])
+    area = spectrum.sum.scene.cell_area / 3600**2 * np.radians(1) ** 2 * 1e6
+    expected = spectrum.flux / area / spectrum.sum.amount
+    assert np.corrcoef(expected[alive], inner[alive])[0, 1] > 0.8
+    only = seen[np.argmin(abs(wavelength - 1.2))] & ~seen[np.argmin(abs(wavelength - 2.1))]
+    y, x = np.argwhere(only)[0]
+    (spectrum,) = jwst_fusion.extract(product, f"image; circle({x + 1}, {y + 1}, 0.4)")
+    assert np.isfinite(spectrum.flux[(wavelength < 1.3) & alive]).all()
+    assert np.isnan(spectrum.flux[wavelength > 2.0]).all()
 
 
 @pytest.mark.parametrize("name", [BLUE, RED])
