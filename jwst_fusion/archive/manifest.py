@@ -54,7 +54,7 @@ def write_associations(fusions, folder, data_folder):
     Parameters
     ----------
     fusions : dict of list of Pair
-        What is to be fused, see `find_fusions`.
+        What is to be fused, see `find_fusions` and `jwst_fusion.archive.sets.find_sets`.
     folder, data_folder : pathlib.Path
         Where the associations go, and where the members are or will be.
 
@@ -73,7 +73,8 @@ def write_associations(fusions, folder, data_folder):
     }  # fmt: skip
     targets = []
     for name, pairs in fusions.items():
-        products = [*(pair.image for pair in pairs), pairs[0].cube]
+        images, cubes = (dict.fromkeys(getattr(p, kind) for p in pairs) for kind in ("image", "cube"))
+        products = [*images, *cubes]
         members = [{"expname": str(relative / p.filename), "exptype": "science"} for p in products]
         association["products"] = [{"name": name, "members": members}]
         path = folder / f"{name}_asn.json"

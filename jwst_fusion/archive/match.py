@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from astropy.table import Table
@@ -63,6 +63,8 @@ class Pair:
         Middle of the image's observation minus that of the cube's [day]; NaN if not stated.
     reason : str
         Why the image is not used; empty if it is.
+    beaten : bool
+        Whether that is only for another image in its band, which is better.
     """
 
     cube: ArchiveProduct
@@ -71,6 +73,7 @@ class Pair:
     overlap: float
     gap: float
     reason: str = ""
+    beaten: bool = False
 
     @property
     def band(self):
@@ -145,7 +148,7 @@ def _judge(cube, filters, seen, settings):
     beaten = f"{best.image.filename} covers more, is nearer in time or longer exposed"
     return [
         best,
-        *(Pair(p.cube, p.image, p.filters, p.overlap, p.gap, p.reason or beaten) for p in others),
+        *(replace(p, reason=p.reason or beaten, beaten=not p.reason) for p in others),
     ]
 
 

@@ -13,6 +13,7 @@ from stdatamodels.jwst.datamodels import IFUCubeModel
 import jwst_fusion
 from jwst_fusion import Fusion4Pipeline, FusionStep, datamodels
 from jwst_fusion.adapters import examine
+from jwst_fusion.cli import main
 from jwst_fusion.coregistration.coregister import CoregistrationSettings
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
 from jwst_fusion.quality.metrics import psnr
@@ -303,6 +304,28 @@ def test_what_does_not_belong_together_is_refused(gratings, tmp_path, change, er
     assert isinstance(found.error, error)
     assert words in str(found.error)
     assert gratings.cubes[1].name in str(found.error) or gratings.cubes[0].name in str(found.error)
+
+
+def test_associate_takes_several_cubes(gratings, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = [path.name for path in (*gratings.cubes, *gratings.images)]
+    link(tmp_path, gratings.inputs)
+    assert main(["associate", *names, "-o", "made_asn.json"]) == 0
+    capsys.readouterr()
+    assert main(["associate", "--check", "made_asn.json"]) == 0
+    told = capsys.readouterr().out
+    assert "made_asn.json: product s\n" in told
+    assert told.count("  cube ") == 2 and told.count("  image ") == 4
+    product = json.loads((tmp_path / "made_asn.json").read_text())["products"][0]
+    assert sorted(member["expname"] for member in product["members"]) == sorted(names)
+    (tmp_path / "far").mkdir()
+    spoilt(gratings, tmp_path / "far", elsewhere)
+    monkeypatch.chdir(tmp_path / "far")
+    assert main(["associate", *names]) == 64
+    assert "no other cube shows the same sky" in capsys.readouterr().err
+    without = [name for name in names if "f115w" not in name and "f162m" not in name]
+    assert main(["associate", *without, "-o", "one_asn.json"]) == 0
+    assert f"left out: {gratings.cubes[0].name}: none of the images lies" in capsys.readouterr().out
 
 
 def test_the_same_cube_twice_is_refused(gratings, tmp_path):
