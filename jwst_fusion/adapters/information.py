@@ -9,7 +9,7 @@ __all__ = ["describe"]
 #: Entries of ``meta.fusion`` that have sections of their own.
 ELSEWHERE = (
     "inputs", "preflight", "parameters", "psf_measured", "model_type", "version",
-    "set_cubes", "set_images", "set_seams",
+    "set_cubes", "set_images", "set_members", "set_seams",
 )  # fmt: skip
 
 

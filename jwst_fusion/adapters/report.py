@@ -19,7 +19,7 @@ __all__ = ["kept_diagnosis", "report_content", "store_diagnosis"]
 SAMPLES = 300
 
 #: Entries of ``meta.fusion`` that are no settings.
-NO_SETTINGS = ("preflight", "inputs", "parameters", "set_cubes", "set_images", "set_seams")
+NO_SETTINGS = ("preflight", "inputs", "parameters", "set_cubes", "set_images", "set_members", "set_seams")
 
 #: Keywords of the provenance, by their words.
 PROVENANCE = (

@@ -404,7 +404,7 @@ def identity(model, **keywords):
     meta = model.meta
     known = {
         "CREATOR": (f"jwst_fusion {__version__}", MARK),
-        "FUSED": (meta.filename, "Fused cube"),
+        "FUSED": (meta.filename, "Fused cube" if len(str(meta.filename)) < 40 else ""),
         "TELESCOP": (meta.telescope, "Telescope"),
         "INSTRUME": (meta.instrument.name, "Instrument"),
         "GRATING": (meta.instrument.grating, "Grating"),

@@ -1,6 +1,6 @@
 """One fused cube of all wavelengths of a set, with a table of its wavelengths (FITS WCS Paper III, -TAB)."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
 from scipy.sparse import diags
@@ -8,13 +8,11 @@ from threadpoolctl import threadpool_limits
 
 from jwst_fusion import datamodels
 from jwst_fusion.crosscalib.sets import channel_edges
-from jwst_fusion.datamodels.flags import DO_NOT_USE
 from jwst_fusion.inversion.wavelengths import join_channels
-from jwst_fusion.quality.diagnosis import Diagnosis, quantise_spectra, restore_spectra
+from jwst_fusion.quality.diagnosis import STEPS, Diagnosis, quantise_spectra, restore_spectra
 from jwst_fusion.science.instrument import line_spread
 from jwst_fusion.scratch import zeros_on_demand
 
-from .fused import cube_errors
 from .report import kept_diagnosis, store_diagnosis
 
 __all__ = ["whole_range_model"]
@@ -35,19 +33,19 @@ OF_CHANNELS = ("residual_mean", "residual_rms", "channel_misfit")
 OF_SPAXELS = ("cube_rms", "cube_misfit")
 
 
-def whole_range_model(gratings, models, folder=None):
+def whole_range_model(models, folder=None):
     """
     Join the fused cubes of the gratings of a set.
 
     Where gratings overlap, the channels of the coarser one are kept. Mean spectrum and basis are combined by
-    the inverse variance of the mean spectra, so that the cube keeps its low-rank form.
+    the inverse variance of the mean spectra, so that the cube keeps its low-rank form. Its errors there are
+    the means of the errors by the same weights: they come from the coefficients, which all gratings have in
+    common, and from light that the components do not carry, which is the same light for all.
 
     Parameters
     ----------
-    gratings : sequence of FusedGrating
-        What was fused, at its beam.
     models : sequence of FusedCubeModel
-        Their products.
+        Products of the gratings.
     folder : path-like, optional
         Where arrays are kept that are too large for the memory.
 
@@ -56,96 +54,81 @@ def whole_range_model(gratings, models, folder=None):
     FusedCubeModel
         The product of all wavelengths; SCI is NaN where no cube looked at a wavelength.
     """
-    wavelengths = [each.observation.cube.wavelength for each in gratings]
-    joined = join_channels(wavelengths, [each.result.mean_noise for each in gratings])
-    results = [each.result for each in gratings]
-    whole = replace(
-        results[0],
-        mean_spectrum=joined.combine([each.mean_spectrum for each in results]),
-        basis=joined.combine([each.basis for each in results]),
-        mean_noise=joined.noise,
-        # what the components leave out is the same light for all gratings: not independent
-        dropped_variance=joined.combine([np.sqrt(each.dropped_variance) for each in results]) ** 2,
-        dropped_share=np.mean([each.dropped_share for each in results], axis=0),
-    )
+    columns = [_spectra_of(model) for model in models]
+    joined = join_channels([each.wavelength for each in columns], [each.mean_noise for each in columns])
+    mean = joined.combine([each.mean_spectrum for each in columns])
+    basis = joined.combine([model.basis for model in models])
+    maps = {name: _union(models, name) for name in ("coefficients", "coefficient_errors")}
     with threadpool_limits(limits=1, user_api="blas"):  # the same bits on any number of threads
-        planes = _planes(gratings, models, joined, whole, folder)
+        planes = _planes(models, joined, mean, basis, maps["coefficients"], folder)
     model = datamodels.FusedCubeModel(**planes)
     model.update(models[0])
-    _set_low_rank(model, models, joined, whole, gratings)
+    model.set_components(joined.wavelength, mean, basis, joined.noise)
+    for name, values in maps.items():
+        setattr(model, name, values)
+    if all(each.hasattr("draws") for each in models):
+        number = min(len(each.draws) for each in models)
+        model.draws = _union(models, "draws", slice(number))
     datamodels.set_wavelengths(model, joined.wavelength)
     datamodels.assign_wcs(model)
     _set_tables(model, models, joined)
     _set_words(model, models)
-    store_diagnosis(model, _diagnosis(gratings, models, joined, whole))
+    store_diagnosis(model, _diagnosis(models, columns, joined, mean, basis))
     for line in models[0].history_lines:
         model.add_history(line)
     return model
 
 
-def _planes(gratings, models, joined, whole, folder):
+def _spectra_of(model):
+    """Table of a product's components, as an array of records."""
+    return np.rec.array(
+        np.asarray(model.components).astype(np.asarray(model.components).dtype.newbyteorder("="))
+    )
+
+
+def _union(models, name, part=slice(None)):
+    """Join the maps of all gratings: those of the first that sees a cell."""
+    maps = np.array(getattr(models[0], name)[part])
+    seen = np.isfinite(models[0].coefficients[0])
+    for other in models[1:]:
+        maps = np.where(seen, maps, getattr(other, name)[part])
+        seen = seen | np.isfinite(other.coefficients[0])
+    return maps
+
+
+def _planes(models, joined, mean, basis, coefficients, folder):
     """SCI, ERR, DQ and WMAP: those of a grating as they are, and where gratings overlap combined."""
     shape = (joined.wavelength.size, *np.shape(models[0].data)[1:])
     kinds = {"data": np.float32, "err": np.float32, "dq": np.uint32, "weightmap": np.float32}
     made = {name: zeros_on_demand(shape, kind, folder) for name, kind in kinds.items()}
-    shared = []
     for channel in range(shape[0]):
         sources = joined.sources(channel)
         if len(sources) == 1 and sources[0][1].size == 1:
             grating, (own,) = sources[0]
             for name, planes in made.items():
                 planes[channel] = getattr(models[grating], name)[own]
-        else:
-            shared.append(channel)
-            quality = [
-                np.bitwise_or.reduce(np.asarray(models[g].dq[own[0] : own[-1] + 1])) for g, own in sources
-            ]
-            made["dq"][channel] = np.bitwise_and.reduce(quality)
-            looks = [np.asarray(models[g].weightmap[own[0]]) for g, own in sources]
-            made["weightmap"][channel] = np.max(looks, axis=0) + sum(each > 0 for each in looks) - 1
-            np.maximum(made["weightmap"][channel], 0.0, out=made["weightmap"][channel])
-    if shared:
-        _combine(made, np.array(shared), gratings, joined, whole)
+            continue
+        parts = [(models[g], slice(own[0], own[-1] + 1), joined.weights[g, channel]) for g, own in sources]
+        quality = [np.bitwise_or.reduce(np.asarray(each.dq[own])) for each, own, _ in parts]
+        made["dq"][channel] = np.bitwise_and.reduce(quality)
+        looks = [np.asarray(each.weightmap[own]).max(axis=0) for each, own, _ in parts]
+        count = np.max(looks, axis=0) + np.sum([each > 0 for each in looks], axis=0) - 1
+        made["weightmap"][channel] = np.maximum(count, 0)
+        error = _weighted_mean(
+            [np.mean(each.err[own], axis=0) for each, own, _ in parts], [w for *_, w in parts]
+        )
+        scene = np.tensordot(basis[channel], coefficients, axes=1) + mean[channel]
+        made["data"][channel] = np.where(np.isfinite(error), scene, np.nan)
+        made["err"][channel] = error
     return made
 
 
-def _combine(made, channels, gratings, joined, whole):
-    """Compute SCI and ERR of channels that several gratings have, from the low-rank form."""
-    first = gratings[0].observation
-    d, box = first.grid.decimation_factor, first.grid.field
-    cells = tuple(slice(b.start * d, b.stop * d) for b in box)
-    seen = np.any([each.observation.cube.footprint for each in gratings], axis=0)
-    inside = np.kron(seen[box], np.ones((d, d), dtype=bool))
-    part = replace(
-        whole,
-        mean_spectrum=whole.mean_spectrum[channels],
-        basis=whole.basis[channels],
-        dropped_variance=whole.dropped_variance[channels],
-    )
-    bands = tuple(band for each in gratings for band in each.observation.bands)
-    cube = replace(first.cube, wavelength=joined.wavelength[channels], noise=joined.noise[channels])
-    errors = cube_errors(replace(first, cube=cube, bands=bands), part, cells, inside)
-    coefficients = whole.coefficients[(slice(None), *cells)]
-    for place, channel in enumerate(channels):
-        usable = (made["dq"][channel] & DO_NOT_USE) == 0
-        plane = np.tensordot(part.basis[place], coefficients, axes=1) + part.mean_spectrum[place]
-        made["data"][channel] = np.where(usable, plane, np.nan)
-        made["err"][channel] = np.where(usable, errors[place], np.nan)
-
-
-def _set_low_rank(model, models, joined, whole, gratings):
-    """Components, and coefficients with their errors in all cells that a grating sees."""
-    model.set_components(joined.wavelength, whole.mean_spectrum, whole.basis, whole.mean_noise)
-    for name in ("coefficients", "coefficient_errors"):
-        maps = np.array(getattr(models[0], name))
-        for other in models[1:]:
-            maps = np.where(np.isfinite(maps), maps, getattr(other, name))
-        setattr(model, name, maps)
-    if whole.draws is not None:
-        grid = gratings[0].observation.grid
-        d = grid.decimation_factor
-        cells = tuple(slice(b.start * d, b.stop * d) for b in grid.field)
-        model.set_draws(whole.draws[(slice(None), slice(None), *cells)])
+def _weighted_mean(planes, weights):
+    """Mean of the known values; NaN where there are none."""
+    known = np.isfinite(planes) * np.reshape(weights, (-1, 1, 1))
+    total = (known * np.nan_to_num(planes)).sum(axis=0)
+    count = known.sum(axis=0)
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
 
 
 def _homes(models):
@@ -203,7 +186,7 @@ def _set_words(model, models):
                 model.set_fusion(**{name: float(choose(values))})
 
 
-def _diagnosis(gratings, models, joined, whole):
+def _diagnosis(models, columns, joined, mean, basis):
     """Join what the report shows of all gratings; what one of them lacks is left out."""
     found = [kept_diagnosis(each) for each in models]
     known = {
@@ -226,8 +209,8 @@ def _diagnosis(gratings, models, joined, whole):
     if "bandpasses" in known:
         made["bandpasses"] = np.concatenate(
             [
-                _bandpasses(each.bandpasses[rows], grating.observation.cube.wavelength, joined, g)
-                for g, (each, grating, rows) in enumerate(zip(found, gratings, homes, strict=True))
+                _bandpasses(each.bandpasses[rows], column.wavelength, joined, g)
+                for g, (each, column, rows) in enumerate(zip(found, columns, homes, strict=True))
             ]
         ).astype(np.float32)
     if "wiggle" in known:
@@ -235,29 +218,30 @@ def _diagnosis(gratings, models, joined, whole):
     for name in ("tuning_weight", "tuning_merit", "tuning_chosen"):
         made[name] = getattr(found[0], name)
     if {"spectra", "spectra_step"} <= known and all(each.channels_averaged == 1 for each in found):
-        made |= _spectra(gratings, found, joined, whole)
+        made |= _spectra(models, found, joined, mean, basis)
     return Diagnosis(**made)
 
 
 def _bandpasses(bandpasses, wavelength, joined, grating):
-    """Weights of the joined channels in bands of a grating, which sum to one."""
+    """Find the weights of the joined channels in bands of a grating, which sum to one."""
     density = bandpasses / np.diff(channel_edges(wavelength))
     own = (joined.rebin[grating] @ density.T).T * np.diff(channel_edges(joined.wavelength))
     return own / own.sum(axis=1, keepdims=True)
 
 
-def _spectra(gratings, found, joined, whole):
+def _spectra(models, found, joined, mean, basis):
     """Spectra of the cubes, combined."""
-    planes, noises = [], []
-    for each, grating in zip(found, gratings, strict=True):
-        planes.append(restore_spectra(each, grating.result.mean_spectrum, grating.result.basis))
-        noises.append(np.nan_to_num(grating.observation.cube.noise) ** 2)
+    planes = [
+        restore_spectra(each, np.asarray(model.components["mean_spectrum"], dtype=float), model.basis)
+        for each, model in zip(found, models, strict=True)
+    ]
     known = joined.combine([np.isfinite(each) for each in planes])
     data = joined.combine(planes) / np.where(known > 0, known, np.nan)
     variance = np.zeros(joined.wavelength.size)
-    for matrix, weight, square in zip(joined.rebin, joined.weights, noises, strict=True):
-        variance += (diags(weight) @ matrix).power(2) @ square
+    for matrix, weight, each in zip(joined.rebin, joined.weights, found, strict=True):
+        noise = STEPS * np.asarray(each.spectra_step, dtype=float)
+        variance += (diags(weight) @ matrix).power(2) @ noise**2
     noise = np.where(variance > 0, np.sqrt(variance), np.nan)
     names = ("spectra", "spectra_step", "spectra_coefficients", "channels_averaged")
-    departure = data - whole.mean_spectrum[:, np.newaxis, np.newaxis]
-    return dict(zip(names, quantise_spectra(departure, whole.basis, noise), strict=True))
+    departure = data - mean[:, np.newaxis, np.newaxis]
+    return dict(zip(names, quantise_spectra(departure, basis, noise), strict=True))

@@ -163,16 +163,50 @@ class FusionStepMixin(WithoutCrds):
         InputError
             If an input is not such a product, or one of several that belong together.
         """
-        if isinstance(init, list | tuple) and init:
-            models = [self.open_product(each, model_class, step) for each in init]
-            if len(models) == (models[0].meta.fusion.set_size or 1):
-                return models
+        if isinstance(init, str | Path):
+            init = self.whole_set(init, self.open_product(init, model_class, step))
+        if not isinstance(init, list | tuple) or not init:
+            init = [init]
+        models = [self.open_product(each, model_class, step) for each in init]
+        if len(models) != (models[0].meta.fusion.set_size or 1):
             raise InputError(adapters.refuse_part(models[0]) or f"{step}: one product at a time")
-        model = self.open_product(init, model_class, step)
-        reason = adapters.refuse_part(model)
-        if reason is not None:
-            raise InputError(reason)
-        return [model]
+        if len(models) > 1:
+            adapters.check_set(models)
+        return models
+
+    def whole_set(self, path, model):
+        """
+        Open what is fused together with a product: the products of the other cubes, in files beside it.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File of the product.
+        model : FusionModel
+            The product.
+
+        Returns
+        -------
+        FusionModel or list of FusionModel
+            The product itself if it is of a single cube. Otherwise all; they name the output.
+
+        Raises
+        ------
+        InputError
+            One of them is missing, or of another run.
+        """
+        if (model.meta.fusion.set_size or 1) < 2:
+            return model
+        path = Path(self.make_input_path(str(path)))
+        paths = adapters.rest_of_set(path, model)
+        models = [model if each == path else self.open_model(str(each)) for each in paths]
+        adapters.check_set(models)
+        log.info("Together with %s", ", ".join(each.name for each in paths if each != path))
+        owner = self.parent or self
+        if owner.output_file is None:
+            owner.output_file = f"{adapters.name_of_set(path, model)}.fits"
+        self.check_outputs([each.meta.fusion.set_member for each in models], self.fused_names(models))
+        return models
 
     def save_model(self, model, *args, **kwargs):
         """

@@ -1,7 +1,6 @@
 """FusionStep: the fused cube."""
 
 import logging
-from dataclasses import replace
 
 from jwst_fusion import adapters, datamodels
 from jwst_fusion.crosscalib.factors import hold_out
@@ -138,8 +137,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
             adapters.store_set(result, name, tables, sources)
             results.append(result)
         if whole and len(results) > 1:
-            at = [replace(g, result=at_beam(g.result, g.observation.grid.cell_size)) for g in gratings]
-            results.append(adapters.whole_range_model(at, results, self.search_attr("output_dir")))
+            results.append(adapters.whole_range_model(results, self.search_attr("output_dir")))
         return results
 
 

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from stdatamodels.jwst.datamodels import IFUCubeModel
 
 import jwst_fusion
-from jwst_fusion import Fusion4Pipeline, FusionStep, datamodels
+from jwst_fusion import CrossCalibStep, Fusion4Pipeline, FusionStep, datamodels
 from jwst_fusion.adapters import examine
 from jwst_fusion.cli import main
 from jwst_fusion.coregistration.coregister import CoregistrationSettings
@@ -181,6 +181,25 @@ def test_a_line_in_the_overlap_is_measured_better_with_both(fused_gratings):
         departure = (whole.cells.flux.value - own.cells.flux.value) / own.cells.flux.error
         assert np.sqrt(np.nanmean(departure**2)) < 0.5  # the same, but for channels of the continuum
         assert whole.window.instrument == pytest.approx(own.window.instrument, rel=1e-3)
+
+
+def test_the_products_of_the_gratings_together_are_as_good_as_the_whole(fused_gratings, tmp_path, capsys):
+    blue, red, whole = (fused_gratings.folder / f"s_{name}fused.fits" for name in (f"{BLUE}_", f"{RED}_", ""))
+    (together,), (once,) = (
+        jwst_fusion.lines(product, 1.79, window=9000.0) for product in ([red, blue], whole)
+    )
+    for one, other in zip(together.cells.quantities.values(), once.cells.quantities.values(), strict=True):
+        np.testing.assert_allclose(one.value, other.value, rtol=1e-5)
+        np.testing.assert_allclose(one.error, other.error, rtol=1e-5)
+    line = ["--line", "1.79", "--window", "9000", "--output-dir", str(tmp_path)]
+    assert main(["lines", str(blue), str(red), *line]) == 0
+    assert main(["extract", str(blue), str(red), "--region", "image; circle(21, 21, 3)", *line]) == 0
+    assert sorted(path.name for path in tmp_path.glob("*.fits")) == ["s_line_1.79.fits", "s_regions_x1d.fits"]
+    assert main(["info", str(blue), str(red)]) == 0
+    capsys.readouterr()
+    for wrong, words in (([whole, blue], "no product of one grating"), ([blue, blue], "is there twice")):
+        assert main(["lines", *map(str, wrong), *line]) == 1
+        assert words in capsys.readouterr().err
 
 
 def test_a_region_is_extracted_over_all_wavelengths(fused_gratings):
@@ -362,14 +381,48 @@ def test_parameters_for_one_cube_are_refused(gratings, tmp_path, option):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_product_of_a_set_is_not_fused_alone(gratings, tmp_path, monkeypatch):
+def test_each_step_goes_on_from_the_files_of_the_one_before(fused_gratings, tmp_path, monkeypatch):
+    """Given one of them, it finds the others; the results are the same bits as in one run."""
     monkeypatch.chdir(tmp_path)
-    link(tmp_path, gratings.inputs)
-    done = run_command(tmp_path, "strun", "coregister", "s_asn.json")
-    assert done.status == 0
-    assert {path.name for path in tmp_path.glob("*_coreg.fits")} == {f"s_{n}_coreg.fits" for n in (BLUE, RED)}
-    told = run_command(tmp_path, "strun", "cross_calib", f"s_{BLUE}_coreg.fits")
+    link(tmp_path, [fused_gratings.folder / f"s_{name}_coreg.fits" for name in (BLUE, RED)])
+    done = run_command(tmp_path, "strun", "cross_calib", f"s_{RED}_coreg.fits")
+    assert done.status == 0, done.text
+    xcal, fused = ({f"s_{name}_{end}.fits" for name in (BLUE, RED)} for end in ("xcal", "fused"))
+    assert {path.name for path in tmp_path.glob("*_xcal.fits")} == xcal
+    done = run_command(tmp_path, "strun", "calwebb_fusion4", f"s_{BLUE}_xcal.fits", *QUICK)
+    assert done.status == 0, done.text
+    assert {path.name for path in tmp_path.glob("*_fused.fits")} == fused
+    for name in (*xcal, *fused):
+        with fits.open(tmp_path / name) as again, fits.open(fused_gratings.folder / name) as before:
+            for extension in ("SCI", "ERR"):
+                np.testing.assert_array_equal(again[extension].data, before[extension].data)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [("missing", "no such file; it is fused together with"), ("other", "not of the same run as"),
+     ("renamed", "call it NAME_g140h-f100lp_coreg.fits")],
+)  # fmt: skip
+def test_a_product_of_a_set_without_the_others_is_refused(
+    fused_gratings, tmp_path, monkeypatch, spoil, words
+):
+    monkeypatch.chdir(tmp_path)
+    blue, red = (f"s_{name}_coreg.fits" for name in (BLUE, RED))
+    given = "x_coreg.fits" if spoil == "renamed" else blue
+    (tmp_path / given).symlink_to(fused_gratings.folder / blue)
+    if spoil != "missing":
+        with datamodels.open(fused_gratings.folder / red) as model:
+            if spoil == "other":
+                model.meta.fusion.parameters.coregister.margin = 0.9
+            model.save(tmp_path / red)
+    told = run_command(tmp_path, "strun", "cross_calib", given)
     assert told.status == 1
-    assert "is one of the products of 2 cubes" in told.text
+    assert words in told.text
+    assert not list(tmp_path.glob("*_xcal.fits"))
     with pytest.raises(InputError, match="not a product of the cross_calib step"):
-        FusionStep.call(f"s_{BLUE}_coreg.fits")
+        FusionStep.call(given)
+    with (
+        datamodels.open(fused_gratings.folder / blue) as model,
+        pytest.raises(InputError, match="give the list of all of them"),
+    ):
+        CrossCalibStep.call(model)
