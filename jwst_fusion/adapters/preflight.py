@@ -142,7 +142,9 @@ class Preflight:
         )
 
 
-def examine(source, settings, *, make_path=str, output_dir=".", max_memory=None, max_components=None):
+def examine(
+    source, settings, *, make_path=str, output_dir=".", max_memory=None, max_components=None, whole=False
+):
     """
     Look at all inputs of a fusion, reading their headers only.
 
@@ -160,6 +162,8 @@ def examine(source, settings, *, make_path=str, output_dir=".", max_memory=None,
         Memory that may be used [GiB]; by default 80 % of what is available.
     max_components : int, optional
         Largest number of components of the fusion; None: there is to be no fusion.
+    whole : bool, optional
+        Whether several cubes also have a product of all wavelengths.
 
     Returns
     -------
@@ -191,9 +195,10 @@ def examine(source, settings, *, make_path=str, output_dir=".", max_memory=None,
             grid, n_wave, n_bands = _together(cubes[0], images, settings, where, findings)
             n_waves = [n_wave]
         if max_components is not None:
-            disk = sum(product_size(grid, n) * (2 if product_on_disk(grid, n) else 1) for n in n_waves)
+            made = [*n_waves, sum(n_waves)] if whole and len(cubes) > 1 else n_waves
+            disk = sum(product_size(grid, n) * (2 if product_on_disk(grid, n) else 1) for n in made)
             if len(cubes) > 1:
-                needed = set_memory(grid, n_waves, n_bands, max_components)
+                needed = set_memory(grid, n_waves, n_bands, max_components, whole=whole)
             else:
                 needed = fusion_memory(grid, n_waves[0], n_bands, max_components)
             memory = max(memory, needed)

@@ -202,7 +202,8 @@ def _diagnosis(models, columns, joined, mean, basis):
     }
     for name in OF_CHANNELS:
         if name in known:
-            made[name] = joined.combine([getattr(each, name) for each in found])
+            values = joined.combine([getattr(each, name) for each in found])
+            made[name] = np.where(np.isfinite(joined.noise), values, np.nan)
     for name in OF_SPAXELS:
         if name in known:
             made[name] = np.fmax.reduce([getattr(each, name) for each in found])

@@ -96,6 +96,7 @@ class CoregisterStep(OpticsMixin, BaseStep):
             output_dir=self.search_attr("output_dir") or ".",
             max_memory=self.memory_allowed,
             max_components=None if fusion is None or fusion.skip else fusion.most_components,
+            whole=fusion is not None and fusion.output_type == "multi",
         )
         log.info("Pre-flight: %s\n%s", found.verdict, found.table())
         if found.error is not None:
