@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from jwst_fusion import datamodels
 from jwst_fusion.crosscalib.sets import channel_edges
 from jwst_fusion.inversion.wavelengths import join_channels
-from jwst_fusion.quality.diagnosis import STEPS, Diagnosis, quantise_spectra, restore_spectra
+from jwst_fusion.quality.diagnosis import STEPS, UNKNOWN, Diagnosis, quantise_spectra, restore_spectra
 from jwst_fusion.science.instrument import line_spread
 from jwst_fusion.scratch import zeros_on_demand
 
@@ -73,7 +73,7 @@ def whole_range_model(models, folder=None):
     datamodels.assign_wcs(model)
     _set_tables(model, models, joined)
     _set_words(model, models)
-    store_diagnosis(model, _diagnosis(models, columns, joined, mean, basis))
+    store_diagnosis(model, _diagnosis(models, columns, joined, mean, basis, maps["coefficients"]))
     for line in models[0].history_lines:
         model.add_history(line)
     return model
@@ -186,7 +186,7 @@ def _set_words(model, models):
                 model.set_fusion(**{name: float(choose(values))})
 
 
-def _diagnosis(models, columns, joined, mean, basis):
+def _diagnosis(models, columns, joined, mean, basis, coefficients):
     """Join what the report shows of all gratings; what one of them lacks is left out."""
     found = [kept_diagnosis(each) for each in models]
     known = {
@@ -219,7 +219,7 @@ def _diagnosis(models, columns, joined, mean, basis):
     for name in ("tuning_weight", "tuning_merit", "tuning_chosen"):
         made[name] = getattr(found[0], name)
     if {"spectra", "spectra_step"} <= known and all(each.channels_averaged == 1 for each in found):
-        made |= _spectra(models, found, joined, mean, basis)
+        made |= _spectra(models, found, joined, mean, basis, coefficients)
     return Diagnosis(**made)
 
 
@@ -230,7 +230,7 @@ def _bandpasses(bandpasses, wavelength, joined, grating):
     return own / own.sum(axis=1, keepdims=True)
 
 
-def _spectra(models, found, joined, mean, basis):
+def _spectra(models, found, joined, mean, basis, coefficients):
     """Spectra of the cubes, combined."""
     planes = [
         restore_spectra(each, np.asarray(model.components["mean_spectrum"], dtype=float), model.basis)
@@ -245,4 +245,11 @@ def _spectra(models, found, joined, mean, basis):
     noise = np.where(variance > 0, np.sqrt(variance), np.nan)
     names = ("spectra", "spectra_step", "spectra_coefficients", "channels_averaged")
     departure = data - mean[:, np.newaxis, np.newaxis]
-    return dict(zip(names, quantise_spectra(departure, basis, noise), strict=True))
+    # a spaxel that some gratings did not see is projected as if these had seen the fused cube
+    d = coefficients.shape[1] // data.shape[1]
+    blocks = coefficients.reshape(len(coefficients), data.shape[1], d, data.shape[2], d)
+    likely = np.tensordot(basis, np.nan_to_num(blocks.mean(axis=(2, 4))), axes=1)
+    unseen = ~np.isfinite(departure)
+    kept = quantise_spectra(np.where(unseen, likely, departure), basis, noise, max_voxels=np.inf)
+    kept[0][unseen] = UNKNOWN
+    return dict(zip(names, kept, strict=True))

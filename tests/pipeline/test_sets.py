@@ -16,6 +16,7 @@ from jwst_fusion.adapters import examine
 from jwst_fusion.cli import main
 from jwst_fusion.coregistration.coregister import CoregistrationSettings
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
+from jwst_fusion.quality.diagnosis import UNKNOWN
 from jwst_fusion.quality.metrics import psnr
 from jwst_fusion.simulation import simulate_set
 from tests.console import run_command, start_command
@@ -157,6 +158,19 @@ def test_one_product_has_all_wavelengths(fused_gratings):
         found = model.meta.wcs(5.0 + 0 * n, 7.0 + 0 * n, n.astype(float))[2]
         np.testing.assert_allclose(found, wavelength, rtol=1e-6)
         assert model.meta.instrument.grating == "MULTIPLE"
+
+
+def test_spectra_of_spaxels_that_one_grating_saw_are_kept_as_well(fused_gratings):
+    """What the components do not carry of them is not larger for what the other grating did not see."""
+    with datamodels.open(fused_gratings.folder / "s_fused.fits") as model:
+        steps = np.array(model.report.instance["spectra"], dtype=float)
+        wavelength = np.asarray(model.components["wavelength"])
+    steps[steps == UNKNOWN] = np.nan
+    blue, red = steps[wavelength < 1.6], steps[wavelength > 2.0]
+    both = np.isfinite(blue).any(axis=0) & np.isfinite(red).any(axis=0)
+    alone = np.isfinite(blue).any(axis=0) & ~both
+    assert alone.sum() > 5
+    assert np.nanstd(blue[:, alone]) < 1.3 * np.nanstd(blue[:, both])
 
 
 def test_a_line_in_the_overlap_is_measured_better_with_both(fused_gratings):
