@@ -82,5 +82,6 @@ class Fusion4Pipeline(ReportMixin, BasePipeline):
         for done, product in ((2, datamodels.CrossCalibratedModel), (1, datamodels.CoregisteredModel)):
             if isinstance(model, product):
                 log.info("Resuming after %s", "cross_calib" if done == 2 else "coregister")
-                return model, done
+                is_file = isinstance(input_data, str | Path)
+                return (self.whole_set(input_data, model) if is_file else model), done
         return input_data, 0

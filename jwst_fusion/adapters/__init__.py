@@ -17,11 +17,17 @@ from .report import report_content, store_diagnosis
 from .science import LineMaps, line_maps, map_hdus, ratio_maps, science_scene, window_of
 from .sets import (
     calibrated_set,
+    check_fused_set,
+    check_set,
     coregistered_set,
     grating_name,
     name_gratings,
+    name_of_set,
     refuse_large_set,
     refuse_part,
+    rest_of_set,
     set_observations,
+    set_tables,
     store_set,
 )
+from .whole_range import whole_range_model

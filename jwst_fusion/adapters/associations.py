@@ -3,6 +3,7 @@
 import re
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from jwst_fusion.association import read_association
@@ -70,40 +71,58 @@ def _from_name(path):
 
 def select_members(members):
     """
-    Choose the cube and the images that can be fused with it.
+    Choose the cubes that can be fused, and the images that can be fused with them.
 
-    Returns the members, images by wavelength and the cube last, and a list of (member, reason) of those left
-    out. Raises InputError unless there is one cube, and an image for it, and no filter occurs twice.
+    Of a single cube, these are the images of one range of its wavelengths and of one channel.
+
+    Returns the members, images by wavelength and the cubes last, and a list of (member, reason) of those left
+    out. Raises InputError unless there is a cube, and an image for it, and no filter occurs twice.
     """
     cubes = [member for member in members if member.kind == "cube"]
     images = [member for member in members if member.kind == "image"]
-    if len(cubes) != 1:
-        names = ", ".join(member.path.name for member in cubes) or "none"
-        raise InputError(
-            f"{len(cubes)} NIRSpec IFU cubes among {len(members)} files ({names}), exactly 1 needed"
-        )
-    grating = "/".join(cubes[0].elements)
-    sets = filter_sets(*cubes[0].elements)
-    if not sets:
-        raise InputError(f"{cubes[0].path.name}: no NIRCam filter can be fused with a cube in {grating}")
-    best = max(sets, key=lambda names: sum(image.elements[0] in names for image in images))
-    chosen, left_out = [], []
-    for image in sorted(images, key=lambda m: throughput.pivot_wavelength(m.elements[0], "MULTIPLE")):
+    if not cubes:
+        raise InputError(f"0 NIRSpec IFU cubes among {len(members)} files, at least 1 needed")
+    images.sort(key=lambda member: throughput.pivot_wavelength(member.elements[0], "MULTIPLE"))
+    _refuse_two_images(images)
+    bands = {image.elements[0] for image in images}
+    sets = {cube: filter_sets(*cube.elements) for cube in cubes}
+    used = [cube for cube in cubes if bands & {name for names in sets[cube] for name in names}]
+    if not used:
+        raise InputError(_nothing_to_fuse(cubes[0], sets[cubes[0]]))
+    if len(used) == 1:
+        best = max(sets[used[0]], key=lambda names: len(bands & set(names)))
+    else:
+        best = [name for cube in used for names in sets[cube] for name in names]
+    gratings = ", ".join(dict.fromkeys("/".join(cube.elements) for cube in used))
+    left_out = [
+        (cube, f"none of the images lies in the wavelengths of {'/'.join(cube.elements)}")
+        for cube in cubes
+        if cube not in used
+    ]
+    for image in images:
         name = image.elements[0]
-        if name in [other.elements[0] for other in chosen]:
-            raise InputError(f"{image.path.name}: a second image in {name}; keep one image for each filter")
-        if name in best:
-            chosen.append(image)
-        elif any(name in names for names in sets):
-            left_out.append((image, f"{name} can be fused with {grating}, but in a separate fusion"))
-        else:
-            left_out.append((image, f"{name} does not lie in the wavelengths of {grating}"))
-    if not chosen:
-        raise InputError(
-            f"{cubes[0].path.name}: none of the images can be fused with {grating}, which takes "
-            f"{', '.join(name for names in sets for name in names)}"
-        )
-    return [*chosen, cubes[0]], left_out
+        if name not in best:
+            apart = any(name in names for names in sets[used[0]])
+            left_out.append((image, f"{name} can be fused with {gratings}, but in a separate fusion" if apart
+                             else f"{name} does not lie in the wavelengths of {gratings}"))  # fmt: skip
+    return [*(image for image in images if image.elements[0] in best), *used], left_out
+
+
+def _refuse_two_images(images):
+    """Refuse two images in one filter; they are in the order of their wavelengths."""
+    for image, other in pairwise(images):
+        if image.elements == other.elements:
+            name = image.elements[0]
+            raise InputError(f"{other.path.name}: a second image in {name}; keep one image for each filter")
+
+
+def _nothing_to_fuse(cube, sets):
+    """Say that no image goes with a cube."""
+    grating = "/".join(cube.elements)
+    if not sets:
+        return f"{cube.path.name}: no NIRCam filter can be fused with a cube in {grating}"
+    names = ", ".join(name for names in sets for name in names)
+    return f"{cube.path.name}: none of the images can be fused with {grating}, which takes {names}"
 
 
 def check_association(path):

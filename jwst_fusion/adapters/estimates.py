@@ -62,7 +62,7 @@ def fusion_memory(grid, n_wave, n_bands, n_components):
     return BASE + held + max(solver, work, product)
 
 
-def set_memory(grid, n_waves, n_bands, n_components):
+def set_memory(grid, n_waves, n_bands, n_components, *, whole=False):
     """
     Estimate the memory [bytes] that the fusion of cubes with these numbers of wavelengths takes at most.
 
@@ -72,7 +72,8 @@ def set_memory(grid, n_waves, n_bands, n_components):
     together = min(len(n_waves), 2) * n_components
     solver = fusion_memory(grid, 0, n_bands, together) - BASE
     held = HELD_VOXEL * sum(n_waves) * float(np.prod(grid.spaxel_shape, dtype=float))
-    products = PLANES * sum(product_size(grid, n) for n in n_waves if not product_on_disk(grid, n))
+    made = [*n_waves, sum(n_waves)] if whole else n_waves
+    products = PLANES * sum(product_size(grid, n) for n in made if not product_on_disk(grid, n))
     return BASE + held + max(solver, products)  # measured on three gratings of 3 arcsec: 4.0 GiB
 
 

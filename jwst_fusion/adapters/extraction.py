@@ -135,7 +135,8 @@ def region_spectrum(model, scene, name, region, excluded=(), *, content):
     added = scene.region(inside)
     spectrum, error = added.spectra()
     jansky = _jansky(scene)
-    dead = np.where(scene.alive, 1.0, np.nan)
+    seen = np.isfinite(np.asarray(model.data)[:, inside > 0]).all(axis=1)
+    dead = np.where(scene.alive & seen, 1.0, np.nan)
     return RegionSpectrum(
         name=name,
         text=region.serialize(format="ds9").strip().splitlines()[-1],

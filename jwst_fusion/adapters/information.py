@@ -11,7 +11,8 @@ __all__ = ["describe"]
 
 #: Entries of ``meta.fusion`` that have sections of their own.
 ELSEWHERE = (
-    "inputs", "preflight", "parameters", "psf_measured", "model_type", "version", "set_cubes", "set_seams",
+    "inputs", "preflight", "parameters", "psf_measured", "model_type", "version",
+    "set_cubes", "set_images", "set_members", "set_seams",
 )  # fmt: skip
 
 
@@ -118,7 +119,8 @@ def _cubes(model):
         cubes, error, fused = (100 * row[name] for name in ("cubes", "cubes_err", "fused"))
         lines.append(
             f"{row['first']} and {row['second']} from {row['low']:.3f} to {row['high']:.3f} um: the cubes "
-            f"differ by {cubes:+.2f} +- {error:.2f} %, the fused cubes by {fused:+.2f} %"
+            f"differ by {cubes:+.2f} +- {error:.2f} %, the fused cubes by "
+            f"{fused:+.2f} +- {100 * row['fused_err']:.2f} %"
         )
     return lines
 

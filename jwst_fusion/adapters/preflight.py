@@ -104,12 +104,15 @@ class Preflight:
         )
 
 
-def examine(source, settings, *, make_path=str, output_dir=".", max_memory=None, max_components=None):
+def examine(
+    source, settings, *, make_path=str, output_dir=".", max_memory=None, max_components=None, whole=False
+):
     """
     Examine all inputs of a fusion, reading their headers only; errors become findings.
 
     The source is that of `open_inputs`, the settings those of the co-registration. Memory [GiB] is 80 % of
-    what is available unless it is given; without max_components there is to be no fusion.
+    what is available unless it is given; without max_components there is to be no fusion;
+    whole asks for the product of all wavelengths of several cubes too.
     """
     findings = []
 
@@ -136,9 +139,10 @@ def examine(source, settings, *, make_path=str, output_dir=".", max_memory=None,
             grid, n_wave, n_bands = _together(cubes[0], images, settings, where, findings)
             n_waves = [n_wave]
         if max_components is not None:
-            disk = sum(product_size(grid, n) * (2 if product_on_disk(grid, n) else 1) for n in n_waves)
+            made = [*n_waves, sum(n_waves)] if whole and len(cubes) > 1 else n_waves
+            disk = sum(product_size(grid, n) * (2 if product_on_disk(grid, n) else 1) for n in made)
             if len(cubes) > 1:
-                needed = set_memory(grid, n_waves, n_bands, max_components)
+                needed = set_memory(grid, n_waves, n_bands, max_components, whole=whole)
             else:
                 needed = fusion_memory(grid, n_waves[0], n_bands, max_components)
             memory = max(memory, needed)

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 import numpy as np
 
 from jwst_fusion.datamodels import cell_text
-from jwst_fusion.datamodels.flags import PRIOR_DRIVEN
+from jwst_fusion.datamodels.flags import DO_NOT_USE, PRIOR_DRIVEN
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.quality.content import BandRow, LineErrors, ReportContent, SkyFrame
 from jwst_fusion.quality.diagnosis import Diagnosis
@@ -14,13 +14,13 @@ from jwst_fusion.quality.packing import factor_errors
 from .products import celestial_wcs
 from .science import science_scene
 
-__all__ = ["report_content", "store_diagnosis"]
+__all__ = ["kept_diagnosis", "report_content", "store_diagnosis"]
 
 #: Cells from which a share of the voxels is estimated.
 SAMPLES = 300
 
 #: Entries of ``meta.fusion`` that are no settings.
-NO_SETTINGS = ("preflight", "inputs", "parameters")
+NO_SETTINGS = ("preflight", "inputs", "parameters", "set_cubes", "set_images", "set_members", "set_seams")
 
 #: Keywords of the provenance, by their words.
 PROVENANCE = (
@@ -77,8 +77,8 @@ def report_content(model, *, name=None):
         raise InputError(f"{name or model.meta.filename}: no cell has data; make the fused cube again")
     wavelength = np.array(model.components["wavelength"], dtype=np.float64)
     dq = np.asarray(model.dq)
-    row, column = np.argwhere(inside)[inside.sum() // 2]
-    alive = (dq[:, row, column] & 1) == 0
+    alive, inside = _usable(dq, inside)
+    coefficients = np.where(inside, coefficients, np.nan)
     error_spectra, error_maps = factor_errors(model.err, inside, alive)
     fusion = model.meta.fusion.instance
     return ReportContent(
@@ -107,10 +107,22 @@ def report_content(model, *, name=None):
         flags=_flags(dq, inside),
         seen_by_one=_seen_by_one(model, inside, alive),
         preflight=tuple(fusion.get("preflight", ())),
+        **{name: tuple(fusion.get(name) or ()) for name in ("set_cubes", "set_images", "set_seams")},
         log=_log(model),
-        diagnosis=_diagnosis(model, coefficients.shape, wavelength.size),
+        diagnosis=kept_diagnosis(model),
         line_errors=_line_errors(model),
     )
+
+
+def _usable(dq, inside):
+    """Select the channels with data, and the cells that all of them see: of several gratings not all do."""
+    alive, common = np.zeros(len(dq), dtype=bool), inside.copy()
+    for channel, plane in enumerate(dq):  # a plane at a time: the cube may be most of the memory
+        usable = inside & ((plane & DO_NOT_USE) == 0)
+        alive[channel] = usable.any()
+        if alive[channel]:
+            common &= usable
+    return alive, common if common.any() else inside
 
 
 def _native(array):
@@ -138,8 +150,21 @@ def _line_errors(model):
     )
 
 
-def _diagnosis(model, shape, n_wave):
-    """Read what the fusion left for the report; what is unknown to this version, or ill shaped, is not."""
+def kept_diagnosis(model):
+    """
+    Read what the fusion left for the report.
+
+    Parameters
+    ----------
+    model : FusedCubeModel
+        The product.
+
+    Returns
+    -------
+    Diagnosis
+        The arrays; what is unknown to this version, or ill shaped, is left out.
+    """
+    shape, n_wave = np.shape(model.coefficients), len(model.components)
     kept = dict(model.report.instance) if model.hasattr("report") else {}
     names = {entry.name for entry in fields(Diagnosis)}
     values = {name: np.array(value) for name, value in kept.items() if name in names}

@@ -24,7 +24,16 @@ from jwst_fusion.science.scene import Scene
 
 from .products import celestial_wcs
 
-__all__ = ["LineMaps", "identity", "line_maps", "map_hdus", "ratio_maps", "science_scene", "window_of"]
+__all__ = [
+    "LineMaps",
+    "identity",
+    "line_maps",
+    "map_hdus",
+    "ratio_maps",
+    "science_scene",
+    "seen_at",
+    "window_of",
+]
 
 #: Names of the extensions, by those of the quantities.
 EXTENSIONS = {
@@ -174,6 +183,8 @@ def science_scene(model):
         for name in ("wavelength", "mean_spectrum", "mean_noise")
     }
     width = line_spread(str(model.meta.instrument.grating).upper())
+    if "line_spread" in model.spectral.dtype.names:  # of several gratings
+        width = np.asarray(model.spectral["line_spread"], dtype=np.float64)
     filters = model.filters
     with np.errstate(invalid="ignore", divide="ignore"):
         scale_errors = np.asarray(filters["scale_err"] / filters["scale"], dtype=float)
@@ -247,12 +258,37 @@ def line_maps(model, cells, line, *, redshift, half_width, significance, resolvi
     """
     scene = cells.scene
     window = window_of(scene, line, redshift, half_width, resolving_power)
+    seen = seen_at(model, scene, window)
+    if (scene.inside & ~seen).any():
+        cells = replace(scene, coefficients=np.where(seen, scene.coefficients, np.nan)).cells()
     maps = measure_line(cells, window)
-    total = measure_line(scene.region(np.ones(scene.inside.shape)), window)
+    total = measure_line(scene.region(seen.astype(float)), window)
     with np.errstate(invalid="ignore"):
         mask = np.abs(maps.significance) >= significance
     wcs = celestial_wcs(model, model.meta.filename)
     return LineMaps(line, redshift, half_width, maps, total, mask, wcs, window)
+
+
+def seen_at(model, scene, window):
+    """
+    Select the cells that a cube saw at a line: of several gratings in one product not all see all cells.
+
+    Parameters
+    ----------
+    model : FusedCubeModel
+        The product.
+    scene : Scene
+        Its scene.
+    window : Window
+        Channels of the line.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        The cells.
+    """
+    used = np.flatnonzero(window.functionals.any(axis=0) & scene.alive)
+    return np.isfinite(np.asarray(model.data)[used[[0, -1]]]).all(axis=0)
 
 
 def window_of(scene, line, redshift, half_width, resolving_power=None):
@@ -279,7 +315,7 @@ def window_of(scene, line, redshift, half_width, resolving_power=None):
         The line cannot be measured.
     """
     wavelength = line.wavelength * (1 + redshift)
-    width = wavelength / resolving_power / FWHM if resolving_power else scene.instrument_width
+    width = wavelength / resolving_power / FWHM if resolving_power else scene.line_spread(wavelength)
     if not np.isfinite(width):
         raise ParameterError("the grating's line spread function is not known: give resolving_power")
     try:
@@ -315,7 +351,11 @@ def ratio_maps(cells, above, below, *, intrinsic=None):
     if intrinsic is not None:
         wavelengths = above.line.wavelength, below.line.wavelength
         quantities["extinction"] = extinction(quantities["ratio"], intrinsic, wavelengths)
-    return quantities
+    seen = np.isfinite(above.cells.flux.value) & np.isfinite(below.cells.flux.value)
+    return {
+        name: replace(q, value=np.where(seen, q.value, np.nan), error=np.where(seen, q.error, np.nan))
+        for name, q in quantities.items()
+    }
 
 
 def map_hdus(model, quantities, mask, wcs, **keywords):
@@ -370,7 +410,7 @@ def identity(model, **keywords):
     meta = model.meta
     known = {
         "CREATOR": (f"jwst_fusion {__version__}", MARK),
-        "FUSED": (meta.filename, "Fused cube"),
+        "FUSED": (meta.filename, "Fused cube" if len(str(meta.filename)) < 40 else ""),
         "TELESCOP": (meta.telescope, "Telescope"),
         "INSTRUME": (meta.instrument.name, "Instrument"),
         "GRATING": (meta.instrument.grating, "Grating"),

@@ -46,7 +46,8 @@ def write_associations(fusions, folder, data_folder):
     check_own(*(folder / f"{name}_asn.json" for name in fusions))
     targets = []
     for name, pairs in fusions.items():
-        products = [*(pair.image for pair in pairs), pairs[0].cube]
+        images, cubes = (dict.fromkeys(getattr(p, kind) for p in pairs) for kind in ("image", "cube"))
+        products = [*images, *cubes]
         path = folder / f"{name}_asn.json"
         text = make_association([relative / product.filename for product in products], name)
         write_atomic(path, text.encode())

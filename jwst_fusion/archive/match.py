@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from astropy.table import Table
@@ -45,6 +45,7 @@ class Pair:
     overlap: float  # share of the IFU's field within the image's footprint; NaN for a moving target
     gap: float  # middle of the image's observation minus that of the cube's [day]; NaN if not stated
     reason: str = ""  # why the image is not used
+    beaten: bool = False  # whether that is only for another image in its band, which is better
 
     @property
     def band(self):
@@ -108,7 +109,7 @@ def _judge(cube, filters, seen, settings):
     beaten = f"{best.image.filename} covers more, is nearer in time or longer exposed"
     return [
         best,
-        *(Pair(p.cube, p.image, p.filters, p.overlap, p.gap, p.reason or beaten) for p in others),
+        *(replace(p, reason=p.reason or beaten, beaten=not p.reason) for p in others),
     ]
 
 

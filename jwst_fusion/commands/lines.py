@@ -19,7 +19,10 @@ def add_parser(commands):
         "Wavelengths are rest wavelengths in vacuum.",
         example="jwst-fusion lines NAME_fused.fits --line H2_1-0S1 'Pa alpha' --velocity 30",
     )
-    parser.add_argument("product", metavar="PRODUCT", nargs="?", help="fused cube, NAME_fused.fits or .asdf")
+    parser.add_argument(
+        "product", metavar="PRODUCT", nargs="*",
+        help="fused cube, NAME_fused.fits or .asdf, or those of all gratings of a set",
+    )  # fmt: skip
     parser.add_argument(
         "--line",
         nargs="+",
@@ -96,8 +99,8 @@ def lines(
 
     Parameters
     ----------
-    product : str, path-like or FusedCubeModel
-        The fused cube.
+    product : str, path-like or FusedCubeModel, or list of them
+        The fused cube; or those of the gratings of a set, which are combined where they overlap.
     *names : str or float
         Names of lines, or their wavelengths at rest in vacuum [um].
     redshift : float, optional
@@ -236,7 +239,7 @@ def run(arguments):
 
     if arguments.list:
         return _print_list()
-    if arguments.product is None or not (arguments.line or arguments.ratio):
+    if not arguments.product or not (arguments.line or arguments.ratio):
         raise ParameterError(
             "give a fused cube and --line LINE, or --ratio LINE LINE; --list prints the known lines"
         )
@@ -268,13 +271,15 @@ def output_place(arguments):
     folder : pathlib.Path
         The folder.
     stem : str
-        NAME of ``NAME_fused.fits``.
+        NAME of ``NAME_fused.fits``; of several what their names begin with.
     """
+    from os.path import commonprefix
     from pathlib import Path
 
-    product = Path(arguments.product)
-    folder = Path(arguments.output_dir) if arguments.output_dir else product.parent
-    return folder, product.stem.removesuffix("_fused")
+    products = [Path(product) for product in arguments.product]
+    folder = Path(arguments.output_dir) if arguments.output_dir else products[0].parent
+    stems = [product.stem.removesuffix("_fused") for product in products]
+    return folder, stems[0] if len(stems) == 1 else commonprefix(stems).rpartition("_")[0] or stems[0]
 
 
 def write_hdus(path, hdus):

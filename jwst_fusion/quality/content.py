@@ -150,6 +150,9 @@ class ReportContent:
         Share of the voxels with data that only one instrument sees.
     preflight : tuple of dict
         Rows of the table of the checks before the run.
+    set_cubes, set_images, set_seams : tuple of dict
+        Of several cubes that were fused together: each cube and each image with what it constrains, and how
+        the cubes agree where they meet (`~jwst_fusion.quality.seams.Seam`).
     log : tuple of str
         Lines of the run's log.
     diagnosis : Diagnosis
@@ -179,6 +182,9 @@ class ReportContent:
     flags: tuple = ()
     seen_by_one: float = float("nan")
     preflight: tuple = ()
+    set_cubes: tuple = ()
+    set_images: tuple = ()
+    set_seams: tuple = ()
     log: tuple = ()
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
     line_errors: LineErrors | None = None

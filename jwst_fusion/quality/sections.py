@@ -7,6 +7,7 @@ from .curves import curve, footprints, scree, tuning
 from .layout import Picture, Section, Table, number, records, words
 from .raster import INFERNO, brightness_png, png, sigma_png
 from .registration_section import registration_section
+from .set_section import set_section
 
 __all__ = ["quality_sections"]
 
@@ -29,8 +30,8 @@ def quality_sections(content):
         Those for which the product holds the data.
     """
     makers = (
-        _preflight, _footprints, registration_section, _factors, _throughputs, _optics, _subspace, _tuning,
-        _residuals, _bands, _resolution, _errors, _provenance,
+        _preflight, set_section, _footprints, registration_section, _factors, _throughputs, _optics,
+        _subspace, _tuning, _residuals, _bands, _resolution, _errors, _provenance,
     )  # fmt: skip
     sections = [make(content) for make in makers]
     return tuple(section for section in sections if not section.is_empty)

@@ -210,7 +210,7 @@ def line_window(
     functionals[:3, off] -= moments.sum(axis=1)[:, np.newaxis] * fit[0]
     functionals[:3, off] -= (moments @ velocity)[:, np.newaxis] * fit[1]
     functionals[3, off] = fit[0]
-    width = scene.instrument_width if instrument_width is None else instrument_width
+    width = scene.line_spread(wavelength) if instrument_width is None else instrument_width
     return Window(wavelength, functionals, off, LIGHT_SPEED * width / wavelength)
 
 

@@ -49,7 +49,7 @@ class Scene:
         Channels with data.
     cell_area : float
         Area of a cell [arcsec^2].
-    instrument_width : float
+    instrument_width : float or ndarray, shape (n_wave,)
         Standard deviation of the instrument's line spread function [um].
     spectral_noise : ndarray, shape (n_wave,)
         Noise of the cube's mean spectrum [MJy/sr], which gives that of the components.
@@ -77,7 +77,7 @@ class Scene:
     draws: np.ndarray
     alive: np.ndarray
     cell_area: float
-    instrument_width: float
+    instrument_width: float | np.ndarray
     spectral_noise: np.ndarray
     scale_error: float = 0.0
     offset_error: float = 0.0
@@ -98,6 +98,23 @@ class Scene:
         """
         spectra, gaps, errors = fill_gaps(np.column_stack([self.mean_spectrum, self.basis]), self.alive)
         return replace(self, mean_spectrum=spectra[:, 0], basis=spectra[:, 1:], gaps=gaps, gap_errors=errors)
+
+    def line_spread(self, wavelength: float) -> float:
+        """
+        Get the width of the line spread function.
+
+        Parameters
+        ----------
+        wavelength : float
+            Where it is wanted [um].
+
+        Returns
+        -------
+        float
+            Standard deviation [um]; NaN if it is not known.
+        """
+        widths = np.broadcast_to(self.instrument_width, self.wavelength.shape)
+        return float(np.interp(wavelength, self.wavelength, widths))
 
     def leverage(self, amount: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """

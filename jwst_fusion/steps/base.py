@@ -121,16 +121,50 @@ class FusionStepMixin(WithoutCrds):
 
         Raises InputError if one is not such a product, or one of several that belong together.
         """
-        if isinstance(init, list | tuple) and init:
-            models = [self.open_product(each, model_class, step) for each in init]
-            if len(models) == (models[0].meta.fusion.set_size or 1):
-                return models
+        if isinstance(init, str | Path):
+            init = self.whole_set(init, self.open_product(init, model_class, step))
+        if not isinstance(init, list | tuple) or not init:
+            init = [init]
+        models = [self.open_product(each, model_class, step) for each in init]
+        if len(models) != (models[0].meta.fusion.set_size or 1):
             raise InputError(adapters.refuse_part(models[0]) or f"{step}: one product at a time")
-        model = self.open_product(init, model_class, step)
-        reason = adapters.refuse_part(model)
-        if reason is not None:
-            raise InputError(reason)
-        return [model]
+        if len(models) > 1:
+            adapters.check_set(models)
+        return models
+
+    def whole_set(self, path, model):
+        """
+        Open what is fused together with a product: the products of the other cubes, in files beside it.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File of the product.
+        model : FusionModel
+            The product.
+
+        Returns
+        -------
+        FusionModel or list of FusionModel
+            The product itself if it is of a single cube. Otherwise all; they name the output.
+
+        Raises
+        ------
+        InputError
+            One of them is missing, or of another run.
+        """
+        if (model.meta.fusion.set_size or 1) < 2:
+            return model
+        path = Path(self.make_input_path(str(path)))
+        paths = adapters.rest_of_set(path, model)
+        models = [model if each == path else self.open_model(str(each)) for each in paths]
+        adapters.check_set(models)
+        log.info("Together with %s", ", ".join(each.name for each in paths if each != path))
+        owner = self.parent or self
+        if owner.output_file is None:
+            owner.output_file = f"{adapters.name_of_set(path, model)}.fits"
+        self.check_outputs([each.meta.fusion.set_member for each in models], self.fused_names(models))
+        return models
 
     def save_model(self, model, *args, **kwargs):
         """Save a product; one of several is named by its grating."""
@@ -141,7 +175,7 @@ class FusionStepMixin(WithoutCrds):
         """Put the grating of a product that is one of several in place of its number in the options."""
         if options.get("idx") is None or not isinstance(model, datamodels.FusionModel):
             return options
-        return options | {"idx": model.meta.fusion.set_member or options["idx"]}
+        return options | {"idx": model.meta.fusion.set_member}
 
     def given(self, *names):
         """Parameters by name; null in a parameter file, which stpipe does not check, is the default."""
@@ -171,6 +205,27 @@ class FusionStepMixin(WithoutCrds):
                 check_own(path, mark=product_mark(PRODUCTS[step.output_suffix].__name__))
                 if step.output_suffix == "fused" and step.report_options()[0]:
                     check_own(path.with_suffix(".html"))
+
+    def fused_names(self, models):
+        """
+        Name the fused cubes that are made of several cubes.
+
+        Parameters
+        ----------
+        models : sequence of FusionModel
+            Products of the cubes.
+
+        Returns
+        -------
+        list of str or None
+            A name for each grating; None for the product of all wavelengths, and for that of one grating.
+        """
+        names = sorted({adapters.grating_name(model) for model in models})
+        outer = self.parent if isinstance(self.parent, FusionStepMixin) else self
+        fusion = getattr(outer, "fusion", outer)
+        if len(names) == 1:
+            return [None]
+        return [*names, None] if getattr(fusion, "output_type", "band") == "multi" else names
 
     def run(self, *args):
         """

@@ -88,6 +88,7 @@ class CoregisterStep(OpticsMixin, BaseStep):
             output_dir=self.search_attr("output_dir") or ".",
             max_memory=self.memory_allowed,
             max_components=None if fusion is None or fusion.skip else fusion.most_components,
+            whole=fusion is not None and fusion.output_type == "multi",
         )
         log.info("Pre-flight: %s\n%s", found.verdict, found.table())
         if found.error is not None:
@@ -132,8 +133,7 @@ class CoregisterStep(OpticsMixin, BaseStep):
         ]
         results = adapters.coregistered_set(coregister_set(products, images, settings), inputs)
         members = [result.meta.fusion.set_member for result in results]
-        gratings = sorted({adapters.grating_name(result) for result in results})
-        self.check_outputs(members, gratings if len(gratings) > 1 else (None,))
+        self.check_outputs(members, self.fused_names(results))
         self._record(results, inputs, optics)
         for result in results:
             result.meta.fusion.preflight = found.rows()
