@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy import units as u
-from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from threadpoolctl import threadpool_limits
 
@@ -19,9 +17,10 @@ from jwst_fusion.optics import throughput
 from .comparison import common, compare_band
 from .coregister import Coregistration, CoregistrationSettings, cube_on_grid
 from .field import field_window
-from .grid import crop_cube, cube_footprint, grid_wcs, make_grid
+from .grid import crop_cube, cube_footprint, make_grid
 from .members import check_set_settings, same_spaxels, sight
-from .pointing import ASYMMETRY, CHROMATIC_ASYMMETRY, solve_pointing
+from .places import begin_of, reference_spaxels, solve_places
+from .pointing import solve_pointing
 from .resampling import resample_image
 from .usable import covering, usable_bands
 
@@ -35,10 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["SetMember", "coregister_set"]
 
 log = logging.getLogger(__name__)
-
-#: Alignment of NIRCam's images with each other by their coordinates: standard deviation on an axis [arcsec].
-#: Judged.
-IMAGE_ALIGNMENT = 0.003
 
 #: Fewest spaxels that a cube has to have in common with the others. Judged.
 MIN_COMMON = 12
@@ -145,7 +140,7 @@ def _coregister_set(products, images, settings):
     if settings.alignment == "auto":
         known = [m for m in known if _measured(m)]
     _refuse_single(known)
-    offsets, errors, places = _solve(known)
+    offsets, errors, places = solve_places(known)
     members, offsets, errors, grids, shifts = _lay_grid(known, offsets, errors, settings)
     return _on_grid(members, offsets, errors, places, grids, shifts, settings)
 
@@ -189,57 +184,10 @@ def _measure(product, channels, images, settings, d):
     return SetMember(product, tuple(images), bands, cube, grid, outliers, noise_ratio, pointing)
 
 
-def _solve(members):
-    """
-    Solve for the places of all cubes and images together.
-
-    Each measured offset is that of an image less that of a cube. Images are aligned with each other to
-    `IMAGE_ALIGNMENT`; on the average those of the short channel are where their coordinates put them.
-
-    Returns
-    -------
-    offsets : ndarray, shape (n, 2)
-        Where the reference puts a source minus where each cube does (east, north) [arcsec].
-    errors : ndarray, shape (n,)
-        Standard error of either.
-    places : dict of ndarray, shape (2,)
-        Where each image puts a source minus where the reference does, by file name.
-    """
-    images = {image.name: image for member in members for image in member.images}
-    names, n = list(images), len(members)
-    if members[0].pointing.method == "wcs":
-        return np.zeros((n, 2)), np.full(n, np.nan), {name: np.zeros(2) for name in names}
-    rows, values = [], []
-    for i, member in enumerate(members):
-        for image, offset in zip(member.images, member.pointing.measured, strict=True):
-            if np.isfinite(offset.error):
-                row = np.zeros(n + len(names))
-                row[i] = row[n + names.index(image.name)] = 1.0
-                sigma = np.hypot(offset.error, CHROMATIC_ASYMMETRY)
-                rows.append(row / sigma)
-                values.append(np.array([offset.east, offset.north]) / sigma)
-    tied = np.hstack([np.zeros((len(names), n)), np.eye(len(names))]) / IMAGE_ALIGNMENT
-    design, data = np.vstack([*rows, tied]), np.vstack([*values, np.zeros((len(names), 2))])
-    covariance = np.linalg.inv(design.T @ design)
-    solution = covariance @ design.T @ data
-    channels = np.array([throughput.channel(images[name].filter) for name in names])
-    first = channels == "short" if (channels == "short").any() else np.ones(len(names), bool)
-    reference = solution[n:][first].mean(axis=0)
-    offsets = np.round(solution[:n] + reference, 7)
-    errors = np.hypot(np.sqrt(np.diag(covariance)[:n]), ASYMMETRY)
-    places = {name: np.round(at - reference, 7) for name, at in zip(names, solution[n:], strict=True)}
-    for member, offset, error in zip(members, offsets, errors, strict=True):
-        log.info(
-            "%s is %+.1f mas east, %+.1f mas north of NIRCam, +- %.1f mas",
-            member.product.name, *(-1e3 * offset), 1e3 * error,
-        )  # fmt: skip
-    return offsets, errors, places
-
-
 def _lay_grid(members, offsets, errors, settings):
     """Lay one grid over all cubes; leave out those that have no sky in common with the others."""
-    frame = _reference(members[0], offsets[0])
-    at = [_lattice(member, offset, frame) for member, offset in zip(members, offsets, strict=True)]
+    frame = reference_spaxels(members[0], offsets[0])
+    at = [begin_of(member, offset, frame) for member, offset in zip(members, offsets, strict=True)]
     kept = _connected(members, at)
     for i, member in enumerate(members):
         if i not in kept:
@@ -270,35 +218,6 @@ def _lay_grid(members, offsets, errors, settings):
         for a in at
     ]
     return members, offsets, errors, grids, [tuple(float(v) for v in a.part * d) for a in at]
-
-
-@dataclass(frozen=True)
-class _At:
-    """Where a cube's grid begins, in spaxels of the reference: whole ones, and a part of one."""
-
-    whole: np.ndarray
-    part: np.ndarray
-
-
-def _reference(member, offset):
-    """WCS of the spaxels of a member's grid, in NIRCam's coordinates."""
-    grid = member.grid
-    frame = WCS(naxis=2)
-    frame.wcs.ctype, frame.wcs.crval = ("RA---TAN", "DEC--TAN"), grid_wcs(grid, tuple(offset)).wcs.crval
-    frame.wcs.crpix = [(n + 1) / 2 for n in grid.spaxel_shape[::-1]]
-    frame.wcs.cd = grid.jacobian * grid.decimation_factor / 3600
-    frame.wcs.set()
-    return frame
-
-
-def _lattice(member, offset, frame):
-    """Where a member's grid begins on the spaxels of the reference."""
-    centre = SkyCoord(*member.grid.centre, unit="deg")
-    moved = centre.spherical_offsets_by(*(value / 3600 * u.deg for value in offset))
-    x, y = frame.wcs_world2pix(moved.ra.deg, moved.dec.deg, 0)
-    begin = np.array([float(y), float(x)]) - (np.array(member.grid.spaxel_shape) - 1) / 2
-    whole = np.round(begin).astype(int)
-    return _At(whole, np.round(begin - whole, 7) + 0.0)
 
 
 def _connected(members, at):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from jwst_fusion.coregistration.overlaps import channel_edges, common_planes
 from jwst_fusion.coregistration.resampling import moved
 from jwst_fusion.exceptions import InputError, ParameterError
 
@@ -32,12 +33,8 @@ BAND_SCATTER = 0.05
 #: Error of the ratio of two cubes by the interpolation between their spaxels. Judged.
 INTERPOLATION = 5e-4
 
-#: Fewest spaxels and channels that two cubes need in common to be compared. Judged.
+#: Fewest spaxels that two cubes need in common to be compared. Judged.
 MIN_SPAXELS = 12
-MIN_CHANNELS = 5
-
-#: Share of the channels that a spaxel must have to be compared. Judged.
-MIN_KNOWN = 0.9
 
 #: Largest departure of a cube's flux scale from the others', and largest contradiction between what its
 #: overlaps with two others tell. Judged.
@@ -220,14 +217,10 @@ def overlap(a: Observation, b: Observation) -> Overlap | None:
     Overlap or None
         Ratio of their light; None if they share too little.
     """
-    edges = [channel_edges(each.cube.wavelength) for each in (a, b)]
-    low, high = max(e[0] for e in edges), min(e[-1] for e in edges)
-    planes = []
-    for each, own in zip((a, b), edges, strict=True):
-        weights = np.diff(np.clip(own, low, high)) * np.isfinite(each.cube.noise)
-        if (weights > 0).sum() < MIN_CHANNELS:
-            return None
-        planes.append(_mean_plane(each.cube, weights))
+    found = common_planes(a.cube, b.cube)
+    if found is None:
+        return None
+    *planes, low, high = found
     if not all(np.isfinite(plane).any() for plane in planes):
         return None
     d = a.grid.decimation_factor
@@ -239,39 +232,7 @@ def overlap(a: Observation, b: Observation) -> Overlap | None:
     ratio = float(x.sum() / y.sum())
     scatter = float(np.std(x - ratio * y) / np.sqrt(x.size) / y.mean())
     error = float(np.hypot(scatter, INTERPOLATION * ratio))
-    return Overlap(ratio, error, float(low), float(high), int(x.size))
-
-
-def channel_edges(wavelength: np.ndarray) -> np.ndarray:
-    """
-    Find where channels begin and end.
-
-    Parameters
-    ----------
-    wavelength : ndarray, shape (n_wave,)
-        Wavelengths [um].
-
-    Returns
-    -------
-    ndarray, shape (n_wave + 1,)
-        Wavelengths between channels, and at both ends [um].
-    """
-    middle = (wavelength[1:] + wavelength[:-1]) / 2
-    return np.concatenate([[2 * wavelength[0] - middle[0]], middle, [2 * wavelength[-1] - middle[-1]]])
-
-
-def _mean_plane(cube, weights):
-    """Mean light over channels of a cube, (my, mx) [MJy/sr]; NaN where a spaxel misses a tenth of them."""
-    inside = weights > 0
-    values, weights = cube.data[inside], weights[inside]
-    known = np.isfinite(values)
-    count = known.sum(axis=(1, 2))
-    values = np.where(known, values, 0.0)
-    mean = values.sum(axis=(1, 2), dtype=np.float64) / np.maximum(count, 1)
-    expected = np.tensordot(weights * mean, known, axes=1)  # a spaxel with the mean spectrum has that
-    usable = (known.mean(axis=0) > MIN_KNOWN) & (expected > 0)
-    total = np.tensordot(weights, values, axes=1) * (weights @ mean / weights.sum())
-    return np.divide(total, expected, out=np.full(usable.shape, np.nan), where=usable)
+    return Overlap(ratio, error, low, high, int(x.size))
 
 
 def _solve(observations, pairs):
