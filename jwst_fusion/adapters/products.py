@@ -20,6 +20,7 @@ __all__ = [
     "cube_product",
     "image_filter",
     "image_product",
+    "label_images",
     "native",
     "read_cube",
     "stated_keywords",
@@ -180,6 +181,28 @@ def image_product(model):
         detector=str(model.meta.instrument.detector or ""),
         date=str(model.meta.observation.date or ""),
     )
+
+
+def label_images(images):
+    """
+    Give images in one filter, of several visits or modules, a label each.
+
+    Parameters
+    ----------
+    images : sequence of ImageProduct
+        The images.
+
+    Returns
+    -------
+    tuple of ImageProduct
+        The same. The first in a filter is called by its name, as F200W, and others are numbered, as F200W-2.
+    """
+    labelled, count = [], {}
+    for image in images:
+        count[image.filter] = count.get(image.filter, 0) + 1
+        number = count[image.filter]
+        labelled.append(replace(image, label=image.filter if number == 1 else f"{image.filter}-{number}"))
+    return tuple(labelled)
 
 
 def _image_pixfrac(model, name):

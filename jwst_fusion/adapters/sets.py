@@ -233,7 +233,7 @@ def refuse_large_set(observations, n_components, max_memory):
     needed = set_memory(
         observations[0].grid,
         [each.cube.wavelength.size for each in observations],
-        len({band.filter for each in observations for band in each.bands}),
+        len({band.label for each in observations for band in each.bands}),
         n_components,
     )
     check_memory(needed - BASE, max_memory, f"the fusion of {len(observations)} cubes")

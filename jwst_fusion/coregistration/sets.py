@@ -54,7 +54,7 @@ class SetMember:
     images : tuple of ImageProduct
         The images that look in its wavelengths.
     bands : dict
-        Bandpass, covered fraction and pivot wavelength of each, by filter.
+        Bandpass, covered fraction and pivot wavelength of each, by label.
     cube : CubeData
         The cube on its grid.
     grid : FusionGrid
@@ -95,7 +95,7 @@ def coregister_set(
     products : sequence of CubeProduct
         The cubes.
     images : sequence of ImageProduct
-        The images, one for each filter.
+        The images.
     settings : CoregistrationSettings, optional
         Settings.
 
@@ -176,8 +176,8 @@ def _measure(product, channels, images, settings, d):
     grid = make_grid(field_window(footprint, product.wcs), product.wcs, d, settings.margin)
     cube, outliers, noise_ratio = cube_on_grid(product, grid)
     bands = usable_bands(images, cube)
-    images = sorted((i for i in images if i.filter in bands), key=lambda image: bands[image.filter][2])
-    log.info("%s, with %s:", product.name, ", ".join(image.filter for image in images))
+    images = sorted((i for i in images if i.label in bands), key=lambda image: bands[image.label][2])
+    log.info("%s, with %s:", product.name, ", ".join(image.label for image in images))
     pointing = solve_pointing(
         images, bands, cube, grid, alignment=settings.alignment, capture=settings.capture
     )
@@ -249,13 +249,13 @@ def _shared(a, at_a, b, at_b):
 def _on_grid(members, offsets, errors, places, grids, shifts, settings):
     """Put cubes and images onto the grid."""
     images = {image.name: image for member in members for image in member.images}
-    pivots = {i.filter: m.bands[i.filter][2] for m in members for i in m.images}
+    pivots = {i.label: m.bands[i.label][2] for m in members for i in m.images}
     on_grid = {}
     for name, image in images.items():
         place = places[name]
         data, error = resample_image(image, grids[0], tuple(place))
-        on_grid[image.filter] = BandImage.of(
-            image, data=data, error=error, pivot_wavelength=pivots[image.filter],
+        on_grid[image.label] = BandImage.of(
+            image, data=data, error=error, pivot_wavelength=pivots[image.label],
             offset_east=float(place[0]), offset_north=float(place[1]),
         )  # fmt: skip
     cubes = [_placed(m, grid, shift) for m, grid, shift in zip(members, grids, shifts, strict=True)]
@@ -271,9 +271,9 @@ def _on_grid(members, offsets, errors, places, grids, shifts, settings):
         members, grids, cubes, offsets, errors, strict=True
     ):
         own = [
-            replace(b, covered_fraction=member.bands[b.filter][1], offset_err=float(error))
+            replace(b, covered_fraction=member.bands[b.label][1], offset_err=float(error))
             for b in bands
-            if b.filter in member.bands
+            if b.label in member.bands
         ]
         if not own:
             raise NoOverlapError(
@@ -324,7 +324,7 @@ def _spaxel_wcs(grid):
 def _tell_distortion(member, observation):
     """Warn of a roll or a magnification of a cube against the images, which is not corrected."""
     compared = [
-        compare_band(band, member.bands[band.filter][0], observation.cube, observation.grid)[0]
+        compare_band(band, member.bands[band.label][0], observation.cube, observation.grid)[0]
         for band in observation.bands
     ]
     for name, unit, factor in (("roll", "deg", 1.0), ("magnification", "%", 100.0)):

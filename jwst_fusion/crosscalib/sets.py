@@ -14,7 +14,7 @@ from jwst_fusion.coregistration.overlaps import channel_edges, common_planes
 from jwst_fusion.coregistration.resampling import moved
 from jwst_fusion.exceptions import InputError, ParameterError
 
-from .factors import CrossCalibrationSettings, cross_calibrate, hold_out
+from .factors import CrossCalibrationSettings, cross_calibrate, hold_out, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +121,7 @@ def cross_calibrate_set(
         raise ParameterError(
             f"reference = {settings.reference} is for one cube, and there are several; leave it out"
         )
-    there = {band.filter for observation in observations for band in observation.bands}
+    there = set().union(*map(names_of, observations))
     if unknown := sorted(set(settings.factors) - there):
         raise ParameterError(
             f"factors: {', '.join(unknown)} not among the bands of these observations: "
@@ -130,7 +130,7 @@ def cross_calibrate_set(
     calibrated = []
     for observation, name in zip(observations, names, strict=True):
         log.info("%s:", name)
-        own = {f: s for f, s in settings.factors.items() if f in {band.filter for band in observation.bands}}
+        own = {name: s for name, s in settings.factors.items() if name in names_of(observation)}
         calibrated.append(cross_calibrate(observation, replace(settings, factors=own)))
     with threadpool_limits(limits=1, user_api="blas"):
         return _onto_one_scale(calibrated, names)
@@ -194,13 +194,13 @@ def hold_out_of_set(observations: Sequence[Observation], names: Sequence[str]) -
         A filter is not among the bands, or a cube would have none left.
     """
     wanted = {name.strip().upper() for name in names}
-    there = {band.filter for observation in observations for band in observation.bands}
+    there = set().union(*map(names_of, observations))
     if unknown := sorted(wanted - there):
         raise ParameterError(
             f"held_out_filters: {', '.join(unknown)} not among the bands of these observations: "
             f"{', '.join(sorted(there))}"
         )
-    return [hold_out(o, sorted(wanted & {band.filter for band in o.bands})) for o in observations]
+    return [hold_out(o, sorted(wanted & names_of(o))) for o in observations]
 
 
 def overlap(a: Observation, b: Observation) -> Overlap | None:
@@ -243,7 +243,7 @@ def _solve(observations, pairs):
     expected before is that the cubes scatter by `CUBE_SCATTER` about each other, and the bands by
     `BAND_SCATTER`.
     """
-    names = sorted({band.filter for observation in observations for band in observation.bands})
+    names = sorted({band.label for observation in observations for band in observation.bands})
     n, total = len(observations), len(observations) + len(names) + 1
     rows, values = [], []
 
@@ -258,7 +258,7 @@ def _solve(observations, pairs):
         add([(i, 1)], 0.0, CUBE_SCATTER)
         for band in observation.bands:
             error = band.scale_err / band.scale if np.isfinite(band.scale_err) else 0.0
-            at = n + names.index(band.filter)
+            at = n + names.index(band.label)
             add([(at, 1), (i, -1)], np.log(band.scale), np.hypot(error, INTERPOLATION))
     for k in range(len(names)):
         add([(n + k, 1), (total - 1, -1)], 0.0, BAND_SCATTER)
@@ -301,8 +301,8 @@ def _chosen_bands(calibrated, bands):
     for observation in calibrated:
         for band in observation.bands:
             rank = (band.covered_fraction, -band.scale_err)
-            if band.filter not in best or rank > best[band.filter][0]:
-                best[band.filter] = rank, replace(band, scale=round(float(np.exp(bands[band.filter])), 7))
+            if band.label not in best or rank > best[band.label][0]:
+                best[band.label] = rank, replace(band, scale=round(float(np.exp(bands[band.label])), 7))
     return {name: band for name, (_, band) in best.items()}
 
 
@@ -312,7 +312,7 @@ def _scaled(observation, factor, chosen):
     single = np.float32(factor)
     cube = replace(cube, data=cube.data / single, error=cube.error / single, noise=cube.noise / factor)
     bands = tuple(
-        replace(chosen[band.filter], bandpass=band.bandpass, covered_fraction=band.covered_fraction)
+        replace(chosen[band.label], bandpass=band.bandpass, covered_fraction=band.covered_fraction)
         for band in observation.bands
     )
     return replace(observation, cube=cube, bands=bands)

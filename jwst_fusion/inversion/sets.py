@@ -168,9 +168,9 @@ def _homes(seen):
     best: dict = {}
     for g, one in enumerate(seen):
         for band in one.bands:
-            if band.filter not in best or band.covered_fraction > best[band.filter][1]:
-                best[band.filter] = g, band.covered_fraction
-    return [[band for band in one.bands if best[band.filter][0] == g] for g, one in enumerate(seen)]
+            if band.label not in best or band.covered_fraction > best[band.label][1]:
+                best[band.label] = g, band.covered_fraction
+    return [[band for band in one.bands if best[band.label][0] == g] for g, one in enumerate(seen)]
 
 
 def _cube_subspaces(grating, observations):
@@ -247,7 +247,7 @@ def _results(observations, gratings, seen, homes, joint, problem, solution, sett
     bands = [band for home in homes for band in home]
     shared = np.array([_cells_per_pixel(band, grid) for band in bands])
     chi2 = shared * squares.sum(axis=(1, 2)) / np.where(count, count, np.nan)
-    names = [band.filter for band in bands]
+    names = [band.label for band in bands]
     means = [
         band.bandpass @ g.subspace.mean_spectrum
         for g, home in zip(gratings, homes, strict=True)
@@ -277,7 +277,7 @@ def _results(observations, gratings, seen, homes, joint, problem, solution, sett
     }
     fused = []
     for grating, one in zip(gratings, seen, strict=True):
-        at = [names.index(band.filter) for band in one.bands]
+        at = [names.index(band.label) for band in one.bands]
         own = _of_grating(grating, one, solution, settings, [cubes[i] for i in grating.members], spectrum)
         fused.append(
             FusedGrating(

@@ -52,7 +52,9 @@ def gratings(shared):
 
 @pytest.fixture(scope="session")
 def pointings(shared):
-    return simulated(shared / "pointings", setups=("G235H/F170LP",), pointings=2, filters=("F182M", "F210M"))
+    """Two pointings, and images of two visits in one filter."""
+    setups = ("G235H/F170LP",)
+    return simulated(shared / "pointings", setups=setups, pointings=2, visits=2, filters=("F182M",))
 
 
 @pytest.fixture(scope="session")
@@ -64,14 +66,19 @@ def fused_gratings(shared, gratings):
     )  # fmt: skip
 
 
-def compared(path, truth_path, beam=0.09):
-    """Fused cube and truth at a common beam, on the cells of the fused cube where both are known."""
+def compared(path, truth_path, beam=0.09, offset=(0.0, 0.0)):
+    """
+    Fused cube and truth at a common beam, on the cells of the fused cube where both are known.
+
+    The offset (east, north) [arcsec] is where the truth has the sky minus where the fused cube has it.
+    """
     with fits.open(path) as hdus, fits.open(truth_path) as truths:
         fused, header = hdus["SCI"].data, hdus["SCI"].header
         truth, true_header = truths[1].data, truths[1].header
         wavelength = hdus["COMPONENTS"].data["wavelength"]
     rows, columns = np.indices(fused.shape[1:])
     ra, dec = WCS(header).celestial.wcs_pix2world(columns, rows, 0)
+    ra, dec = ra + offset[0] / 3600 / np.cos(np.radians(dec)), dec + offset[1] / 3600
     x, y = WCS(true_header).celestial.wcs_world2pix(ra, dec, 0)
     true_wavelength = true_header["CRVAL3"] + true_header["CDELT3"] * np.arange(len(truth))
     sigma = beam / 2.355 / (0.1 / CELLS)
@@ -205,6 +212,72 @@ def test_two_pointings_make_one_product(pointings, tmp_path):
     parts = np.array_split(np.arange(true.size), 4)  # cells in the order of rows, from south to north
     levels = np.array([fused[part].mean() / true[part].mean() for part in parts])
     assert np.ptp(levels) < 0.02
+
+
+@pytest.fixture(scope="session")
+def visits(shared):
+    """One cube with images of two visits in each filter, with the telescope turned by 40 deg."""
+    return simulated(
+        shared / "visits", setups=("G235H/F170LP",), visits=2, filters=("F182M", "F210M"), image_snr=15
+    )
+
+
+def fused_visits(visits, images, **settings):
+    """Fuse the cube with some of its images, the first visit before the second."""
+    ordered = sorted(images, key=lambda path: "-v2" in path.name)
+    return Fusion4Pipeline.call(
+        [str(path) for path in (*ordered, *visits.cubes)],
+        steps={"fusion": {"samples": 0, "save_report": False} | settings},
+    )
+
+
+@pytest.fixture(scope="session")
+def two_visits(visits):
+    return fused_visits(visits, visits.images)
+
+
+def labels(table):
+    """Names of the images in a table of a product."""
+    return [row["filter"].decode() if isinstance(row["filter"], bytes) else row["filter"] for row in table]
+
+
+def test_two_visits_in_a_filter_are_two_images(two_visits, visits):
+    """Each with its own offset, flux scale and orientation of its PSF."""
+    table = np.asarray(two_visits.filters)
+    true = {}
+    for band in visits.truth["filters"]:
+        name = band["filter"]
+        true[f"{name}-2" if name in true else name] = band
+    assert set(labels(table)) == set(true)
+    factor = visits.truth["cubes"][0]["factor"]
+    for name, row in zip(labels(table), table, strict=True):
+        assert row["scale"] == pytest.approx(true[name]["scale"] / factor, abs=3 * row["scale_err"])
+        assert row["psnr"] > 33
+    east = np.array([true[name]["offset_east"] for name in labels(table)])
+    assert np.ptp(table["offset_east"] - east) < 0.008
+
+
+def test_two_visits_are_better_than_one(two_visits, visits, tmp_path):
+    """By most of what twice the exposure tells; a wrong orientation of the PSF would spoil that."""
+    single = fused_visits(visits, [path for path in visits.images if "-v2" not in path.name])
+    cube, quality = visits.truth["cubes"][0], []
+    offset = cube["offset_east"], cube["offset_north"]
+    for number, model in enumerate((single, two_visits)):
+        path = tmp_path / f"v{number}_fused.fits"
+        model.save(path)
+        pairs = compared(path, visits.folder / f"s_{RED}_truth.fits", offset=offset)
+        quality.append(sharpness(pairs))
+    assert quality[1] > quality[0] + 0.7
+
+
+def test_a_held_out_filter_is_held_out_in_all_its_images(visits):
+    table = np.asarray(fused_visits(visits, visits.images, held_out_filters=["F210M"]).filters)
+    assert dict(zip(labels(table), table["held_out"].astype(bool), strict=True)) == {
+        "F182M": False,
+        "F182M-2": False,
+        "F210M": True,
+        "F210M-2": True,
+    }
 
 
 def spoilt(gratings, folder, change, which=1):
