@@ -22,6 +22,7 @@ from .sets import (
     name_gratings,
     refuse_large_set,
     refuse_part,
+    release_cubes,
     set_observations,
     store_set,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "read_regions",
     "refuse_large_set",
     "refuse_part",
+    "release_cubes",
     "refuse_too_large",
     "region_spectrum",
     "report_content",

@@ -16,6 +16,7 @@ __all__ = [
     "name_gratings",
     "refuse_large_set",
     "refuse_part",
+    "release_cubes",
     "set_observations",
     "store_set",
 ]
@@ -176,6 +177,20 @@ def calibrated_set(kept, observations, fluxes, models, method):
     for model in made:
         model.set_fusion(set_cubes=table, set_size=len(made))
     return made
+
+
+def release_cubes(models):
+    """
+    Forget the arrays of products whose observations have been fused; their metadata are still needed.
+
+    Parameters
+    ----------
+    models : sequence of CrossCalibratedModel
+        The products; changed.
+    """
+    for model in models:
+        for name in ("data", "err", "images", "image_errors"):
+            setattr(model, name, np.zeros((1, 1, 1), np.float32))
 
 
 def store_set(model, name, seams, sources, cubes):

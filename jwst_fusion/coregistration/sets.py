@@ -38,6 +38,10 @@ log = logging.getLogger(__name__)
 #: Fewest spaxels that a cube has to have in common with the others. Judged.
 MIN_COMMON = 12
 
+#: Correlation of a cube with its images, with offset, roll, scale, blur and noise taken out, below which it
+#: shows another sky: good observations have 0.997 and more, those of another sky up to 0.96. Measured.
+ALIKE = 0.965
+
 #: Significance from which a roll or a magnification of a cube against the images is told. Judged.
 SIGNIFICANT = 5.0
 
@@ -65,6 +69,8 @@ class SetMember:
         Noise over stated error.
     pointing : Pointing
         Offsets of the images from the cube.
+    compared : tuple of Comparison
+        What else differs between the cube and those images that were found.
     """
 
     product: Any
@@ -75,6 +81,7 @@ class SetMember:
     outliers: np.ndarray
     noise_ratio: float
     pointing: Pointing
+    compared: tuple = ()
 
 
 def coregister_set(
@@ -138,7 +145,7 @@ def _coregister_set(products, images, settings):
                 member.product.name,
             )
     if settings.alignment == "auto":
-        known = [m for m in known if _measured(m)]
+        known = [m for m in known if _measured(m) and _alike(m)]
     _refuse_single(known)
     offsets, errors, places = solve_places(known)
     members, offsets, errors, grids, shifts = _lay_grid(known, offsets, errors, settings)
@@ -148,6 +155,18 @@ def _coregister_set(products, images, settings):
 def _measured(member):
     """Whether any image tells where the cube is."""
     return any(np.isfinite(offset.error) for offset in member.pointing.measured)
+
+
+def _alike(member):
+    """Whether a cube shows the sky of its images; tell if not."""
+    likeness = [each.correlation for each in member.compared if np.isfinite(each.correlation)]
+    if not likeness or max(likeness) >= ALIKE:
+        return True
+    log.warning(
+        "%s left out: it does not show the sky of its images (correlation %.3f, at least %.3f needed)",
+        member.product.name, max(likeness), ALIKE,
+    )  # fmt: skip
+    return False
 
 
 def _refuse_single(members):
@@ -181,7 +200,32 @@ def _measure(product, channels, images, settings, d):
     pointing = solve_pointing(
         images, bands, cube, grid, alignment=settings.alignment, capture=settings.capture
     )
-    return SetMember(product, tuple(images), bands, cube, grid, outliers, noise_ratio, pointing)
+    compared = _compare(images, bands, cube, grid, pointing)
+    _tell_distortion(product.name, compared)
+    return SetMember(product, tuple(images), bands, cube, grid, outliers, noise_ratio, pointing, compared)
+
+
+def _compare(images, bands, cube, grid, pointing):
+    """Compare a cube with those of its images that were found, at the offset of each."""
+    compared = []
+    for image, offset in zip(images, pointing.measured, strict=False):
+        if np.isfinite(offset.error):
+            bandpass, _, pivot = bands[image.label]
+            data, error = resample_image(image, grid, (offset.east, offset.north))
+            band = BandImage.of(image, data=data, error=error, pivot_wavelength=pivot)
+            compared.append(compare_band(band, bandpass, replace(cube, excess=pointing.excess), grid)[0])
+    return tuple(compared)
+
+
+def _tell_distortion(name, compared):
+    """Warn of a roll or a magnification of a cube against the images, which is not corrected."""
+    for what, unit, factor in (("roll", "deg", 1.0), ("magnification", "%", 100.0)):
+        value, error = common(compared, what)
+        if abs(value) > SIGNIFICANT * error:
+            log.warning(
+                "%s: the images have a %s of %+.3f +- %.3f %s against it, which is not corrected",
+                name, what, factor * value, factor * error, unit,
+            )  # fmt: skip
 
 
 def _lay_grid(members, offsets, errors, settings):
@@ -281,7 +325,6 @@ def _on_grid(members, offsets, errors, places, grids, shifts, settings):
             )
         own.sort(key=lambda band: band.pivot_wavelength)
         observation = Observation(grid, cube, tuple(own), alignment=member.pointing.method)
-        _tell_distortion(member, observation)
         result.append(
             Coregistration(
                 observation=observation,
@@ -319,18 +362,3 @@ def _spaxel_wcs(grid):
     wcs.wcs.cunit = "deg", "deg"
     wcs.wcs.set()
     return wcs
-
-
-def _tell_distortion(member, observation):
-    """Warn of a roll or a magnification of a cube against the images, which is not corrected."""
-    compared = [
-        compare_band(band, member.bands[band.label][0], observation.cube, observation.grid)[0]
-        for band in observation.bands
-    ]
-    for name, unit, factor in (("roll", "deg", 1.0), ("magnification", "%", 100.0)):
-        value, error = common(compared, name)
-        if abs(value) > SIGNIFICANT * error:
-            log.warning(
-                "%s: the images have a %s of %+.3f +- %.3f %s against it, which is not corrected",
-                member.product.name, name, factor * value, factor * error, unit,
-            )  # fmt: skip

@@ -114,7 +114,8 @@ def covering(
     names = {image.label: image.name for image in images}
     for lost in names.keys() - {band.label for band in bands}:
         log.warning("%s left out: the target of the cube was not found in it", names[lost])
-    kept, best = [], (0.0, images[0].name)
+    kept: list[BandImage] = []
+    best = (0.0, images[0].name)
     for band in bands:
         same = next((k for k in kept if np.array_equal(k.data, band.data, equal_nan=True)), None)
         if same is not None:

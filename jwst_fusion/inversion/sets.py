@@ -26,8 +26,9 @@ from .objective import Problem
 from .psf_errors import cube_weight_loss, model_errors
 from .regularization import find_prior
 from .settings import FusionSettings
+from .solver import solve
 from .subspace import Subspace
-from .tuning import solve_and_weigh
+from .tuning import LEAST_VARIANCE, LOOSER, robust_variance, solve_and_weigh
 from .uncertainty import blurred, posterior
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def _fused(observations, settings):
         cube_factor=settings.gamma or 1.0,
         prior=find_prior(whole, joint, settings, shape),
     )
-    problem, solution, history = solve_and_weigh(problem, settings)
+    problem, first = _with_own_variances(problem, homes, settings)
+    problem, solution, history = solve_and_weigh(problem, settings, first)
     return _results(observations, gratings, seen, homes, joint, problem, solution, settings, history, cubes)
 
 
@@ -219,6 +221,29 @@ def _stacked(terms):
     return ImageTerm(
         terms[0].groups, **{name: np.concatenate([getattr(term, name) for term in terms]) for name in names}
     )
+
+
+def _with_own_variances(problem, homes, settings):
+    """
+    Weigh the images of each grating by the variance of their own residuals; the solution that tells it.
+
+    A grating whose spectra are too noisy to show as many components as it has images leaves residuals in
+    these, which are not to lower the weight of the other gratings' images.
+    """
+    if settings.tuning != "variance_components" or sum(map(bool, homes)) < 2:
+        return problem, None
+    solution = solve(problem, rtol=min(LOOSER * settings.rtol, 0.1), max_iterations=settings.max_iterations)
+    image, first = problem.image_term, 0
+    squares = image.weight * (image.data - image.predict(rfft2(solution.coefficients))) ** 2
+    weight = image.weight.copy()
+    for home in filter(None, homes):
+        own = slice(first, first + len(home))
+        known = weight[own] > 0
+        if known.any():
+            parameters = known.mean() * len(home) / len(weight) * solution.blocks.image_parameters
+            weight[own] /= max(robust_variance(squares[own][known], parameters), LEAST_VARIANCE)
+        first = own.stop
+    return replace(problem, image_term=replace(image, weight=weight)), solution
 
 
 def _whole(seen, homes, gratings):

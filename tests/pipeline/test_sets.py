@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
 from jwst_fusion import Fusion4Pipeline, FusionStep, datamodels
 from jwst_fusion.adapters import examine
@@ -194,12 +194,18 @@ def test_what_comes_after_takes_each_product(fused_gratings, tmp_path):
     assert f"s_{BLUE}_s3d.fits and s_{RED}_s3d.fits from 1.6" in told
 
 
-def test_two_pointings_make_one_product(pointings, tmp_path):
-    """That is as good and as bright in the part that both see as on either side."""
+@pytest.fixture(scope="session")
+def fused_pointings(pointings):
     (model,) = Fusion4Pipeline.call(
         [str(path) for path in pointings.inputs if path.suffix == ".fits"],
         steps={"fusion": {"samples": 6, "save_report": False}},
     )
+    return model
+
+
+def test_two_pointings_make_one_product(fused_pointings, pointings, tmp_path):
+    """That is as good and as bright in the part that both see as on either side."""
+    model = fused_pointings
     assert model.meta.fusion.set_size == 2
     inside = (np.asarray(model.dq)[30] & 1) == 0
     assert inside.any(axis=1).sum() * 0.1 / CELLS > 1.4
@@ -220,6 +226,52 @@ def visits(shared):
     return simulated(
         shared / "visits", setups=("G235H/F170LP",), visits=2, filters=("F182M", "F210M"), image_snr=15
     )
+
+
+def seen_by(cube, row, ra, dec):
+    """Where a cube has data, given where NIRCam has the places and the cube's offset from it."""
+    with fits.open(cube) as hdus:
+        known = np.isfinite(hdus["SCI"].data).mean(axis=0) > 0.5
+        wcs = WCS(hdus["SCI"].header).celestial
+    east, north = row["offset_east"] / 3600 / np.cos(np.radians(dec)), row["offset_north"] / 3600
+    x, y = wcs.wcs_world2pix(ra - east, dec - north, 0)
+    return map_coordinates(known.astype(float), (y, x), order=0) > 0.5
+
+
+def test_there_is_no_seam_where_a_pointing_ends(fused_pointings, pointings, tmp_path):
+    """Beside the border of what both see, the light differs by less than its stated error."""
+    model = fused_pointings
+    model.save(tmp_path / "two_fused.fits")
+    wcs = WCS(fits.getheader(tmp_path / "two_fused.fits", "SCI")).celestial
+    rows, columns = np.indices(model.data.shape[1:])
+    ra, dec = wcs.wcs_pix2world(columns, rows, 0)
+    cubes = model.meta.fusion.instance["set_cubes"]
+    first, second = (seen_by(pointings.folder / dict(cube)["cube"], dict(cube), ra, dec) for cube in cubes)
+    both, single = first & second, first ^ second
+    assert both.sum() > 300
+    assert single.sum() > 300
+    live = np.isfinite(model.data).any(axis=(1, 2))
+    with fits.open(pointings.folder / f"s_{RED}_truth.fits") as truths:
+        truth, header = truths[1].data, truths[1].header
+    length = header["CRVAL3"] + header["CDELT3"] * np.arange(len(truth))
+    reference = np.mean([(b["offset_east"], b["offset_north"]) for b in pointings.truth["filters"]], axis=0)
+    ra, dec = ra - reference[0] / 3600 / np.cos(np.radians(dec)), dec - reference[1] / 3600
+    x, y = WCS(header).celestial.wcs_world2pix(ra, dec, 0)
+    nearest = [np.argmin(abs(length - wave)) for wave in np.asarray(model.components["wavelength"])[live]]
+    true = map_coordinates(truth[nearest].mean(axis=0).astype(float), (y, x), order=3)
+    sigma = 0.1 / 2.355 / (0.1 / CELLS)
+    fused = np.asarray(model.data)[live].mean(axis=0)
+    known = np.isfinite(fused)
+    fused = gaussian_filter(np.where(known, fused, np.median(fused[known])), sigma)
+    ratio = fused / gaussian_filter(true, sigma)
+    inner = known & (gaussian_filter(known.astype(float), 2 * sigma) > 0.95)
+    here = inner & both & (distance_transform_edt(~single) < 6)
+    there = inner & single & (distance_transform_edt(~both) < 6)
+    step = abs(ratio[here].mean() / ratio[there].mean() - 1)
+    error = np.median((np.asarray(model.err)[live] / np.asarray(model.data)[live])[:, here | there])
+    print("SEAM", step, error, ratio[here].std(), ratio[there].std())
+    assert step < error
+    assert step < 0.005
 
 
 def fused_visits(visits, images, **settings):
@@ -307,6 +359,23 @@ def turned(hdus):
     header["PC1_1"], header["PC1_2"], header["PC2_1"], header["PC2_2"] = -0.9, 0.43589, 0.43589, 0.9
 
 
+def finer(hdus):
+    header = hdus["SCI"].header
+    header["CDELT1"], header["CDELT2"] = header["CDELT1"] / 2, header["CDELT2"] / 2
+
+
+def mirrored(hdus):
+    hdus["SCI"].data = hdus["SCI"].data[:, ::-1].copy()
+
+
+def test_a_cube_that_shows_another_sky_than_its_images_is_left_out(gratings, tmp_path, caplog):
+    """Of two cubes that leaves one, which is no set."""
+    association = spoilt(gratings, tmp_path / "set", mirrored)
+    with pytest.raises(InputError, match="of all cubes only this can be fused"):
+        Fusion4Pipeline.call(str(association), output_dir=str(tmp_path))
+    assert f"{gratings.cubes[1].name} left out: it does not show the sky of its images" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
@@ -314,6 +383,7 @@ def turned(hdus):
         (elsewhere, NoOverlapError, "no other cube shows the same sky"),
         (far_away, NoOverlapError, "no other cube shows the same sky"),
         (turned, InputError, "rebuild the cubes with one scale"),
+        (finer, InputError, "its spaxels have 0.0500 arcsec at"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(gratings, tmp_path, change, error, words):
