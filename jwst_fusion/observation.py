@@ -77,6 +77,8 @@ class ImageProduct:
         Optics: `jwst_fusion.optics.analytic.NIRCamOptics`, or None for its defaults.
     throughput : jwst_fusion.optics.throughput.Throughput or None
         Throughput of the band in place of the packaged one.
+    label : str
+        What the image is called: its filter, with a number if there are several in it, as in F200W-2.
     """
 
     name: str
@@ -95,6 +97,12 @@ class ImageProduct:
     optics: Any = None
     throughput: Any = None
     excess_blur: float = 0.0
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        """Call the image by its filter if it has no label."""
+        if not self.label:
+            object.__setattr__(self, "label", self.filter)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,6 +235,8 @@ class BandImage:
         Optics: `jwst_fusion.optics.analytic.NIRCamOptics`, or None for its defaults.
     throughput : jwst_fusion.optics.throughput.Throughput or None
         Throughput of the band in place of the packaged one.
+    label : str
+        What the image is called: its filter, with a number if there are several in it, as in F200W-2.
     """
 
     filter: str
@@ -253,6 +263,12 @@ class BandImage:
     optics: Any = None
     throughput: Any = None
     excess_blur: float = 0.0
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        """Call the image by its filter if it has no label."""
+        if not self.label:
+            object.__setattr__(self, "label", self.filter)
 
     @classmethod
     def of(cls, image: ImageProduct, **values: Any) -> BandImage:

@@ -25,6 +25,7 @@ from .sets import (
     name_of_set,
     refuse_large_set,
     refuse_part,
+    release_cubes,
     rest_of_set,
     set_observations,
     set_tables,

@@ -237,7 +237,7 @@ def _set_tables(model, observation, result, validation):
     scores = validation.scores
     model.set_table(
         "filters",
-        **band_columns(model, observation.bands),
+        **band_columns(model, observation.bands) | {"filter": [band.label for band in observation.bands]},
         psnr=[score.psnr for score in scores],
         ssim=[score.ssim for score in scores],
         chi2=[score.chi2 for score in scores],

@@ -23,7 +23,7 @@ from .estimates import (
 )
 from .inputs import open_inputs
 from .preflight_sets import together
-from .products import cube_product, image_product
+from .products import cube_product, image_product, label_images
 
 __all__ = ["Finding", "Preflight", "examine"]
 
@@ -130,6 +130,7 @@ def examine(
     images = tuple(_look(image_product, model, _tell_image, findings) for model in inputs.images)
     if None in cubes or None in images:
         return Preflight(tuple(findings))
+    images = label_images(images)
     memory, disk = sum(coregistration_memory(cube.data.shape) - BASE for cube in cubes) + BASE, None
     try:
         if len(cubes) > 1:
@@ -223,10 +224,6 @@ def _coverage(images, wavelength, where):
     findings, seen, usable = [], set(), 0
     low, high = wavelength[[0, -1]]
     for image in images:
-        if image.filter in seen:
-            raise InputError(
-                f"{image.name}: a second image in {image.filter}; keep one image for each filter"
-            )
         seen.add(image.filter)
         covered = throughput.bandpass(image.filter, image.module, wavelength)[1]
         good = covered >= MIN_COVERED

@@ -55,7 +55,6 @@ def together(cubes, images, settings, overlap):
             f"{left_out[0][0]}: {left_out[0][1]}; add images that look at it, or leave the cube out"
         )
     used = {id(image): image for _, _, own in seen for image in own}
-    _refuse_twice(used.values())
     kept = _sharing([product for product, _, _ in seen], settings.capture)
     for product, _, _ in seen:
         if not any(product is each for each in kept):
@@ -69,23 +68,12 @@ def together(cubes, images, settings, overlap):
     findings = []
     for product, channels, own in seen:
         low, high = product.wavelength[channels][[0, -1]]
-        bands = ", ".join(image.filter for image in own)
+        bands = ", ".join(image.label for image in own)
         lines.append((product.name, f"fused from {low:.3f} to {high:.3f} um, where {bands} look", "ok", ""))
         window = tuple(slice(0, n) for n in product.data.shape[1:])
         findings += overlap(own, product, window, settings)
     grid = _grid([product for product, _, _ in seen], used.values(), settings)
     return lines, findings, grid, [int(channels.sum()) for _, channels, _ in seen], len(used)
-
-
-def _refuse_twice(images):
-    """Refuse two images in a filter."""
-    filters = set()
-    for image in images:
-        if image.filter in filters:
-            raise InputError(
-                f"{image.name}: a second image in {image.filter}; keep one image for each filter"
-            )
-        filters.add(image.filter)
 
 
 def _sharing(cubes, capture):

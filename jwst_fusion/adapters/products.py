@@ -20,6 +20,7 @@ __all__ = [
     "cube_product",
     "image_filter",
     "image_product",
+    "label_images",
     "native",
     "read_cube",
     "stated_keywords",
@@ -147,6 +148,16 @@ def _position_angles(model, name):
                 "keyword out"
             )
     return tuple(None if angle is None else float(angle) for angle in stated.values())
+
+
+def label_images(images):
+    """Label images by their filters; others of the same filter are numbered: F200W-2."""
+    labelled, count = [], {}
+    for image in images:
+        count[image.filter] = count.get(image.filter, 0) + 1
+        number = count[image.filter]
+        labelled.append(replace(image, label=image.filter if number == 1 else f"{image.filter}-{number}"))
+    return tuple(labelled)
 
 
 def _image_pixfrac(model, name):

@@ -21,6 +21,7 @@ __all__ = [
     "name_of_set",
     "refuse_large_set",
     "refuse_part",
+    "release_cubes",
     "rest_of_set",
     "set_observations",
     "set_tables",
@@ -311,6 +312,13 @@ def calibrated_set(kept, observations, fluxes, models, method):
     return made
 
 
+def release_cubes(models):
+    """Forget the arrays of products whose observations have been fused; their metadata are still needed."""
+    for model in models:
+        for name in ("data", "err", "images", "image_errors"):
+            setattr(model, name, np.zeros((1, 1, 1), np.float32))
+
+
 def set_tables(observations, models, seams):
     """
     Tabulate what each cube and each image of a set constrains, and how the cubes agree where they meet.
@@ -341,12 +349,12 @@ def set_tables(observations, models, seams):
                 "low": float(wavelength[0]),
                 "high": float(wavelength[-1]),
                 "field": float(own.sum() / field.sum()),
-                "images": ", ".join(band.filter for band in each.bands if not band.held_out),
+                "images": ", ".join(band.label for band in each.bands if not band.held_out),
             }
         )
         for band in each.bands:
             row = images.setdefault(
-                band.filter, {"filter": band.filter, "held_out": band.held_out, "cubes": []}
+                band.label, {"filter": band.label, "held_out": band.held_out, "cubes": []}
             )
             looks = wavelength[band.bandpass >= MIN_LOOK * band.bandpass.max()]
             row["cubes"].append(model.meta.fusion.set_member)
@@ -411,7 +419,7 @@ def refuse_large_set(observations, n_components, max_memory, *, whole=False):
     needed = set_memory(
         observations[0].grid,
         [each.cube.wavelength.size for each in observations],
-        len({band.filter for each in observations for band in each.bands}),
+        len({band.label for each in observations for band in each.bands}),
         n_components,
         whole=whole,
     )

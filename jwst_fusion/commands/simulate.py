@@ -40,6 +40,8 @@ def _add_observation(parser):
     )  # fmt: skip
     parser.add_argument("--pointings", type=int, default=1, metavar="N",
         help="pointings of the IFU with each grating, half a field apart")  # fmt: skip
+    parser.add_argument("--visits", type=int, default=1, metavar="N",
+        help="images in each filter, of visits with the telescope turned")  # fmt: skip
     parser.add_argument("--filters", nargs="+", metavar="FILTER",
         help="NIRCam filters (default: those of the setup)")  # fmt: skip
     parser.add_argument("--wavelength-range", nargs=2, type=float, metavar=("LOW", "HIGH"),
@@ -69,8 +71,8 @@ def _options_of_set(options):
     for name, default in NOT_FOR_SETS.items():
         if options.pop(name) != default:
             raise ParameterError(
-                f"--{name.replace('_', '-')} cannot be combined with several cubes (--setup, --pointings); "
-                "leave it out"
+                f"--{name.replace('_', '-')} cannot be combined with several cubes or visits (--setup, "
+                "--pointings, --visits); leave it out"
             )
     return options
 
@@ -82,10 +84,11 @@ def run(arguments):
     from jwst_fusion.simulation import simulate, simulate_set
 
     options = {k: v for k, v in vars(arguments).items() if k not in ("run", "scene", "output_dir", *COMMON)}
-    setups, pointings = options.pop("setup"), options.pop("pointings")
-    is_set = len(setups) > 1 or pointings != 1
+    setups = options.pop("setup")
+    several = {name: options.pop(name) for name in ("pointings", "visits")}
+    is_set = len(setups) > 1 or set(several.values()) != {1}
     if is_set:
-        options = _options_of_set(options) | {"setups": setups, "pointings": pointings}
+        options = _options_of_set(options) | {"setups": setups} | several
     else:
         options["setup"] = setups[0]
     name = arguments.name or arguments.scene

@@ -19,7 +19,18 @@ from .resampling import reduce_image, resample_image
 if TYPE_CHECKING:
     from jwst_fusion.observation import BandImage, CubeData, ImageProduct
 
-__all__ = ["MIN_SPAXELS", "Offset", "find_target", "measure_offset", "spaxel_centres", "spaxel_template"]
+    from .fit import BandFit
+
+__all__ = [
+    "MIN_CORRELATION",
+    "MIN_SPAXELS",
+    "Offset",
+    "agreement",
+    "find_target",
+    "measure_offset",
+    "spaxel_centres",
+    "spaxel_template",
+]
 
 #: Smallest overlap at a trial offset, as a share of that at the first guess; of the field if there is none.
 #: Judged.
@@ -137,7 +148,7 @@ def measure_offset(
         blunter = replace(cube, excess=tuple(np.add(cube.excess, (*excess, 0.0))))
         template = spaxel_template(seen, image, bandpass, blunter, grid)
         fit = fit_band(synthetic[use], rows[use], columns[use], template, fit.shift, d)
-    correlation = _agreement(fit, synthetic[use], rows[use], columns[use], template[0])
+    correlation = agreement(fit, synthetic[use], rows[use], columns[use], template[0])
     if correlation < MIN_CORRELATION:
         return replace(unknown, correlation=correlation)
     east, north = grid.jacobian @ fit.shift
@@ -194,8 +205,26 @@ def _without_plane(values, rows, columns):
     return residual if np.abs(residual).max() > ROUNDING * np.abs(values).max() else np.zeros_like(values)
 
 
-def _agreement(fit, values, rows, columns, blurred):
-    """Correlation of the images at the fitted shift, after subtraction of a plane from each."""
+def agreement(
+    fit: BandFit, values: np.ndarray, rows: np.ndarray, columns: np.ndarray, blurred: np.ndarray
+) -> float:
+    """
+    Correlate two images at the fitted shift, after subtraction of a plane from each.
+
+    Parameters
+    ----------
+    fit : BandFit
+        The fit.
+    values, rows, columns : ndarray, shape (n,)
+        What was fitted, and where it is in the image, as in `fit_band`.
+    blurred : ndarray, shape (ny, nx)
+        The image.
+
+    Returns
+    -------
+    float
+        Their correlation; zero if one of them is a plane.
+    """
     at = rows + fit.shift[1], columns + fit.shift[0]
     seen = map_coordinates(fill_nearest(blurred), at, order=3, mode="mirror")
     pair = [_without_plane(image, rows, columns) for image in (values, seen)]

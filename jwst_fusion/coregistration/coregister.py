@@ -231,7 +231,7 @@ def _coregister(product, images, settings):
         (~np.isfinite(cube.noise)).sum(), noise_ratio, outliers.sum(),
     )  # fmt: skip
     bands = usable_bands(images, cube)
-    images = sorted((i for i in images if i.filter in bands), key=lambda image: bands[image.filter][2])
+    images = sorted((i for i in images if i.label in bands), key=lambda image: bands[image.label][2])
     images, pointing, on_grid = register(
         images,
         bands,

@@ -100,7 +100,7 @@ def solve_pointing(
     images : sequence of ImageProduct
         The images.
     bands : dict
-        Bandpass (n_wave,), covered fraction and pivot wavelength [um], by filter.
+        Bandpass (n_wave,), covered fraction and pivot wavelength [um], by label.
     cube : CubeData
         The cube on the grid.
     grid : FusionGrid
@@ -130,7 +130,7 @@ def solve_pointing(
         return Pointing(tuple(Offset(x, y, float("nan"), 0.0) for x, y in places), method)
     measured = []
     for image in images:
-        bandpass = bands[image.filter][0]
+        bandpass = bands[image.label][0]
         synthetic = synthetic_photometry(cube.data, bandpass)
         guess = (0.0, 0.0)
         if method == "cross_correlation":
@@ -139,7 +139,7 @@ def solve_pointing(
         offset = measure_offset(synthetic, image, bandpass, cube, grid, first_guess=guess, capture=capture)
         log.debug(
             "%s: offset %+.4f east, %+.4f north, +- %.4f arcsec (correlation %.3f)",
-            image.filter, offset.east, offset.north, offset.error, offset.correlation,
+            image.label, offset.east, offset.north, offset.error, offset.correlation,
         )  # fmt: skip
         measured.append(offset)
     if not any(np.isfinite(offset.error) for offset in measured):
@@ -152,7 +152,7 @@ def solve_pointing(
             "No offset can be measured: the images show too little contrast. The coordinates are kept"
         )
         return Pointing(tuple(Offset(0.0, 0.0, float("nan"), o.correlation) for o in measured), "wcs")
-    pivots = np.array([bands[image.filter][2] for image in images])
+    pivots = np.array([bands[image.label][2] for image in images])
     trend, trend_error = _trend(measured, pivots)
     excess, excess_error = _blur(measured)
     offsets = _tie(measured, method == "cross_correlation")

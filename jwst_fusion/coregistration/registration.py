@@ -63,7 +63,7 @@ def register(
     images : sequence of ImageProduct
         The images.
     bands : dict
-        Bandpass (n_wave,), covered fraction and pivot wavelength [um], by filter.
+        Bandpass (n_wave,), covered fraction and pivot wavelength [um], by label.
     cube : CubeData
         The cube on the grid.
     grid : FusionGrid
@@ -91,14 +91,14 @@ def register(
             moving=moving,
         )
         on_grid = [
-            _band(image, bands[image.filter], grid, offset)
+            _band(image, bands[image.label], grid, offset)
             for image, offset in zip(images, pointing.offsets, strict=True)
             if offset is not None
         ]
         if attempt == CORRECTIONS or pointing.method in ("wcs", "none"):
             break
         seen = replace(cube, excess=pointing.excess)
-        compared = [compare_band(band, bands[band.filter][0], seen, grid)[0] for band in on_grid]
+        compared = [compare_band(band, bands[band.label][0], seen, grid)[0] for band in on_grid]
         cause, blurred = _distortion(compared, cube, grid), _blurred(on_grid, compared)
         if cause is not None:
             images = [
@@ -107,14 +107,14 @@ def register(
             ]
         elif blurred is not None:
             name, blur = blurred
-            images = [replace(i, excess_blur=blur) if i.filter == name else i for i in images]
+            images = [replace(i, excess_blur=blur) if i.label == name else i for i in images]
         else:
             break
     for image in images:
         if image.excess_blur:
             log.warning(
                 "%s is blurred by %.0f mas (standard deviation on an axis) beyond its PSF and the other "
-                "images: its PSF is widened by that", image.filter, 1e3 * np.sqrt(image.excess_blur),
+                "images: its PSF is widened by that", image.label, 1e3 * np.sqrt(image.excess_blur),
             )  # fmt: skip
     return list(images), pointing, on_grid
 
@@ -148,7 +148,7 @@ def _blurred(on_grid, compared):
             continue
         blur = max(band.excess_blur + more, 0.0)
         if blur != band.excess_blur:
-            worst, found = abs(more), (band.filter, blur)
+            worst, found = abs(more), (band.label, blur)
     return found
 
 

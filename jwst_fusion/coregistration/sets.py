@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy import units as u
-from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from threadpoolctl import threadpool_limits
 
@@ -19,9 +17,10 @@ from jwst_fusion.optics import throughput
 from .comparison import common, compare_band
 from .coregister import Coregistration, CoregistrationSettings, cube_on_grid
 from .field import field_window
-from .grid import crop_cube, cube_footprint, grid_wcs, make_grid
+from .grid import crop_cube, cube_footprint, make_grid
 from .members import check_set_settings, same_spaxels, sight
-from .pointing import ASYMMETRY, CHROMATIC_ASYMMETRY, solve_pointing
+from .places import begin_of, reference_spaxels, solve_places
+from .pointing import solve_pointing
 from .resampling import resample_image
 from .usable import covering, usable_bands
 
@@ -36,12 +35,12 @@ __all__ = ["SetMember", "coregister_set"]
 
 log = logging.getLogger(__name__)
 
-#: Alignment of NIRCam's images with each other by their coordinates: standard deviation on an axis [arcsec].
-#: Judged.
-IMAGE_ALIGNMENT = 0.003
-
 #: Fewest spaxels that a cube has to have in common with the others. Judged.
 MIN_COMMON = 12
+
+#: Correlation of a cube with its images, with offset, roll, scale, blur and noise taken out, below which it
+#: shows another sky: good observations have 0.997 and more, those of another sky up to 0.96. Measured.
+ALIKE = 0.965
 
 #: Significance from which a roll or a magnification of a cube against the images is reported. Judged.
 SIGNIFICANT = 5.0
@@ -59,7 +58,7 @@ class SetMember:
     images : tuple of ImageProduct
         The images whose bands it covers.
     bands : dict
-        Bandpass, covered fraction and pivot wavelength of each, by filter.
+        Bandpass, covered fraction and pivot wavelength of each, by label.
     cube : CubeData
         The cube on its grid.
     grid : FusionGrid
@@ -70,6 +69,8 @@ class SetMember:
         Noise over stated error.
     pointing : Pointing
         Offsets of the images from the cube.
+    compared : tuple of Comparison
+        What else differs between the cube and those images that were found.
     """
 
     product: Any
@@ -80,6 +81,7 @@ class SetMember:
     outliers: np.ndarray
     noise_ratio: float
     pointing: Pointing
+    compared: tuple = ()
 
 
 def coregister_set(
@@ -100,7 +102,7 @@ def coregister_set(
     products : sequence of CubeProduct
         The cubes.
     images : sequence of ImageProduct
-        The images, one for each filter.
+        The images.
     settings : CoregistrationSettings, optional
         Settings.
 
@@ -143,9 +145,9 @@ def _coregister_set(products, images, settings):
                 member.product.name,
             )
     if settings.alignment == "auto":
-        known = [m for m in known if _measured(m)]
+        known = [m for m in known if _measured(m) and _alike(m)]
     _refuse_single(known)
-    offsets, errors, places = _solve(known)
+    offsets, errors, places = solve_places(known)
     members, offsets, errors, grids, shifts = _lay_grid(known, offsets, errors, settings)
     return _on_grid(members, offsets, errors, places, grids, shifts, settings)
 
@@ -153,6 +155,18 @@ def _coregister_set(products, images, settings):
 def _measured(member):
     """Whether any image constrains the position of the cube."""
     return any(np.isfinite(offset.error) for offset in member.pointing.measured)
+
+
+def _alike(member):
+    """Whether a cube shows the sky of its images; tell if not."""
+    likeness = [each.correlation for each in member.compared if np.isfinite(each.correlation)]
+    if not likeness or max(likeness) >= ALIKE:
+        return True
+    log.warning(
+        "%s left out: it does not show the sky of its images (correlation %.3f, at least %.3f needed)",
+        member.product.name, max(likeness), ALIKE,
+    )  # fmt: skip
+    return False
 
 
 def _refuse_single(members):
@@ -181,65 +195,43 @@ def _measure(product, channels, images, settings, d):
     grid = make_grid(field_window(footprint, product.wcs), product.wcs, d, settings.margin)
     cube, outliers, noise_ratio = cube_on_grid(product, grid)
     bands = usable_bands(images, cube)
-    images = sorted((i for i in images if i.filter in bands), key=lambda image: bands[image.filter][2])
-    log.info("%s, with %s:", product.name, ", ".join(image.filter for image in images))
+    images = sorted((i for i in images if i.label in bands), key=lambda image: bands[image.label][2])
+    log.info("%s, with %s:", product.name, ", ".join(image.label for image in images))
     pointing = solve_pointing(
         images, bands, cube, grid, alignment=settings.alignment, capture=settings.capture
     )
-    return SetMember(product, tuple(images), bands, cube, grid, outliers, noise_ratio, pointing)
+    compared = _compare(images, bands, cube, grid, pointing)
+    _tell_distortion(product.name, compared)
+    return SetMember(product, tuple(images), bands, cube, grid, outliers, noise_ratio, pointing, compared)
 
 
-def _solve(members):
-    """
-    Solve for the places of all cubes and images together.
+def _compare(images, bands, cube, grid, pointing):
+    """Compare a cube with those of its images that were found, at the offset of each."""
+    compared = []
+    for image, offset in zip(images, pointing.measured, strict=False):
+        if np.isfinite(offset.error):
+            bandpass, _, pivot = bands[image.label]
+            data, error = resample_image(image, grid, (offset.east, offset.north))
+            band = BandImage.of(image, data=data, error=error, pivot_wavelength=pivot)
+            compared.append(compare_band(band, bandpass, replace(cube, excess=pointing.excess), grid)[0])
+    return tuple(compared)
 
-    Each measured offset is that of an image minus that of a cube. Images are aligned with each other to
-    `IMAGE_ALIGNMENT`; on the average those of the short channel are where their coordinates put them.
 
-    Returns
-    -------
-    offsets : ndarray, shape (n, 2)
-        Position of a source in the reference minus that in each cube (east, north) [arcsec].
-    errors : ndarray, shape (n,)
-        Standard error of either.
-    places : dict of ndarray, shape (2,)
-        Position of a source in each image minus that in the reference, by file name.
-    """
-    images = {image.name: image for member in members for image in member.images}
-    names, n = list(images), len(members)
-    if members[0].pointing.method == "wcs":
-        return np.zeros((n, 2)), np.full(n, np.nan), {name: np.zeros(2) for name in names}
-    rows, values = [], []
-    for i, member in enumerate(members):
-        for image, offset in zip(member.images, member.pointing.measured, strict=True):
-            if np.isfinite(offset.error):
-                row = np.zeros(n + len(names))
-                row[i] = row[n + names.index(image.name)] = 1.0
-                sigma = np.hypot(offset.error, CHROMATIC_ASYMMETRY)
-                rows.append(row / sigma)
-                values.append(np.array([offset.east, offset.north]) / sigma)
-    tied = np.hstack([np.zeros((len(names), n)), np.eye(len(names))]) / IMAGE_ALIGNMENT
-    design, data = np.vstack([*rows, tied]), np.vstack([*values, np.zeros((len(names), 2))])
-    covariance = np.linalg.inv(design.T @ design)
-    solution = covariance @ design.T @ data
-    channels = np.array([throughput.channel(images[name].filter) for name in names])
-    first = channels == "short" if (channels == "short").any() else np.ones(len(names), bool)
-    reference = solution[n:][first].mean(axis=0)
-    offsets = np.round(solution[:n] + reference, 7)
-    errors = np.hypot(np.sqrt(np.diag(covariance)[:n]), ASYMMETRY)
-    places = {name: np.round(at - reference, 7) for name, at in zip(names, solution[n:], strict=True)}
-    for member, offset, error in zip(members, offsets, errors, strict=True):
-        log.info(
-            "%s is %+.1f mas east, %+.1f mas north of NIRCam, +- %.1f mas",
-            member.product.name, *(-1e3 * offset), 1e3 * error,
-        )  # fmt: skip
-    return offsets, errors, places
+def _tell_distortion(name, compared):
+    """Warn of a roll or a magnification of a cube against the images, which is not corrected."""
+    for what, unit, factor in (("roll", "deg", 1.0), ("magnification", "%", 100.0)):
+        value, error = common(compared, what)
+        if abs(value) > SIGNIFICANT * error:
+            log.warning(
+                "%s: the images have a %s of %+.3f +- %.3f %s against it, which is not corrected",
+                name, what, factor * value, factor * error, unit,
+            )  # fmt: skip
 
 
 def _lay_grid(members, offsets, errors, settings):
     """Lay one grid over all cubes; leave out those that have no sky in common with the others."""
-    frame = _reference(members[0], offsets[0])
-    at = [_lattice(member, offset, frame) for member, offset in zip(members, offsets, strict=True)]
+    frame = reference_spaxels(members[0], offsets[0])
+    at = [begin_of(member, offset, frame) for member, offset in zip(members, offsets, strict=True)]
     kept = _connected(members, at)
     for i, member in enumerate(members):
         if i not in kept:
@@ -272,35 +264,6 @@ def _lay_grid(members, offsets, errors, settings):
     return members, offsets, errors, grids, [tuple(float(v) for v in a.part * d) for a in at]
 
 
-@dataclass(frozen=True)
-class _At:
-    """Where a cube's grid begins, in spaxels of the reference: whole ones, and a part of one."""
-
-    whole: np.ndarray
-    part: np.ndarray
-
-
-def _reference(member, offset):
-    """WCS of the spaxels of a member's grid, in NIRCam's coordinates."""
-    grid = member.grid
-    frame = WCS(naxis=2)
-    frame.wcs.ctype, frame.wcs.crval = ("RA---TAN", "DEC--TAN"), grid_wcs(grid, tuple(offset)).wcs.crval
-    frame.wcs.crpix = [(n + 1) / 2 for n in grid.spaxel_shape[::-1]]
-    frame.wcs.cd = grid.jacobian * grid.decimation_factor / 3600
-    frame.wcs.set()
-    return frame
-
-
-def _lattice(member, offset, frame):
-    """Where a member's grid begins on the spaxels of the reference."""
-    centre = SkyCoord(*member.grid.centre, unit="deg")
-    moved = centre.spherical_offsets_by(*(value / 3600 * u.deg for value in offset))
-    x, y = frame.wcs_world2pix(moved.ra.deg, moved.dec.deg, 0)
-    begin = np.array([float(y), float(x)]) - (np.array(member.grid.spaxel_shape) - 1) / 2
-    whole = np.round(begin).astype(int)
-    return _At(whole, np.round(begin - whole, 7) + 0.0)
-
-
 def _connected(members, at):
     """Find the largest group of cubes that share sky, directly or through others; their indices."""
     n = len(members)
@@ -330,13 +293,13 @@ def _shared(a, at_a, b, at_b):
 def _on_grid(members, offsets, errors, places, grids, shifts, settings):
     """Put cubes and images onto the grid."""
     images = {image.name: image for member in members for image in member.images}
-    pivots = {i.filter: m.bands[i.filter][2] for m in members for i in m.images}
+    pivots = {i.label: m.bands[i.label][2] for m in members for i in m.images}
     on_grid = {}
     for name, image in images.items():
         place = places[name]
         data, error = resample_image(image, grids[0], tuple(place))
-        on_grid[image.filter] = BandImage.of(
-            image, data=data, error=error, pivot_wavelength=pivots[image.filter],
+        on_grid[image.label] = BandImage.of(
+            image, data=data, error=error, pivot_wavelength=pivots[image.label],
             offset_east=float(place[0]), offset_north=float(place[1]),
         )  # fmt: skip
     cubes = [_placed(m, grid, shift) for m, grid, shift in zip(members, grids, shifts, strict=True)]
@@ -352,9 +315,9 @@ def _on_grid(members, offsets, errors, places, grids, shifts, settings):
         members, grids, cubes, offsets, errors, strict=True
     ):
         own = [
-            replace(b, covered_fraction=member.bands[b.filter][1], offset_err=float(error))
+            replace(b, covered_fraction=member.bands[b.label][1], offset_err=float(error))
             for b in bands
-            if b.filter in member.bands
+            if b.label in member.bands
         ]
         if not own:
             raise NoOverlapError(
@@ -362,7 +325,6 @@ def _on_grid(members, offsets, errors, places, grids, shifts, settings):
             )
         own.sort(key=lambda band: band.pivot_wavelength)
         observation = Observation(grid, cube, tuple(own), alignment=member.pointing.method)
-        _tell_distortion(member, observation)
         result.append(
             Coregistration(
                 observation=observation,
@@ -400,18 +362,3 @@ def _spaxel_wcs(grid):
     wcs.wcs.cunit = "deg", "deg"
     wcs.wcs.set()
     return wcs
-
-
-def _tell_distortion(member, observation):
-    """Warn of a roll or a magnification of a cube against the images, which is not corrected."""
-    compared = [
-        compare_band(band, member.bands[band.filter][0], observation.cube, observation.grid)[0]
-        for band in observation.bands
-    ]
-    for name, unit, factor in (("roll", "deg", 1.0), ("magnification", "%", 100.0)):
-        value, error = common(compared, name)
-        if abs(value) > SIGNIFICANT * error:
-            log.warning(
-                "%s: the images have a %s of %+.3f +- %.3f %s against it, which is not corrected",
-                member.product.name, name, factor * value, factor * error, unit,
-            )  # fmt: skip

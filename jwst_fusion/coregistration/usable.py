@@ -37,19 +37,19 @@ def usable_bands(images: Sequence[ImageProduct], cube: CubeData) -> dict:
     Returns
     -------
     dict
-        Bandpass (n_wave,), covered fraction and pivot wavelength [um], by filter.
+        Bandpass (n_wave,), covered fraction and pivot wavelength [um], by label.
 
     Raises
     ------
     InputError
-        There are two images in a filter, or none that the cube covers.
+        Two images have one label, or the cube covers none.
     """
     usable = np.isfinite(cube.noise)
     bandpasses, shares = {}, []
     for image in images:
-        if image.filter in bandpasses:
+        if image.label in bandpasses:
             raise InputError(
-                f"{image.name}: a second image in {image.filter}; keep one image for each filter"
+                f"{image.name}: a second image with the label {image.label}; give each image its own"
             )
         try:
             weights, covered = throughput.bandpass(
@@ -57,7 +57,7 @@ def usable_bands(images: Sequence[ImageProduct], cube: CubeData) -> dict:
             )
         except InputError:
             weights, covered = None, 0.0
-        shares.append(f"{image.filter} {100 * covered:.0f} %")
+        shares.append(f"{image.label} {100 * covered:.0f} %")
         if covered < MIN_COVERED:
             log.warning(
                 "%s left out: %.0f %% of the bandpass of %s lie in the cube's data from %.3f to %.3f um, "
@@ -66,7 +66,7 @@ def usable_bands(images: Sequence[ImageProduct], cube: CubeData) -> dict:
             )  # fmt: skip
             continue
         pivot = throughput.pivot_wavelength(image.filter, image.module, image.throughput)
-        bandpasses[image.filter] = weights, covered, pivot
+        bandpasses[image.label] = weights, covered, pivot
     if not bandpasses:
         raise InputError(
             f"no filter has {100 * MIN_COVERED:.0f} % of its bandpass in the cube's data from "
@@ -84,7 +84,7 @@ def covering(
     min_overlap: float,
 ) -> list[BandImage]:
     """
-    Keep the bands that cover enough of the field, and log the others.
+    Keep the bands that cover enough of the field, each once, and log the others.
 
     Parameters
     ----------
@@ -111,19 +111,24 @@ def covering(
     """
     d = grid.decimation_factor
     field = np.kron(field, np.ones((d, d), dtype=bool))
-    names = {image.filter: image.name for image in images}
-    for lost in names.keys() - {band.filter for band in bands}:
+    names = {image.label: image.name for image in images}
+    for lost in names.keys() - {band.label for band in bands}:
         log.warning("%s left out: the target of the cube was not found in it", names[lost])
-    kept, best = [], (0.0, images[0].name)
+    kept: list[BandImage] = []
+    best = (0.0, images[0].name)
     for band in bands:
+        same = next((k for k in kept if np.array_equal(k.data, band.data, equal_nan=True)), None)
+        if same is not None:
+            log.warning("%s left out: it has the data of %s", names[band.label], names[same.label])
+            continue
         share = float(np.isfinite(band.data[field]).mean())
-        best = max(best, (share, names[band.filter]))
+        best = max(best, (share, names[band.label]))
         if share >= min_overlap:
             kept.append(band)
         else:
             log.warning(
                 "%s left out: it covers %.0f %% of the field, %.0f %% needed",
-                names[band.filter], 100 * share, 100 * min_overlap,
+                names[band.label], 100 * share, 100 * min_overlap,
             )  # fmt: skip
     if not kept:
         ra, dec = grid_wcs(grid).wcs.crval

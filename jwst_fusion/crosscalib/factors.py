@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
     from jwst_fusion.observation import Observation
 
-__all__ = ["CrossCalibrationSettings", "cross_calibrate", "flux_scale", "given_factors", "hold_out"]
+__all__ = [
+    "CrossCalibrationSettings",
+    "cross_calibrate",
+    "flux_scale",
+    "given_factors",
+    "hold_out",
+    "names_of",
+]
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +64,7 @@ class CrossCalibrationSettings:
     reference : {'nirspec', 'nircam'}
         Whose flux scale the fused cube carries.
     factors : dict of BandScale
-        Scales to use in place of those measured, by filter.
+        Scales to use in place of those measured, by filter, or by the label of one of several images in it.
     """
 
     method: str = "fit"
@@ -131,8 +138,8 @@ def _cross_calibrate(observation, settings):
     for band, share in zip(bands, reached, strict=True):
         problem = _problem(band, measured, share, needed, settings)
         if not problem or settings.band_policy != "drop":
-            kept.append(_calibrated(band, measured[band.filter]))
-        found.append(f"{band.filter}: {problem}")
+            kept.append(_calibrated(band, measured[band.label]))
+        found.append(f"{band.label}: {problem}")
     if not kept:
         raise InputError(
             f"{', '.join(found)}: no band can be used; check that the brightest source in the "
@@ -146,14 +153,18 @@ def _cross_calibrate(observation, settings):
 
 
 def _measure(observation, bands, settings):
-    """Scale of each band by filter: given, fitted, or the ratio of means; and the IFU's excess."""
-    given = settings.factors
-    rest = [band for band in bands if band.filter not in given]
+    """Scale of each band by label: given, fitted, or the ratio of means; and the IFU's excess."""
+    given = {
+        band.label: settings.factors.get(band.label) or settings.factors[band.filter]
+        for band in bands
+        if {band.label, band.filter} & settings.factors.keys()
+    }
+    rest = [band for band in bands if band.label not in given]
     if settings.method == "ratio":
         scales, shape = [ratio_of_means(observation, band) for band in rest], np.zeros(3)
     else:
         scales, shape = fit_scales(observation, rest, pedestal=settings.pedestal)
-    return {**given, **{band.filter: scale for band, scale in zip(rest, scales, strict=True)}}, shape
+    return {**given, **{band.label: scale for band, scale in zip(rest, scales, strict=True)}}, shape
 
 
 def _bridge(usable):
@@ -172,7 +183,7 @@ def _words(name, scale):
 
 def _problem(band, measured, reached, needed, settings):
     """Warn of the problems of a band, and return them in words; empty if there are none."""
-    scale = measured[band.filter]
+    scale = measured[band.label]
     wrong = []
     if not FACTORS[0] <= scale.scale <= FACTORS[1]:
         wrong.append(f"its scale {scale.scale:.3g} is outside {FACTORS[0]:g} to {FACTORS[1]:g}")
@@ -185,16 +196,16 @@ def _problem(band, measured, reached, needed, settings):
         if reached < needed or settings.band_policy == "fail":
             wrong.append(covered)
         else:
-            log.warning("%s kept: %s, but no band has more", band.filter, covered)
+            log.warning("%s kept: %s, but no band has more", band.label, covered)
     if not wrong:
         return ""
     found = " and ".join(wrong)
     if settings.band_policy == "fail":
-        raise InputError(f"{band.filter}: {found}; leave the image out, or set band_policy to drop or keep")
+        raise InputError(f"{band.label}: {found}; leave the image out, or set band_policy to drop or keep")
     dropped = settings.band_policy == "drop"
     log.warning(
         "%s %s: %s%s",
-        band.filter,
+        band.label,
         "left out" if dropped else "kept",
         found,
         "; set band_policy to keep to use it" if dropped else "",
@@ -223,7 +234,7 @@ def hold_out(observation: Observation, names: Sequence[str]) -> Observation:
     observation : Observation
         Cross-calibrated cube and images.
     names : sequence of str
-        Filters; those that are held out already stay so.
+        Filters, for all images in these, or labels of images; those that are held out already stay so.
 
     Returns
     -------
@@ -240,11 +251,12 @@ def hold_out(observation: Observation, names: Sequence[str]) -> Observation:
     if not wanted:
         return observation
     bands = tuple(
-        replace(band, held_out=True) if band.filter in wanted else band for band in observation.bands
+        replace(band, held_out=True) if {band.label, band.filter} & wanted else band
+        for band in observation.bands
     )
     if all(band.held_out for band in bands):
         raise ParameterError(
-            f"held_out_filters: {', '.join(band.filter for band in bands)} are all available bands: leave at "
+            f"held_out_filters: {', '.join(band.label for band in bands)} are all available bands: leave at "
             "least one to be fused"
         )
     return replace(observation, bands=bands)
@@ -252,12 +264,29 @@ def hold_out(observation: Observation, names: Sequence[str]) -> Observation:
 
 def _check_names(names, observation, parameter):
     """Refuse filters that are not among the bands."""
-    there = [band.filter for band in observation.bands]
-    unknown = sorted(set(names) - set(there))
+    unknown = sorted(set(names) - names_of(observation))
     if unknown:
+        there = ", ".join(band.label for band in observation.bands)
         raise ParameterError(
-            f"{parameter}: {', '.join(unknown)} not among the bands of this observation: {', '.join(there)}"
+            f"{parameter}: {', '.join(unknown)} not among the bands of this observation: {there}"
         )
+
+
+def names_of(observation: Observation) -> set[str]:
+    """
+    List what the images of an observation may be called: all in a filter by its name, or one by its label.
+
+    Parameters
+    ----------
+    observation : Observation
+        Cube and images.
+
+    Returns
+    -------
+    set of str
+        Filters and labels.
+    """
+    return {name for band in observation.bands for name in (band.filter, band.label)}
 
 
 def flux_scale(observation: Observation) -> np.ndarray:

@@ -136,8 +136,8 @@ def fit_scales(
         scales, shape = _tie(fitted)
     if shape.any():
         log.info(_in_words(shape, np.mean([c.wavelength for c in fitted])))
-    known = {c.band.filter: scale for c, scale in zip(fitted, scales, strict=True)}
-    scales = tuple(known.get(band.filter) or ratio_of_means(observation, band) for band in bands)
+    known = {c.band.label: scale for c, scale in zip(fitted, scales, strict=True)}
+    scales = tuple(known.get(band.label) or ratio_of_means(observation, band) for band in bands)
     return scales, shape
 
 
@@ -164,7 +164,7 @@ def _compare(observation, band):
         known[:] = False
     if not known.any():
         raise InputError(
-            f"{band.filter}: no spaxel of the field is known to both image and cube; leave the image out"
+            f"{band.label}: no spaxel of the field is known to both image and cube; leave the image out"
         )
     _refuse_dark(band, synthetic[known], template[0][rows[known], columns[known]], np.max)
     return _Comparison(
@@ -183,7 +183,7 @@ def _refuse_dark(band, synthetic, image, statistic):
     """Refuse a band in which the cube or the image is not bright, by a statistic of its spaxels."""
     if statistic(synthetic) <= 0 or statistic(image) <= 0:
         raise InputError(
-            f"{band.filter}: mean brightness of the field is {image.mean():.3g} MJy/sr in the image and "
+            f"{band.label}: mean brightness of the field is {image.mean():.3g} MJy/sr in the image and "
             f"{synthetic.mean():.3g} in the cube: cannot be compared; use data whose background has not "
             "been subtracted"
         )
@@ -252,7 +252,7 @@ def _at_shape(compared, shape, shape_covariance, inverse):
     slope, level = compared.parameters[:2] + gain @ (shape - compared.parameters[2:])
     if slope <= 0 or not np.isfinite(slope):
         raise InputError(
-            f"{compared.band.filter}: the image does not brighten with the cube (slope {slope:.3g}): no "
+            f"{compared.band.label}: the image does not brighten with the cube (slope {slope:.3g}): no "
             "scale can be determined; check that both show the same field, or leave the image out"
         )
     variance = own - gain @ cross.T + gain @ shape_covariance @ gain.T

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from jwst_fusion.coregistration.overlaps import channel_edges, common_planes
 from jwst_fusion.coregistration.resampling import moved
 from jwst_fusion.exceptions import InputError, ParameterError
 
-from .factors import CrossCalibrationSettings, cross_calibrate, hold_out
+from .factors import CrossCalibrationSettings, cross_calibrate, hold_out, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,12 +33,8 @@ BAND_SCATTER = 0.05
 #: Error of the ratio of two cubes by the interpolation between their spaxels. Judged.
 INTERPOLATION = 5e-4
 
-#: Fewest spaxels and channels that two cubes need in common to be compared. Judged.
+#: Fewest spaxels that two cubes need in common to be compared. Judged.
 MIN_SPAXELS = 12
-MIN_CHANNELS = 5
-
-#: Share of the channels that a spaxel must have to be compared. Judged.
-MIN_KNOWN = 0.9
 
 #: Largest departure of a cube's flux scale from the others', and largest contradiction between what its
 #: overlaps with two others tell. Judged.
@@ -124,7 +121,7 @@ def cross_calibrate_set(
         raise ParameterError(
             f"reference = {settings.reference} is for one cube, and there are several; leave it out"
         )
-    there = {band.filter for observation in observations for band in observation.bands}
+    there = set().union(*map(names_of, observations))
     if unknown := sorted(set(settings.factors) - there):
         raise ParameterError(
             f"factors: {', '.join(unknown)} not among the bands of these observations: "
@@ -133,7 +130,7 @@ def cross_calibrate_set(
     calibrated = []
     for observation, name in zip(observations, names, strict=True):
         log.info("%s:", name)
-        own = {f: s for f, s in settings.factors.items() if f in {band.filter for band in observation.bands}}
+        own = {name: s for name, s in settings.factors.items() if name in names_of(observation)}
         calibrated.append(cross_calibrate(observation, replace(settings, factors=own)))
     with threadpool_limits(limits=1, user_api="blas"):
         return _onto_one_scale(calibrated, names)
@@ -197,13 +194,13 @@ def hold_out_of_set(observations: Sequence[Observation], names: Sequence[str]) -
         A filter is not among the bands, or a cube would have none left.
     """
     wanted = {name.strip().upper() for name in names}
-    there = {band.filter for observation in observations for band in observation.bands}
+    there = set().union(*map(names_of, observations))
     if unknown := sorted(wanted - there):
         raise ParameterError(
             f"held_out_filters: {', '.join(unknown)} not among the bands of these observations: "
             f"{', '.join(sorted(there))}"
         )
-    return [hold_out(o, sorted(wanted & {band.filter for band in o.bands})) for o in observations]
+    return [hold_out(o, sorted(wanted & names_of(o))) for o in observations]
 
 
 def overlap(a: Observation, b: Observation) -> Overlap | None:
@@ -220,14 +217,10 @@ def overlap(a: Observation, b: Observation) -> Overlap | None:
     Overlap or None
         Ratio of their light; None if they share too little.
     """
-    edges = [channel_edges(each.cube.wavelength) for each in (a, b)]
-    low, high = max(e[0] for e in edges), min(e[-1] for e in edges)
-    planes = []
-    for each, own in zip((a, b), edges, strict=True):
-        weights = np.diff(np.clip(own, low, high)) * np.isfinite(each.cube.noise)
-        if (weights > 0).sum() < MIN_CHANNELS:
-            return None
-        planes.append(_mean_plane(each.cube, weights))
+    found = common_planes(a.cube, b.cube)
+    if found is None:
+        return None
+    *planes, low, high = found
     if not all(np.isfinite(plane).any() for plane in planes):
         return None
     d = a.grid.decimation_factor
@@ -239,39 +232,7 @@ def overlap(a: Observation, b: Observation) -> Overlap | None:
     ratio = float(x.sum() / y.sum())
     scatter = float(np.std(x - ratio * y) / np.sqrt(x.size) / y.mean())
     error = float(np.hypot(scatter, INTERPOLATION * ratio))
-    return Overlap(ratio, error, float(low), float(high), int(x.size))
-
-
-def channel_edges(wavelength: np.ndarray) -> np.ndarray:
-    """
-    Find where channels begin and end.
-
-    Parameters
-    ----------
-    wavelength : ndarray, shape (n_wave,)
-        Wavelengths [um].
-
-    Returns
-    -------
-    ndarray, shape (n_wave + 1,)
-        Wavelengths between channels, and at both ends [um].
-    """
-    middle = (wavelength[1:] + wavelength[:-1]) / 2
-    return np.concatenate([[2 * wavelength[0] - middle[0]], middle, [2 * wavelength[-1] - middle[-1]]])
-
-
-def _mean_plane(cube, weights):
-    """Mean light over channels of a cube, (my, mx) [MJy/sr]; NaN where a spaxel misses a tenth of them."""
-    inside = weights > 0
-    values, weights = cube.data[inside], weights[inside]
-    known = np.isfinite(values)
-    count = known.sum(axis=(1, 2))
-    values = np.where(known, values, 0.0)
-    mean = values.sum(axis=(1, 2), dtype=np.float64) / np.maximum(count, 1)
-    expected = np.tensordot(weights * mean, known, axes=1)  # for a spaxel with the mean spectrum
-    usable = (known.mean(axis=0) > MIN_KNOWN) & (expected > 0)
-    total = np.tensordot(weights, values, axes=1) * (weights @ mean / weights.sum())
-    return np.divide(total, expected, out=np.full(usable.shape, np.nan), where=usable)
+    return Overlap(ratio, error, low, high, int(x.size))
 
 
 def _solve(observations, pairs):
@@ -282,7 +243,7 @@ def _solve(observations, pairs):
     expected before is that the cubes scatter by `CUBE_SCATTER` about each other, and the bands by
     `BAND_SCATTER`.
     """
-    names = sorted({band.filter for observation in observations for band in observation.bands})
+    names = sorted({band.label for observation in observations for band in observation.bands})
     n, total = len(observations), len(observations) + len(names) + 1
     rows, values = [], []
 
@@ -297,7 +258,7 @@ def _solve(observations, pairs):
         add([(i, 1)], 0.0, CUBE_SCATTER)
         for band in observation.bands:
             error = band.scale_err / band.scale if np.isfinite(band.scale_err) else 0.0
-            at = n + names.index(band.filter)
+            at = n + names.index(band.label)
             add([(at, 1), (i, -1)], np.log(band.scale), np.hypot(error, INTERPOLATION))
     for k in range(len(names)):
         add([(n + k, 1), (total - 1, -1)], 0.0, BAND_SCATTER)
@@ -340,8 +301,8 @@ def _chosen_bands(calibrated, bands):
     for observation in calibrated:
         for band in observation.bands:
             rank = (band.covered_fraction, -band.scale_err)
-            if band.filter not in best or rank > best[band.filter][0]:
-                best[band.filter] = rank, replace(band, scale=round(float(np.exp(bands[band.filter])), 7))
+            if band.label not in best or rank > best[band.label][0]:
+                best[band.label] = rank, replace(band, scale=round(float(np.exp(bands[band.label])), 7))
     return {name: band for name, (_, band) in best.items()}
 
 
@@ -351,7 +312,7 @@ def _scaled(observation, factor, chosen):
     single = np.float32(factor)
     cube = replace(cube, data=cube.data / single, error=cube.error / single, noise=cube.noise / factor)
     bands = tuple(
-        replace(chosen[band.filter], bandpass=band.bandpass, covered_fraction=band.covered_fraction)
+        replace(chosen[band.label], bandpass=band.bandpass, covered_fraction=band.covered_fraction)
         for band in observation.bands
     )
     return replace(observation, cube=cube, bands=bands)

@@ -46,7 +46,7 @@ class CubeTerm(DataTerm):
     groups : FrequencyGroups
         The grid.
     transfer : ndarray of complex, shape (n_groups, n_compressed, k * d**2)
-        Transfer functions from the coefficients to the compressed channels.
+        Transfer functions from the cube's coefficients to the compressed channels.
     data : ndarray, shape (n_compressed, my, mx)
         Compressed data, with unit noise.
     weight : ndarray, shape (my, mx)
@@ -65,6 +65,9 @@ class CubeTerm(DataTerm):
     weight_loss : ndarray, shape (k, k, my, mx), or None
         Matrices L by which the weights of the coefficients of a spaxel are lower, ``1 - L``; None: zero.
         Weights of each voxel take no account of it.
+    mixing : ndarray, shape (k, n), or None
+        From the coefficients of the scene to those of the cube, if several cubes have these in common; None:
+        they are the same.
     """
 
     groups: FrequencyGroups
@@ -78,6 +81,7 @@ class CubeTerm(DataTerm):
     whitened: np.ndarray | None = None
     channels: np.ndarray | None = None
     weight_loss: np.ndarray | None = None
+    mixing: np.ndarray | None = None
 
     def weigh(self, values: np.ndarray) -> np.ndarray:
         """Weigh compressed channels, (n_compressed, my, mx)."""
@@ -144,6 +148,8 @@ class CubeTerm(DataTerm):
             Noise-free data.
         """
         groups = self.groups
+        if self.mixing is not None:
+            spectrum = np.tensordot(self.mixing, spectrum, axes=1)
         members = groups.gather(spectrum).transpose(1, 0, 2).reshape(groups.n_groups, -1, 1)
         folded = (self.transfer @ members)[..., 0].T / groups.decimation_factor**2
         folded = folded.reshape(-1, *groups.spaxel_half_shape)
@@ -167,7 +173,8 @@ class CubeTerm(DataTerm):
         folded = rfft2(values).reshape(values.shape[0], groups.n_groups).T[:, np.newaxis]
         members = (folded.conj() @ self.transfer).conj()
         members = members.reshape(groups.n_groups, -1, groups.decimation_factor**2)
-        return groups.scatter(members.transpose(1, 0, 2))
+        spectrum = groups.scatter(members.transpose(1, 0, 2))
+        return spectrum if self.mixing is None else np.tensordot(self.mixing.T, spectrum, axes=1)
 
     def factor(self) -> np.ndarray:
         """
@@ -179,12 +186,16 @@ class CubeTerm(DataTerm):
             One matrix for each group of frequencies.
         """
         d = self.groups.decimation_factor
-        if self.weight_loss is None:
-            return self.transfer / d
-        metric = np.eye(self.projection.shape[1])
-        metric -= self.projection.T @ self.weight_loss[..., self.weight > 0].mean(axis=-1) @ self.projection
-        values, axes = np.linalg.eigh(metric)
-        return (np.sqrt(np.maximum(values, 0))[:, None] * axes.T / d) @ self.transfer
+        factor = self.transfer / d
+        if self.weight_loss is not None:
+            metric = np.eye(self.projection.shape[1])
+            loss = self.weight_loss[..., self.weight > 0].mean(axis=-1)
+            values, axes = np.linalg.eigh(metric - self.projection.T @ loss @ self.projection)
+            factor = (np.sqrt(np.maximum(values, 0))[:, None] * axes.T) @ factor
+        if self.mixing is None:
+            return factor
+        own = factor.reshape(*factor.shape[:2], -1, d**2)
+        return (self.mixing.T @ own).reshape(*factor.shape[:2], -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -313,14 +324,13 @@ def compress_cube(
         The data term.
     """
     whitened_basis = subspace.whitened_basis
-    of_scene = whitened_basis if mixing is None else whitened_basis @ mixing
-    k, d2 = of_scene.shape[1], groups.decimation_factor**2
+    k, d2 = whitened_basis.shape[1], groups.decimation_factor**2
     rows = np.ascontiguousarray(nirspec_otf).reshape(len(nirspec_otf), -1)
     node_modes, modes = _principal(rows.view(np.float64), tolerance)
     modes = modes.view(rows.dtype).reshape(-1, *groups.half_shape)
     n_modes = len(modes)
     in_modes = interpolation @ node_modes
-    channels = (of_scene[:, :, np.newaxis] * in_modes[:, np.newaxis, :]).reshape(len(in_modes), -1)
+    channels = (whitened_basis[:, :, np.newaxis] * in_modes[:, np.newaxis, :]).reshape(len(in_modes), -1)
     shares, left = _principal(channels.T, tolerance)
     shares, left = shares.T, left.T
 
@@ -348,6 +358,7 @@ def compress_cube(
         noise=relative_noise(subspace, groups.spaxel_shape),
         noise_transfer=cube_noise_transfer(subspace, groups.spaxel_shape),
         weight_loss=None if weight_loss is None else within(weight_loss, groups.spaxel_shape, 0.0),
+        mixing=mixing,
         **full,
     )
 

@@ -201,7 +201,8 @@ def _fused(observation, settings):
     )
     problem = build_problem(seen, subspace, settings)
     problem, solution, history = solve_and_weigh(problem, settings)
-    unseen = _leave_each_out(problem, solution, settings) if settings.leave_each_out else None
+    filters = [band.filter for band in observation.bands]
+    unseen = _leave_each_out(problem, solution, settings, filters) if settings.leave_each_out else None
     result = _result(seen, subspace, problem, solution, settings, history, unseen)
     return _cut(result, observation.grid) if settings.boundary == "symmetric" else result
 
@@ -275,17 +276,18 @@ def seen_by_ifu(observation: Observation, result: FusionResult) -> np.ndarray:
     return seen
 
 
-def _leave_each_out(problem, solution, settings):
-    """Predict each image, less the mean spectrum's, from all other data (paper, Appendix E.3)."""
+def _leave_each_out(problem, solution, settings, filters):
+    """Predict each image, less the mean spectrum's, from the cube and other filters (paper, Appendix E.3)."""
     images = np.empty_like(problem.image_term.data)
-    for f in range(len(images)):
+    for name in dict.fromkeys(filters):
+        out = np.array([other == name for other in filters])
         weight = problem.image_term.weight.copy()
-        weight[f] = 0.0
+        weight[out] = 0.0
         left = replace(problem, image_term=replace(problem.image_term, weight=weight))
         again = solve(
             left, start=solution.coefficients, rtol=settings.rtol, max_iterations=settings.max_iterations
         )
-        images[f] = left.image_term.predict(rfft2(again.coefficients))[f]
+        images[out] = left.image_term.predict(rfft2(again.coefficients))[out]
     return images
 
 

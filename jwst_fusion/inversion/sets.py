@@ -26,8 +26,9 @@ from .objective import Problem
 from .psf_errors import cube_weight_loss, model_errors
 from .regularization import find_prior
 from .settings import FusionSettings
+from .solver import solve
 from .subspace import Subspace
-from .tuning import solve_and_weigh
+from .tuning import LEAST_VARIANCE, LOOSER, robust_variance, solve_and_weigh
 from .uncertainty import blurred, posterior
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def _fused(observations, settings):
         cube_factor=settings.gamma or 1.0,
         prior=find_prior(whole, joint, settings, shape),
     )
-    problem, solution, history = solve_and_weigh(problem, settings)
+    problem, first = _with_own_variances(problem, homes, settings)
+    problem, solution, history = solve_and_weigh(problem, settings, first)
     return _results(observations, gratings, seen, homes, joint, problem, solution, settings, history, cubes)
 
 
@@ -168,9 +170,9 @@ def _homes(seen):
     best: dict = {}
     for g, one in enumerate(seen):
         for band in one.bands:
-            if band.filter not in best or band.covered_fraction > best[band.filter][1]:
-                best[band.filter] = g, band.covered_fraction
-    return [[band for band in one.bands if best[band.filter][0] == g] for g, one in enumerate(seen)]
+            if band.label not in best or band.covered_fraction > best[band.label][1]:
+                best[band.label] = g, band.covered_fraction
+    return [[band for band in one.bands if best[band.label][0] == g] for g, one in enumerate(seen)]
 
 
 def _cube_subspaces(grating, observations):
@@ -227,6 +229,29 @@ def _stacked(terms):
     )
 
 
+def _with_own_variances(problem, homes, settings):
+    """
+    Weigh the images of each grating by the variance of their own residuals; the solution that tells it.
+
+    A grating whose spectra are too noisy to show as many components as it has images leaves residuals in
+    these, which are not to lower the weight of the other gratings' images.
+    """
+    if settings.tuning != "variance_components" or sum(map(bool, homes)) < 2:
+        return problem, None
+    solution = solve(problem, rtol=min(LOOSER * settings.rtol, 0.1), max_iterations=settings.max_iterations)
+    image, first = problem.image_term, 0
+    squares = image.weight * (image.data - image.predict(rfft2(solution.coefficients))) ** 2
+    weight = image.weight.copy()
+    for home in filter(None, homes):
+        own = slice(first, first + len(home))
+        known = weight[own] > 0
+        if known.any():
+            parameters = known.mean() * len(home) / len(weight) * solution.blocks.image_parameters
+            weight[own] /= max(robust_variance(squares[own][known], parameters), LEAST_VARIANCE)
+        first = own.stop
+    return replace(problem, image_term=replace(image, weight=weight)), solution
+
+
 def _whole(seen, homes, gratings):
     """All images on the grid, their bandpasses over the channels of all gratings one after the other."""
     sizes = [len(grating.subspace.mean_spectrum) for grating in gratings]
@@ -253,7 +278,7 @@ def _results(observations, gratings, seen, homes, joint, problem, solution, sett
     bands = [band for home in homes for band in home]
     shared = np.array([_cells_per_pixel(band, grid) for band in bands])
     chi2 = shared * squares.sum(axis=(1, 2)) / np.where(count, count, np.nan)
-    names = [band.filter for band in bands]
+    names = [band.label for band in bands]
     means = [
         band.bandpass @ g.subspace.mean_spectrum
         for g, home in zip(gratings, homes, strict=True)
@@ -283,7 +308,7 @@ def _results(observations, gratings, seen, homes, joint, problem, solution, sett
     }
     fused = []
     for grating, one in zip(gratings, seen, strict=True):
-        at = [names.index(band.filter) for band in one.bands]
+        at = [names.index(band.label) for band in one.bands]
         own = _of_grating(grating, one, solution, settings, [cubes[i] for i in grating.members], spectrum)
         fused.append(
             FusedGrating(

@@ -21,6 +21,10 @@ __all__ = ["Blocks", "Solution", "conjugate_gradients", "solve"]
 BREAKDOWN = "rounding errors spoil the equations"
 
 
+#: Groups of frequencies whose blocks are inverted together. Judged.
+CHUNK = 256
+
+
 class Blocks:
     """
     Inverse of the normal matrix that a problem would have if all its cells and spaxels had data.
@@ -48,18 +52,16 @@ class Blocks:
         self._prior[..., 0, 0] = self._prior[..., 0, 1]
         image = groups.gather(problem.image_factor * problem.image_term.power())
         each = (image + groups.gather(self._prior)).transpose(2, 3, 0, 1)  # n, d2, k, k
-        self._each = np.linalg.inv(each)
-        cube = np.sqrt(problem.cube_factor) * problem.cube_term.factor()
-        cube = cube.reshape(n, -1, self.k, d2).transpose(0, 3, 2, 1).conj()  # n, d2, k, q
-        half = self._each @ cube
-        inner = np.einsum("gaip,gaiq->gpq", cube.conj(), half, optimize=True)
-        inner += np.eye(inner.shape[-1])
-        lower = np.linalg.inv(np.linalg.cholesky(inner))
-        self._both = (half.reshape(n, d2 * self.k, -1) @ lower.conj().transpose(0, 2, 1)).reshape(half.shape)
+        cube = problem.cube_term.factor()
+        self._inverse = np.empty((n, d2 * self.k, d2 * self.k), dtype=complex)
+        freedom = np.empty(n)
+        for first in range(0, n, CHUNK):
+            part = slice(first, min(first + CHUNK, n))
+            factor = np.sqrt(problem.cube_factor) * cube[part]
+            self._inverse[part], freedom[part] = _inverted(each[part], factor)
+        self._own = np.einsum("gaiaj->gaij", self._inverse.reshape(n, d2, self.k, d2, self.k))
         share = groups.multiplicity
-        freedom = inner.shape[-1] - (np.abs(lower) ** 2).sum(axis=(1, 2))
         self.cube_parameters = float(share @ freedom)
-        self._own = self._each - self._both @ self._both.conj().transpose(0, 1, 3, 2)
         self.image_parameters = float(share @ np.einsum("gaij,jiga->g", self._own, image, optimize=True).real)
 
     @cached_property
@@ -71,11 +73,9 @@ class Blocks:
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Apply the inverse to coefficients of shape (k, ny, nx)."""
         groups = self.groups
-        members = groups.gather(rfft2(values)).transpose(1, 2, 0)[..., np.newaxis]  # n, d2, k, 1
-        both = self._both.reshape(groups.n_groups, -1, self._both.shape[-1])
-        inner = (members.reshape(groups.n_groups, 1, -1).conj() @ both).conj().transpose(0, 2, 1)
-        members = self._each @ members - (both @ inner).reshape(members.shape)
-        return irfft2(groups.scatter(members[..., 0].transpose(2, 0, 1)), s=groups.shape)
+        members = groups.gather(rfft2(values)).transpose(1, 2, 0).reshape(groups.n_groups, -1, 1)
+        members = (self._inverse @ members).reshape(groups.n_groups, -1, self.k).transpose(2, 0, 1)
+        return irfft2(groups.scatter(members), s=groups.shape)
 
     def response(self, point: np.ndarray) -> np.ndarray:
         """
@@ -97,6 +97,29 @@ class Blocks:
         scene[:, row, column] = point
         smoothed = np.einsum("ijyx,jyx->iyx", self._prior, rfft2(scene))
         return scene - self.apply(irfft2(smoothed, s=self.groups.shape))
+
+
+def _inverted(each, cube):
+    """
+    Invert blocks ``E + F^H F``, and find how many parameters the cube determines in each.
+
+    E is one k x k matrix for each frequency of a group, shape (n, d2, k, k); F has shape (n, q, k * d2). The
+    result has shape (n, d2 * k, d2 * k). By Woodbury's identity, F is often smaller than the block.
+    """
+    n, d2, k, _ = each.shape
+    each = np.linalg.inv(each)
+    cube = cube.reshape(n, -1, k, d2).transpose(0, 3, 2, 1).conj()  # n, d2, k, q
+    half = (each @ cube).reshape(n, d2 * k, -1)
+    inner = cube.reshape(n, d2 * k, -1).conj().transpose(0, 2, 1) @ half
+    inner += np.eye(inner.shape[-1])
+    lower = np.linalg.inv(np.linalg.cholesky(inner))
+    freedom = inner.shape[-1] - (np.abs(lower) ** 2).sum(axis=(1, 2))
+    both = half @ lower.conj().transpose(0, 2, 1)
+    inverse = -(both @ both.conj().transpose(0, 2, 1))
+    view = inverse.reshape(n, d2, k, d2, k)
+    for a in range(d2):
+        view[:, a, :, a] += each[:, a]
+    return inverse, freedom
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .settings import FusionSettings
     from .solver import Solution
 
-__all__ = ["residual_variances", "solve_and_weigh"]
+__all__ = ["LEAST_VARIANCE", "LOOSER", "residual_variances", "robust_variance", "solve_and_weigh"]
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,9 @@ LENGTH_UPDATES = 2
 LOOSER = 10.0
 
 
-def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem, Solution, list]:
+def solve_and_weigh(
+    problem: Problem, settings: FusionSettings, solution: Solution | None = None
+) -> tuple[Problem, Solution, list]:
     """
     Solve, with the variance of each instrument's residuals as its weight.
 
@@ -54,6 +56,8 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
         The objective with weights from the stated noise.
     settings : FusionSettings
         Settings; a given ``gamma`` is kept, and only the common level is estimated.
+    solution : Solution, optional
+        Solution of a similar problem, from which to start.
 
     Returns
     -------
@@ -65,7 +69,7 @@ def solve_and_weigh(problem: Problem, settings: FusionSettings) -> tuple[Problem
         For each solution the weight of NIRSpec over NIRCam that it was made with, and the one that its
         residuals imply.
     """
-    solution, history = None, []
+    history = []
     reweightings = settings.reweightings if settings.tuning == "variance_components" else 0
     lengths = LENGTH_UPDATES if problem.prior.alignment is not None else 0
     updates = max(reweightings, lengths)
@@ -116,13 +120,27 @@ def residual_variances(problem: Problem, solution: Solution) -> tuple[float, flo
     image, cube = problem.image_term, problem.cube_term
     squares = (image.weight * (image.data - image.predict(spectrum)) ** 2)[image.weight > 0]
     seen = squares.size / image.weight.size
-    image_variance = _robust_variance(squares, seen * solution.blocks.image_parameters)
+    image_variance = robust_variance(squares, seen * solution.blocks.image_parameters)
     squares = cube.squares(spectrum)
-    cube_variance = _robust_variance(squares, cube.weight.mean() * solution.blocks.cube_parameters)
+    cube_variance = robust_variance(squares, cube.weight.mean() * solution.blocks.cube_parameters)
     return image_variance, cube_variance
 
 
-def _robust_variance(squares, parameters):
-    """Variance from the median of squared residuals, for the freedom that the parameters leave."""
+def robust_variance(squares: np.ndarray, parameters: float) -> float:
+    """
+    Find a variance from the median of squared residuals.
+
+    Parameters
+    ----------
+    squares : ndarray, shape (n,)
+        Squared residuals.
+    parameters : float
+        Number of parameters that they determine.
+
+    Returns
+    -------
+    float
+        Variance, for the freedom that the parameters leave.
+    """
     freedom = max(1.0 - parameters / squares.size, MIN_FREEDOM)
     return float(np.median(squares)) / (CHI2_MEDIAN * freedom)

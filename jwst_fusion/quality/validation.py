@@ -125,7 +125,7 @@ def validate(observation, result, seen):
     box = (slice(None), *observation.grid.field)
     cube_mean, fused_mean, relative_error = mean_spectra(observation.cube.data[box], seen[box])
     return Validation(
-        filters=tuple(band.filter for band in bands),
+        filters=tuple(band.label for band in bands),
         scales=tuple(band.scale for band in bands),
         scale_errors=tuple(band.scale_err for band in bands),
         held_out=tuple(band.held_out for band in bands),

@@ -31,6 +31,8 @@ _CELLS = 3  # truth cells per spaxel, those of NIRCam's short channel
 _STEP = 0.5  # distance of pointings, as a share of the field
 _TURN = 6.0  # deg, between pointings
 _MOST_POINTINGS = 4
+_VISIT_TURN = 40.0  # deg, between visits of NIRCam
+_MOST_VISITS = 4
 _FACTOR = 0.03  # largest departure of a grating's flux scale from the others'
 
 
@@ -44,7 +46,7 @@ class SimulatedSet:
     association : pathlib.Path
         Level-3 association of all images and cubes.
     images : tuple of pathlib.Path
-        NIRCam images (``*_i2d.fits``), one per filter.
+        NIRCam images (``*_i2d.fits``), one per filter and visit.
     cubes : tuple of pathlib.Path
         NIRSpec cubes (``*_s3d.fits``), one per grating and pointing.
     truths : tuple of pathlib.Path
@@ -78,8 +80,9 @@ class _Visit:
 
 
 def simulate_set(
-    scene, output_dir, *, setups=("G140H/F100LP", "G235H/F170LP-whole", "G395H/F290LP"), pointings=1, seed=0,
-    name=None, filters=None, n_wave=None, fov=3.0, image_field=None, snr=None, image_snr=None,
+    scene, output_dir, *, setups=("G140H/F100LP", "G235H/F170LP-whole", "G395H/F290LP"), pointings=1,
+    visits=1, seed=0, name=None, filters=None, n_wave=None, fov=3.0, image_field=None, snr=None,
+    image_snr=None,
 ):  # fmt: skip
     """
     Simulate several cubes of one scene, with NIRCam images of both channels.
@@ -97,6 +100,9 @@ def simulate_set(
         Gratings and filters, keys of `~jwst_fusion.simulation.setups.SETUPS`.
     pointings : int, optional
         Number of pointings of the IFU with each grating.
+    visits : int, optional
+        Number of images in each filter, each with the telescope turned by 40 deg more, with its own pointing
+        error and its own flux scale.
     seed : int, optional
         Seed of all that is random.
     name : str, optional
@@ -126,6 +132,8 @@ def simulate_set(
         raise ParameterError(
             f"seed {seed}, {pointings} pointings: expected 0 or more, and 1 to {_MOST_POINTINGS}"
         )
+    if not 1 <= visits <= _MOST_VISITS:
+        raise ParameterError(f"{visits} visits: expected 1 to {_MOST_VISITS}")
     scene = make_scene(scene, seed=seed) if isinstance(scene, str) else scene
     if scene.moving or scene.name == "random":
         raise ParameterError(
@@ -139,18 +147,18 @@ def simulate_set(
     )
     image_field = max(scene.image_field, fov * pointings) if image_field is None else image_field
     simulator._check(fov, image_field, conditions.snr, conditions.image_snr, 1.0)
-    bands = tuple(read_band(item.upper()) for item in names)
+    bands = tuple(read_band(item.upper()) for item in names) * visits
     rng = np.random.default_rng(seed)
     wavelengths = [simulator._choose_wavelengths(setup, None, n_wave) for setup in setups]
     plan = simulator._make_plan(
         rng, scene, setups[0], wavelengths[0], bands, fov, image_field, 1.0, conditions
     )
-    visits = _plan_visits(rng, plan, setups, wavelengths, pointings)
-    plan = replace(plan, grid=_scene_grid(plan, visits))
+    looks = _plan_visits(rng, plan, setups, wavelengths, pointings)
+    plan = replace(plan, grid=_scene_grid(plan, looks))
     directory = Path(output_dir)
     directory.mkdir(parents=True, exist_ok=True)
-    files = _name_files(directory, name or scene.name, setups, visits, bands)
-    results = _observe(rng, plan, visits, files)
+    files = _name_files(directory, name or scene.name, setups, looks, bands)
+    results = _observe(rng, plan, looks, files)
     settings = {"name": name or scene.name, "seed": seed, "cube_snr": conditions.snr}
     write_parameters(files.parameters, settings | {"image_snr": conditions.image_snr} | results)
     write_association(files.association, name or scene.name, [p.name for p in (*files.images, *files.cubes)])
@@ -189,11 +197,24 @@ def _name_files(directory, name, setups, visits, bands):
     gratings = [f"{setup.grating}-{setup.blocking_filter}".lower() for setup in setups]
     return SimulatedSet(
         association=directory / f"{name}_asn.json",
-        images=tuple(directory / f"{name}_{simulator._wheels(band.filter)}_i2d.fits" for band in bands),
+        images=tuple(
+            directory / f"{name}_{simulator._wheels(band.filter)}{_suffix(number)}_i2d.fits"
+            for band, number in zip(bands, _visits(bands), strict=True)
+        ),
         cubes=tuple(directory / f"{name}_{visit.name}_s3d.fits" for visit in visits),
         truths=tuple(directory / f"{name}_{grating}_truth.fits" for grating in gratings),
         parameters=directory / f"{name}_truth.json",
     )
+
+
+def _visits(bands):
+    """Count how often the band of each image was there before."""
+    return [[other.filter for other in bands[:i]].count(band.filter) for i, band in enumerate(bands)]
+
+
+def _suffix(number):
+    """Tell the images of later visits from those of the first in their names."""
+    return f"-v{number + 1}" if number else ""
 
 
 def _observe(rng, plan, visits, files):
@@ -202,11 +223,13 @@ def _observe(rng, plan, visits, files):
     telescopes = make_telescopes(rng, wavefront)
     rastered = raster_scene(plan.scene, plan.grid)
     transform = fft.rfft2(rastered.maps, workers=2)
-    for index, (band, path) in enumerate(zip(plan.bands, files.images, strict=True)):
+    each = zip(plan.bands, _visits(plan.bands), files.images, strict=True)
+    for index, (band, number, path) in enumerate(each):
         telescope = telescopes[band.channel]
         level = simulator._typical_level(rastered, plan, band.wavelength)
-        image = band_image(transform, rastered, telescope, band, plan.rolls[0])
-        simulator._make_image(rng, plan, BandSky(image, plan.grid), level, index, path)
+        turned = replace(plan, rolls=tuple(roll + _VISIT_TURN * number for roll in plan.rolls))
+        image = band_image(transform, rastered, telescope, band, turned.rolls[0])
+        simulator._make_image(rng, turned, BandSky(image, plan.grid), level, index, path)
     cubes = [
         _make_cube(rng, plan, visit, rastered, transform, telescopes["NIRSPEC"], path)
         for visit, path in zip(visits, files.cubes, strict=True)

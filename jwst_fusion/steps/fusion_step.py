@@ -113,8 +113,11 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         gratings = fuse_set(observations, settings)
         tables = adapters.set_tables(observations, models, measure_seams(observations, gratings))
         names = adapters.name_gratings(models, [each.members for each in gratings])
+        adapters.release_cubes(models)
+        observations.clear()  # the products need the memory
         results = []
-        for each, name in zip(gratings, names, strict=True):
+        for name in names:
+            each = gratings.pop(0)
             log.info("%s:", name)
             result = self._product(each.observation, each.result, models[each.members[0]], optics)
             sources = [models[i] for i in each.members]

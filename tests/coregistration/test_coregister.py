@@ -169,9 +169,16 @@ def test_no_image_covers_the_field(cube):
         coregister(cube, [away])
 
 
-def test_two_images_in_one_filter(cube, images):
-    with pytest.raises(InputError, match=r"f182m_i2d\.fits: a second image in F182M"):
+def test_two_images_with_one_label(cube, images):
+    with pytest.raises(InputError, match=r"f182m_i2d\.fits: a second image with the label F182M"):
         coregister(cube, [images["F182M"], images["F182M"]], KEEP)
+
+
+def test_an_image_that_is_there_twice_counts_once(cube, images, caplog):
+    again = replace(images["F182M"], label="F182M-2", name="again_i2d.fits")
+    result = coregister(cube, [images["F182M"], again], KEEP)
+    assert [band.label for band in result.observation.bands] == ["F182M"]
+    assert "again_i2d.fits left out: it has the data of" in caplog.text
 
 
 def test_outliers_are_taken_out(cube, images):

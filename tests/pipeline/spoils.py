@@ -261,11 +261,6 @@ BAD = {
     "another machine": (members(CUBE, "/nowhere/a_i2d.fits"), ASN, "not there", "fetch"),
     "table": (table, "t_x1d.fits", "neither", ADVICE),
     "prose": (prose, "t_i2d.fits", "cannot be read", "fetch"),
-    "filter twice": (linked("d_i2d.fits", FIRST), "d_i2d.fits", "F182M", "keep one"),
-    "two modules": (
-        several(keywords(FIRST, MODULE="A"), keywords(SECOND, MODULE="B", FILTER="F182M")),
-        SECOND, "a second image in F182M", "keep one image for each filter",
-    ),
     # text of the association
     "half a JSON": (text(b'{"products": ['), ASN, "not a readable", "asn_from_list"),
     "empty JSON": (text(b""), ASN, "not a readable", "asn_from_list"),
