@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.fft import rfft2
 from scipy.ndimage import binary_erosion, gaussian_filter
 
 from jwst_fusion.inversion import uncertainty
@@ -144,6 +145,19 @@ def test_no_draws_are_the_blocks(problem):
     expected = solution.blocks.covariance[:, :, None, None] * growth
     np.testing.assert_allclose(stationary.covariance, expected)
     assert stationary.draws is None
+
+
+def test_bright_structure_that_is_fitted_does_not_enlarge_the_errors(problem):
+    """Squares of noise, averaged over the fifty cells of a Gaussian of two cells, scatter by a fifth."""
+    solution, image = solve(problem), problem.image_term
+    bright = replace(solution, coefficients=100 * solution.coefficients)
+    fitted = image.predict(rfft2(bright.coefficients))
+    noise = image.noise * np.random.default_rng(4).normal(size=fitted.shape)
+    noisy = replace(problem, image_term=replace(image, data=fitted + noise))
+    assert fitted.std() > 10 * noise.std()
+    growth = residual_growth(noisy, bright)
+    assert np.median(growth) == pytest.approx(1.0, abs=0.1)
+    assert growth.std() < 0.3
 
 
 def test_errors_grow_where_residuals_do(problem):
