@@ -85,10 +85,15 @@ def open_member(path):
 
     Raises
     ------
+    ValueError
+        If it is an association, which has members of its own.
     Warning, OSError, EOFError
         If a FITS file ends too early (astropy's warning as an error), or a compressed one is broken.
     """
-    if filetype.check(path) != "fits":
+    kind = filetype.check(path)
+    if kind == "asn":
+        raise ValueError("it is an association")
+    if kind != "fits":
         return open(path)
     _check_stream(path)
     with _broken_files_refused():
