@@ -15,12 +15,15 @@ from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.ownership import MARK, check_own, is_plain_name, is_utf8
 
-__all__ = ["Target", "read_manifest", "write_associations", "write_manifest"]
+__all__ = ["Target", "read_manifest", "refuse_own", "write_associations", "write_manifest"]
 
 #: Names beside the outputs that the batch needs for itself.
 RESERVED = {"logs", "batch.jsonl", "summary.html", "summary.ecsv", "summary.json",
             "submit.sh", "array.sbatch", "collect.sbatch", "batch.dag", "array.sub",
             "collect.sub"}  # fmt: skip
+
+#: Parameters that the batch sets for each target.
+OWN = ("output_dir", "output_file", "max_memory")
 
 _NAME = re.compile(r"[\w+][\w+.\-]*")
 
@@ -81,11 +84,19 @@ def read_manifest(path):
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; {cure}") from None
     except (ValueError, TypeError, OSError, RecursionError, csv.Error) as error:
-        raise InputError(f"{path.name}: not a manifest ({one_line(error)}); {cure}") from None
+        raise InputError(f"{path.name or path}: not a manifest ({one_line(error)}); {cure}") from None
     twice = [name for name, number in Counter(target.name for target in targets).items() if number > 1]
     if twice:
         raise InputError(f"{path.name}: {', '.join(twice[:3])} occurs twice; give each target its own name")
     return targets
+
+
+def refuse_own(parameters):
+    """Refuse, by a ValueError, parameters that the batch sets itself, of a step or abbreviated too."""
+    for parameter in parameters:
+        name = parameter.partition("=")[0].rpartition(".")[2].strip().replace("-", "_")
+        if name and any(own.startswith(name) for own in OWN):
+            raise ValueError(f"the batch sets {parameter.partition('=')[0]} itself; leave it out")
 
 
 def _entries(text):
@@ -121,6 +132,7 @@ def _target(entry, folder):
         isinstance(each, str) and "=" in each for each in parameters
     ):
         raise ValueError(f"parameters of {name} are not of the form steps.fusion.mu=2")
+    refuse_own(parameters)
     if not all(map(is_utf8, (str(path), *parameters))):
         raise ValueError(f"path or parameters of {name} are not UTF-8; rename the file or folder")
     files = tuple(ArchiveFile(**file) for file in entry.get("files") or [])

@@ -137,11 +137,16 @@ def _run(arguments, settings):
 def _settings(arguments):
     """Make the settings of what the user typed."""
     from jwst_fusion.archive.batch import BatchSettings
+    from jwst_fusion.archive.manifest import refuse_own
     from jwst_fusion.exceptions import ParameterError
 
     for parameter in arguments.parameter:
         if "=" not in parameter:
             raise ParameterError(f"--parameter {parameter}: not of the form steps.fusion.mu=2")
+    try:
+        refuse_own(arguments.parameter)
+    except ValueError as problem:
+        raise ParameterError(f"--parameter: {problem}") from None
     if arguments.parameter_file and not Path(arguments.parameter_file).is_file():
         raise ParameterError(f"--parameter-file {arguments.parameter_file}: no such file")
     names = ("workers", "scheduler", "timeout", "memory", "threads", "retries", "skip_existing",

@@ -23,7 +23,9 @@ class HelpFormatter(argparse.HelpFormatter):
         text, default = action.help or "", action.default
         optional = action.option_strings or action.nargs == argparse.OPTIONAL
         nothing = default is None or default is False or default in ("", [], argparse.SUPPRESS)
-        return text if "default" in text or nothing or not optional else f"{text} (default: %(default)s)"
+        if "default" in text or nothing or not optional:
+            return text
+        return f"{text} (default: {' '.join(default) if isinstance(default, list) else '%(default)s'})"
 
 
 class Parser(argparse.ArgumentParser):

@@ -74,9 +74,12 @@ def open_member(path):
     Open a file of the official pipeline, of which nothing but its headers and tables is read (LazyModel).
 
     A file that is not FITS is opened as a model. A FITS file that ends too early, or a broken compressed one,
-    is a Warning, OSError or EOFError.
+    is a Warning, OSError or EOFError. An association is a ValueError.
     """
-    if filetype.check(path) != "fits":
+    kind = filetype.check(path)
+    if kind == "asn":
+        raise ValueError("it is an association")
+    if kind != "fits":
         return open(path)
     _check_stream(path)
     with _broken_files_refused():

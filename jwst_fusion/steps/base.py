@@ -67,7 +67,9 @@ class FusionStepMixin(WithoutCrds):
                 return super().from_config_section(config, parent=parent, name=name, config_file=config_file)
         except (ValidationError, AttributeError, TypeError) as error:
             label = cls.class_alias or cls.__name__
-            problem = as_exit_error(ParameterError(f"{label}: {parameter_problem(error)}"))
+            reason = parameter_problem(error)
+            cure = f"correct it; strun {label} --help lists the parameters"
+            problem = as_exit_error(ParameterError(f"{label}: {reason}; {cure}"))
             log.error("%s", problem)
             raise problem from error
 

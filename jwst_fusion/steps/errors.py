@@ -78,4 +78,4 @@ def parameter_problem(error):
     An AttributeError or a TypeError is how it fails on a mapping or a reference in the place of a value.
     """
     unclear = isinstance(error, AttributeError | TypeError)
-    return "a parameter is not a plain value" if unclear else one_line(error)
+    return "a parameter is not a plain value" if unclear else one_line(error).rstrip(".")

@@ -131,6 +131,13 @@ BATCHES = {
     "parameter with a surrogate": (
         lambda: one(parameters=["steps.fusion.mu=\udcff"]), BATCH, 1, ["m.json", "not UTF-8"]
     ),
+    "another folder": (
+        lambda: one(parameters=["steps.fusion.output_dir=/tmp/x"]), BATCH, 1, ["m.json: ", "batch sets steps"]
+    ),
+    "another folder, abbreviated": (
+        one, [*BATCH, "--parameter", "output_di=elsewhere"], 1, ["--parameter: the batch sets output_di"]
+    ),
+    "more memory": (lambda: one(parameters={"max-memory": 900}), BATCH, 1, ["the batch sets max-memory"]),
     "manifest thousands deep": (manifest(DEEP), BATCH, 1, ["m.json: not a manifest", "recursion", "match"]),
     "manifest not in UTF-8": (manifest(b"association\n\xff.json\n"), BATCH, 1, ["m.json: not a manifest"]),
     "cell of 200 kB": (

@@ -42,7 +42,8 @@ def test_the_help_shows_defaults_and_choices(name):
         if action.nargs != 0 and not action.required:
             assert "default" in text, action.option_strings
         if action.default not in (None, False, "", [], argparse.SUPPRESS):
-            assert f"(default: {action.default})" in text, action.option_strings
+            shown = " ".join(action.default) if isinstance(action.default, list) else action.default
+            assert f"(default: {shown})" in text, action.option_strings
         if action.choices:
             assert all(choice in parser.format_help() for choice in action.choices)
 

@@ -259,6 +259,7 @@ BAD = {
     "no member": (members(), ASN, "no NIRSpec IFU cube among 0", ADVICE),
     "missing": (members(CUBE, "gone.fits"), ASN, "gone.fits is not there", "fetch"),
     "another machine": (members(CUBE, "/nowhere/a_i2d.fits"), ASN, "not there", "fetch"),
+    "itself": (members(CUBE, ASN), ASN, "cannot be read as a JWST product (it is an association)", "fetch"),
     "table": (table, "t_x1d.fits", "neither", ADVICE),
     "prose": (prose, "t_i2d.fits", "cannot be read", "fetch"),
     # text of the association

@@ -109,7 +109,7 @@ def test_call_raises_errors_that_python_callers_know(folder, monkeypatch):
         DummyStep.call("missing.json", configure_log=False)
     with pytest.raises(InputError, match="no input was given"):
         DummyStep().run()
-    with pytest.raises(ParameterError, match="wrong type"):
+    with pytest.raises(ParameterError, match="wrong type; correct it; strun .* --help lists"):
         DummyStep.call("x_asn.json", value="much", configure_log=False)
     (folder / "gone").mkdir()
     monkeypatch.chdir(folder / "gone")
