@@ -18,7 +18,7 @@ from .report import kept_diagnosis, store_diagnosis
 __all__ = ["whole_range_model"]
 
 #: Entries of ``meta.fusion`` of the whole: of those of the gratings the least, the largest, or the mean.
-LEAST = ("psnr_min", "ssim_min", "psnr_unseen", "ssim_unseen")
+LEAST = ("psnr_min", "ssim_min", "psnr_unseen", "ssim_unseen", "ifu_excess_x", "ifu_excess_y")
 LARGEST = ("spectrum_error", "chi2_cube")
 MEAN = ("chi2_images",)
 

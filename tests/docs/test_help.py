@@ -72,7 +72,7 @@ def test_options_of_one_name_mean_the_same():
         ("lines x_fused.fits --list --output_dir o", "output_dir", "o"),
         ("batch m.json --parameter_file=p_1.asdf --parameter steps.fusion.n_components=2", "parameter_file",
          "p_1.asdf"),
-        ("info --log -- --x_fused.fits", "file", "--x_fused.fits"),
+        ("info --log -- --x_fused.fits", "file", ["--x_fused.fits"]),
     ],
 )  # fmt: skip
 def test_underscores_are_understood(typed, attribute, value):
