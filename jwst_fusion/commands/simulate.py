@@ -25,12 +25,13 @@ def add_parser(commands):
         "scene", metavar="SCENE", help="disk, titan, nebula, galaxy, or random (drawn by --seed)"
     )
     parser.add_argument("output_dir", metavar="OUTDIR", help="folder to write to")
+    _add_products(parser)
     _add_observation(parser)
     parser.set_defaults(run=run)
 
 
-def _add_observation(parser):
-    """Add the options that tell how the scene is observed."""
+def _add_products(parser):
+    """Add the options that tell which cubes and images there are."""
     parser.add_argument("--seed", type=int, default=0, help="seed of everything that is random")
     parser.add_argument("--name", help="name of the product (default: that of the scene)")
     parser.add_argument(
@@ -50,6 +51,10 @@ def _add_observation(parser):
     parser.add_argument(
         "--filters", nargs="+", metavar="FILTER", help="NIRCam filters (default: those of the setup)"
     )
+
+
+def _add_observation(parser):
+    """Add the options that tell how the scene is observed."""
     parser.add_argument(
         "--wavelength-range", nargs=2, type=float, metavar=("LOW", "HIGH"),
         help="wavelengths of the cube [um] (default: those of the grating)",
