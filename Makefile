@@ -41,7 +41,7 @@ tools:
 coverage: $(VENV)/.installed-test
 	$(PYTEST) $(PYTEST_ARGS) --cov=jwst_fusion --cov-report=term:skip-covered --cov-fail-under=90
 
-# Style, (rules D) a docstring in numpydoc's form on every public name, and the type hints of the numerics.
+# Style, (rules D) a docstring on every public name, and the type hints of the numerics.
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

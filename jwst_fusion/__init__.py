@@ -21,7 +21,7 @@ __all__ = ["__version__", *_LAZY]  # noqa: PLE0604
 
 
 def __getattr__(name):
-    """Import a public class when it is first asked for: stpipe and jwst are heavy."""
+    """Import a public class when it is first used: stpipe and jwst are slow to import."""
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,36 +1,33 @@
-"""Associations as this package reads them: one product, whose members need not be there."""
+"""Associations as this package makes and reads them: one product, whose members need not be there."""
 
 import json
+import warnings
 from pathlib import Path
 
 from jwst_fusion.exceptions import InputError, one_line
-from jwst_fusion.ownership import is_plain_name, is_utf8
+from jwst_fusion.ownership import MARK, is_plain_name, is_utf8
 
-__all__ = ["product_members", "read_association"]
+__all__ = ["make_association", "product_members", "read_association"]
 
 CURE = "make one with asn_from_list"
 
 
+def make_association(members, product):
+    """Make a level-3 association of files and the name of their product, in JSON, by ``asn_from_list``."""
+    from jwst.associations.asn_from_list import asn_from_list
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*contains path information")  # this package reads them
+        association = asn_from_list([str(member) for member in members], product_name=product)
+        association["made_by"] = MARK
+        return association.dump()[1]
+
+
 def read_association(path):
     """
-    Read an association file.
+    Read the product's name and the members' paths of an association.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Returns
-    -------
-    product : str
-        Name of its product, which can name a file.
-    members : list of pathlib.Path
-        Its members.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is no association of one product.
+    Raises InputError unless it has one product.
     """
     path = Path(path)
     try:
@@ -44,28 +41,7 @@ def read_association(path):
 
 
 def product_members(content, folder, name):
-    """
-    Find product and members in the content of an association.
-
-    Parameters
-    ----------
-    content : object
-        What JSON made of it.
-    folder : pathlib.Path
-        Folder from which relative paths are seen.
-    name : str
-        Name of the association, for messages.
-
-    Returns
-    -------
-    product, members : str and list of pathlib.Path
-        As `read_association`.
-
-    Raises
-    ------
-    InputError
-        If it is no association of one product.
-    """
+    """Find product and members in what JSON made of an association; relative paths start at a folder."""
     products = content.get("products") if isinstance(content, dict) else None
     if not isinstance(products, list) or not products or not isinstance(products[0], dict):
         raise InputError(f"{name}: not an association: it names no product; {CURE}")

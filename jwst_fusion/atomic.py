@@ -25,16 +25,8 @@ def together():
     """
     Let all files that are written within take their names at the end, or none of them if an error comes.
 
-    Until then what they replace is untouched. Within another such context it adds nothing.
-
-    Yields
-    ------
-    None
-
-    Raises
-    ------
-    OSError, InputError
-        As `atomic_file`; files that were not there before are then not left behind.
+    Until then what they replace is untouched, and files that were not there are not left behind. Within
+    another such context it adds nothing.
     """
     if _pending.get() is not None:
         yield
@@ -63,31 +55,14 @@ def together():
 @contextmanager
 def atomic_file(path, *, mark=MARK):
     """
-    Open a file that takes its name when it is complete and on the disk, or at the end of `together`.
+    Open a binary file that takes its name when it is complete and on the disk, or at the end of `together`.
 
-    Until then it has no name at all, where the file system can do that (Linux, local disks), so that
-    not even a killed process leaves it behind; elsewhere it has a hidden one in the same folder.
+    Until then it has no name at all, where the file system can do that (Linux, local disks), so that not even
+    a killed process leaves it behind; elsewhere it has a hidden one in the same folder.
 
-    Parameters
-    ----------
-    path : str or path-like
-        Path of the file.
-    mark : str or None, optional
-        What a file that may be replaced has near its beginning, see `jwst_fusion.ownership.is_own`; None:
-        no file is replaced.
-
-    Yields
-    ------
-    file : binary file object
-        To be written to.
-
-    Raises
-    ------
-    InputError
-        If a file is there that this package did not make.
-    OSError
-        If the folder is not there, the file exists and may not be replaced, or it cannot be written;
-        the error names the file.
+    A file that is there is replaced if it has the mark (`jwst_fusion.ownership.is_own`); else InputError is
+    raised. With the mark None no file is replaced. An OSError, which names the file, is raised if it cannot
+    be written.
     """
     output = Path(os.fsdecode(path))
     _check(output, mark)
@@ -112,9 +87,9 @@ def atomic_file(path, *, mark=MARK):
         pending.append((file, temporary, mark, output))
 
 
-def write_atomic(path, data, *, mark=MARK):
-    """Write bytes to a file, whole or not at all; ``mark`` and errors are those of `atomic_file`."""
-    with atomic_file(path, mark=mark) as file:
+def write_atomic(path, data):
+    """Write bytes to a file, whole or not at all; errors are those of `atomic_file`."""
+    with atomic_file(path) as file:
         file.write(data)
 
 
@@ -143,7 +118,7 @@ def _put_in_place(file, temporary, mark, output):
 
 def _discard(file, temporary):
     """Close a file and remove its temporary name, if it has one."""
-    with suppress(OSError):  # what could not be written is told already
+    with suppress(OSError):  # that it could not be written is reported already
         if file is not None:
             file.close()
     temporary.unlink(missing_ok=True)
@@ -193,7 +168,7 @@ def _named(error, output):
     Put the file's name into an error of the system.
 
     A full disk shows as an error without number: astropy raises another in its place, which has the first
-    as its context, and numpy tells how much it could write.
+    as its context, and numpy states how much it could write.
     """
     cause = system_cause(error)
     if cause.errno is not None:

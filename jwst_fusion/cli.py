@@ -76,19 +76,7 @@ def _logged(verbose):
 
 
 def main(args=None):
-    """
-    Run the console command.
-
-    Parameters
-    ----------
-    args : list of str, optional
-        Arguments; those of the process by default.
-
-    Returns
-    -------
-    int
-        Exit status: 0, the subcommand's, or the error's.
-    """
+    """Run the console command with arguments (default: the process's); return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # names of files need not fit the terminal

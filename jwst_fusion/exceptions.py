@@ -14,13 +14,13 @@ __all__ = [
     "user_problem",
 ]
 
-#: Numbers of errors of the system that tell of a lack of space.
+#: Numbers of the system's errors for a lack of space.
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class FusionError(Exception):
     """
-    A problem with the data or the parameters, told in one line.
+    A problem with the data or the parameters, described in one line.
 
     The message names the file, what was found, what was expected, and the cure.
 
@@ -53,14 +53,14 @@ class NoOverlapError(FusionError):
 
 def user_problem(error, place=None):
     """
-    Get the error that tells the user what is wrong.
+    Convert an error into the one that is shown to the user.
 
     Parameters
     ----------
     error : BaseException
-        What ended the run.
+        Error that ended the run.
     place : str or path-like, optional
-        What to name where the system names no file.
+        Name to use where the system names no file.
 
     Returns
     -------

@@ -6,14 +6,7 @@ SCHEMA_URI_PREFIX = "asdf://jwst_fusion/schemas/"
 
 
 def get_steps():
-    """
-    Register the package's steps with stpipe.
-
-    Returns
-    -------
-    steps : list of tuple
-        For each step its class [str], its alias [str or None], and whether it is a pipeline [bool].
-    """
+    """List the package's steps for stpipe: class, alias, and whether it is a pipeline."""
     return [
         ("jwst_fusion.Fusion4Pipeline", "calwebb_fusion4", True),
         ("jwst_fusion.CoregisterStep", "coregister", False),
@@ -23,14 +16,7 @@ def get_steps():
 
 
 def get_resource_mappings():
-    """
-    Register the schemas of the package's data models with asdf.
-
-    Returns
-    -------
-    mappings : list of `asdf.resource.DirectoryResourceMapping`
-        One mapping: ``asdf://jwst_fusion/schemas/NAME.schema`` to its file.
-    """
+    """Map the schemas of the data models for asdf: ``asdf://jwst_fusion/schemas/NAME.schema`` to its file."""
     from importlib.resources import files
 
     from asdf.resource import DirectoryResourceMapping

@@ -1,4 +1,4 @@
-"""What the machine, or the container on it, allows: memory, threads, disk."""
+"""Limits of the machine, or of the container on it: memory, threads, disk."""
 
 import math
 import os
@@ -24,7 +24,7 @@ DEFAULT_SHARE = 0.8
 
 GIB = 2**30
 
-#: Where the kernel tells of control groups.
+#: Root of the folders in which the kernel describes control groups.
 ROOT = Path("/")
 
 
@@ -40,14 +40,7 @@ def available_memory():
 
 
 def memory_limit(max_memory=None):
-    """
-    Choose the memory that a run may use [bytes]: ``max_memory`` [GiB], or 80 % of what is available.
-
-    Raises
-    ------
-    ParameterError
-        If it is not a positive number.
-    """
+    """Choose the memory that a run may use [bytes]: ``max_memory`` [GiB], or 80 % of what is available."""
     if max_memory is None:
         return DEFAULT_SHARE * available_memory()
     if not (math.isfinite(max_memory) and max_memory > 0):
@@ -56,14 +49,7 @@ def memory_limit(max_memory=None):
 
 
 def check_memory(needed, max_memory, what):
-    """
-    Refuse work that needs more memory [bytes] than ``max_memory`` [GiB], or 80 % of what is available.
-
-    Raises
-    ------
-    LimitError
-        If it needs more; the message says what for (``what``).
-    """
+    """Refuse work that needs more memory [bytes] than ``max_memory`` [GiB], or 80 % of it: a LimitError."""
     limit = memory_limit(max_memory)
     if needed > limit:
         source = "max_memory" if max_memory is not None else "80 % of the available memory"
@@ -94,11 +80,8 @@ def available_threads():
     """
     Find the number of threads that numerical libraries may use.
 
-    Returns
-    -------
-    int
-        OMP_NUM_THREADS if it is set; else the least of the processors that this process may run on and
-        the processor time that its control group grants.
+    It is OMP_NUM_THREADS if that is set; else the least of the processors that this process may run on and
+    the processor time that its control group grants.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if asked.isdigit() and int(asked) > 0:

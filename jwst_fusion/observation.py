@@ -1,4 +1,4 @@
-"""What was observed, as frozen dataclasses that the pure functions pass on."""
+"""Observations, as frozen dataclasses that the pure functions pass on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CubeProduct:
     moving : bool
         Whether the target moves, so that coordinates of different exposures are unrelated.
     optics : object or None
-        What it was seen through: `jwst_fusion.optics.analytic.IFUOptics`, or None for its defaults.
+        Optics: `jwst_fusion.optics.analytic.IFUOptics`, or None for its defaults.
     """
 
     name: str
@@ -74,7 +74,7 @@ class ImageProduct:
     detector, date : str
         Detector and date of the observation, as far as they are stated.
     optics : object or None
-        What it was seen through: `jwst_fusion.optics.analytic.NIRCamOptics`, or None for its defaults.
+        Optics: `jwst_fusion.optics.analytic.NIRCamOptics`, or None for its defaults.
     throughput : jwst_fusion.optics.throughput.Throughput or None
         Throughput of the band in place of the packaged one.
     label : str
@@ -171,11 +171,11 @@ class CubeData:
     position_angle_v3, position_angle_aperture : float
         Position angles of the telescope's V3 axis and of the IFU's y axis [deg E of N].
     excess : tuple of float
-        What the IFU's PSF has over the optical model, as measured against the images: variance of its blur
+        Excess of the IFU's PSF over the optical model, as measured against the images: variance of its blur
         along the aperture's x and y axis [arcsec^2], and of its wavefront as at 1 um [rad^2]; zero where it
         is not significant.
     optics : object or None
-        What it was seen through: `jwst_fusion.optics.analytic.IFUOptics`, or None for its defaults.
+        Optics: `jwst_fusion.optics.analytic.IFUOptics`, or None for its defaults.
     shift : tuple of float
         Where the centres of its spaxels are less where the grid has them (y, x) [cells]; zero for the cube
         that the grid was made of.
@@ -217,12 +217,12 @@ class BandImage:
         against the cube and the other images.
     offset_east, offset_north, offset_err : float
         Where NIRCam's WCS puts a source minus where the cube's WCS puts it, and the error of either
-        coordinate [arcsec]. It has been taken out of ``data``.
+        coordinate [arcsec]. ``data`` are corrected for it.
     scale, scale_err : float
         NIRCam image over the cube's synthetic photometry, and its error.
     pedestal, pedestal_err : float
-        What the image has on top of ``scale`` times the cube, and its error [MJy/sr]; NaN if it was not
-        fitted. It has been taken out of ``data``.
+        Background of the image over ``scale`` times the cube, and its error [MJy/sr]; NaN if it was not
+        fitted. It has been subtracted from ``data``.
     covered_fraction : float
         Share of the bandpass within the cube's wavelengths.
     bandpass : ndarray, shape (n_wave,), or None
@@ -232,7 +232,7 @@ class BandImage:
     detector, date : str
         Detector and date of the observation, as far as they are stated.
     optics : object or None
-        What it was seen through: `jwst_fusion.optics.analytic.NIRCamOptics`, or None for its defaults.
+        Optics: `jwst_fusion.optics.analytic.NIRCamOptics`, or None for its defaults.
     throughput : jwst_fusion.optics.throughput.Throughput or None
         Throughput of the band in place of the packaged one.
     label : str
@@ -312,7 +312,7 @@ class Observation:
     bands : tuple of BandImage
         The NIRCam images, ascending in pivot wavelength.
     alignment : str
-        How the instruments were brought together.
+        Method by which the instruments were aligned.
     reference : {'nirspec', 'nircam'}
         Whose flux scale the fused cube is to carry. The cube's data are on NIRSpec's, the bands' data on
         NIRCam's.

@@ -1,4 +1,4 @@
-"""Which files may be replaced: those that this package made, and no others."""
+"""Files that may be replaced: those that this package made, and no others."""
 
 import os
 import re
@@ -11,7 +11,7 @@ __all__ = ["MARK", "check_own", "is_own", "is_plain_name", "is_utf8", "product_m
 #: What a file that this package made says of itself near its beginning.
 MARK = "made by jwst-fusion"
 
-#: How far a file is searched for its mark [byte]: the headers of products, with all they tell, are shorter.
+#: How far a file is searched for its mark [byte]: the headers of products are shorter.
 MARKED = 2**20
 
 #: Longest name [byte]: file systems take 255, and suffixes are appended.
@@ -25,19 +25,9 @@ def product_mark(name):
 
 def is_own(path, mark=MARK):
     """
-    Determine whether a file may be replaced.
+    Determine whether a file may be replaced: it is not there, or has the mark near its beginning.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    mark : str, optional
-        Regular expression for what an own file has near its beginning.
-
-    Returns
-    -------
-    bool
-        Whether it is not there, or has the mark. A link or a folder is never replaced.
+    A link or a folder is never replaced. The mark is a regular expression.
     """
     path = Path(os.fsdecode(path))
     if not os.path.lexists(path):
@@ -67,16 +57,7 @@ def is_plain_name(name):
     """
     Determine whether a text can name a file, or begin the names of files, in a given folder.
 
-    Parameters
-    ----------
-    name : object
-        The text.
-
-    Returns
-    -------
-    bool
-        False for what is no text, paths, hidden names, control characters, what is not UTF-8, and what is
-        too long for a disk.
+    It cannot if it is no text, a path, hidden, not printable, not UTF-8, or too long for a disk.
     """
     if not isinstance(name, str):
         return False

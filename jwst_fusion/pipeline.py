@@ -72,7 +72,7 @@ class Fusion4Pipeline(ReportMixin, BasePipeline):
         return self.fusion.report_options()
 
     def _resume(self, input_data):
-        """Open the input if it is a step's product; tell how many of the steps it has behind it."""
+        """Open the input if it is a step's product; return it and how many of the steps it has behind it."""
         if isinstance(input_data, str | Path) and Path(input_data).suffix in (".fits", ".asdf"):
             model = self.open_model(str(input_data))
         elif isinstance(input_data, datamodels.FusionModel):
@@ -82,5 +82,6 @@ class Fusion4Pipeline(ReportMixin, BasePipeline):
         for done, product in ((2, datamodels.CrossCalibratedModel), (1, datamodels.CoregisteredModel)):
             if isinstance(model, product):
                 log.info("Resuming after %s", "cross_calib" if done == 2 else "coregister")
-                return model, done
+                is_file = isinstance(input_data, str | Path)
+                return (self.whole_set(input_data, model) if is_file else model), done
         return input_data, 0

@@ -23,27 +23,9 @@ def zeros_on_demand(shape, dtype, folder=None):
     """
     Make an array of zeros, in a file without a name if it is large.
 
-    The system then holds in memory as much of it as there is room for. The file goes with the array, also
-    if the process is killed.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape.
-    dtype : dtype
-        Type of its elements.
-    folder : path-like, optional
-        Where the file is made; by default where the system has its temporary files.
-
-    Returns
-    -------
-    ndarray
-        The array.
-
-    Raises
-    ------
-    LimitError
-        The disk has no room for it.
+    The system then holds in memory as much of it as there is room for. The file, in this folder or that of
+    temporary files, is removed with the array, also if the process is killed. Raises LimitError if the disk
+    has no room.
     """
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if not on_disk(size):

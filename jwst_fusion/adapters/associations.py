@@ -1,22 +1,20 @@
-"""Associations made from files, and checked with or without them."""
+"""Members of associations, from files or from their names alone."""
 
-import os
 import re
-import warnings
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from jwst_fusion.association import read_association
 from jwst_fusion.coregistration.ranges import filter_sets
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.optics import throughput
-from jwst_fusion.ownership import MARK
 
 from .inputs import kind_of, open_file, refusal
 from .products import image_filter
 
-__all__ = ["Member", "check_association", "make_association", "read_member", "select_members"]
+__all__ = ["Member", "check_association", "read_member", "select_members"]
 
 #: Names of stage-3 products in the archive (JWST pipeline documentation, stage 3 file names).
 PRODUCT_NAME = re.compile(
@@ -27,45 +25,19 @@ PRODUCT_NAME = re.compile(
 
 @dataclass(frozen=True)
 class Member:
-    """
-    Type of a file, from its header or its name.
-
-    Attributes
-    ----------
-    path : pathlib.Path
-        The file.
-    kind : {'cube', 'image'}
-        NIRSpec IFU cube or NIRCam image.
-    elements : tuple of str
-        Grating and blocking filter of a cube, effective filter of an image.
-    from_name : bool
-        Whether only its name was read.
-    """
+    """A file of a fusion, by its header or its name."""
 
     path: Path
-    kind: str
-    elements: tuple
-    from_name: bool = False
+    kind: str  # cube or image
+    elements: tuple  # grating and blocking filter of a cube, effective filter of an image
+    from_name: bool = False  # only its name was read
 
 
 def read_member(path):
     """
-    Determine the type of a file from its header, or from its name if there is no file.
+    Classify a file as cube or image by its header, or by its name if it is not there.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Returns
-    -------
-    Member
-        What it is.
-
-    Raises
-    ------
-    InputError
-        It is neither a NIRSpec IFU cube nor a NIRCam image, or cannot be read.
+    Raises InputError if it is neither.
     """
     path = Path(path)
     if not path.is_file():
@@ -80,7 +52,7 @@ def read_member(path):
 
 
 def _from_name(path):
-    """Guess the type of a file from its name."""
+    """Classify a file as cube or image by its name."""
     match = PRODUCT_NAME.fullmatch(path.name)
     if not match:
         raise InputError(
@@ -99,107 +71,61 @@ def _from_name(path):
 
 def select_members(members):
     """
-    Choose the cube and the images that can be fused with it.
+    Choose the cubes that can be fused, and the images that can be fused with them.
 
-    Parameters
-    ----------
-    members : sequence of Member
-        The files.
+    Of a single cube, these are the images of one range of its wavelengths and of one channel.
 
-    Returns
-    -------
-    chosen : list of Member
-        The images in ascending order of their filters' wavelengths, and the cube.
-    left_out : list of tuple
-        Member and reason [str] of each that is not used.
-
-    Raises
-    ------
-    InputError
-        Not exactly one cube, two images in one filter, or no image that goes with the cube.
+    Returns the members, images by wavelength and the cubes last, and a list of (member, reason) of those left
+    out. Raises InputError unless there is a cube, and an image for it, and no filter occurs twice.
     """
     cubes = [member for member in members if member.kind == "cube"]
     images = [member for member in members if member.kind == "image"]
-    if len(cubes) != 1:
-        names = ", ".join(member.path.name for member in cubes) or "none"
-        raise InputError(
-            f"{len(cubes)} NIRSpec IFU cubes among {len(members)} files ({names}), exactly 1 needed"
-        )
-    grating = "/".join(cubes[0].elements)
-    sets = filter_sets(*cubes[0].elements)
-    if not sets:
-        raise InputError(f"{cubes[0].path.name}: no NIRCam filter can be fused with a cube in {grating}")
-    best = max(sets, key=lambda names: sum(image.elements[0] in names for image in images))
-    chosen, left_out = [], []
-    for image in sorted(images, key=lambda m: throughput.pivot_wavelength(m.elements[0], "MULTIPLE")):
+    if not cubes:
+        raise InputError(f"0 NIRSpec IFU cubes among {len(members)} files, at least 1 needed")
+    images.sort(key=lambda member: throughput.pivot_wavelength(member.elements[0], "MULTIPLE"))
+    _refuse_two_images(images)
+    bands = {image.elements[0] for image in images}
+    sets = {cube: filter_sets(*cube.elements) for cube in cubes}
+    used = [cube for cube in cubes if bands & {name for names in sets[cube] for name in names}]
+    if not used:
+        raise InputError(_nothing_to_fuse(cubes[0], sets[cubes[0]]))
+    if len(used) == 1:
+        best = max(sets[used[0]], key=lambda names: len(bands & set(names)))
+    else:
+        best = [name for cube in used for names in sets[cube] for name in names]
+    gratings = ", ".join(dict.fromkeys("/".join(cube.elements) for cube in used))
+    left_out = [
+        (cube, f"none of the images lies in the wavelengths of {'/'.join(cube.elements)}")
+        for cube in cubes
+        if cube not in used
+    ]
+    for image in images:
         name = image.elements[0]
-        if name in [other.elements[0] for other in chosen]:
-            raise InputError(f"{image.path.name}: a second image in {name}; keep one image for each filter")
-        if name in best:
-            chosen.append(image)
-        elif any(name in names for names in sets):
-            left_out.append((image, f"{name} can be fused with {grating}, but in a separate fusion"))
-        else:
-            left_out.append((image, f"{name} does not lie in the wavelengths of {grating}"))
-    if not chosen:
-        raise InputError(
-            f"{cubes[0].path.name}: none of the images can be fused with {grating}, which takes "
-            f"{', '.join(name for names in sets for name in names)}"
-        )
-    return [*chosen, cubes[0]], left_out
+        if name not in best:
+            apart = any(name in names for names in sets[used[0]])
+            left_out.append((image, f"{name} can be fused with {gratings}, but in a separate fusion" if apart
+                             else f"{name} does not lie in the wavelengths of {gratings}"))  # fmt: skip
+    return [*(image for image in images if image.elements[0] in best), *used], left_out
 
 
-def make_association(members, product_name, folder):
-    """
-    Make a level-3 association.
+def _refuse_two_images(images):
+    """Refuse two images in one filter; they are in the order of their wavelengths."""
+    for image, other in pairwise(images):
+        if image.elements == other.elements:
+            name = image.elements[0]
+            raise InputError(f"{other.path.name}: a second image in {name}; keep one image for each filter")
 
-    Parameters
-    ----------
-    members : sequence of Member
-        The files.
-    product_name : str
-        Name of the product.
-    folder : path-like
-        Where the association will be.
 
-    Returns
-    -------
-    str
-        The association in JSON.
-    """
-    from jwst.associations.asn_from_list import asn_from_list
-    from jwst.associations.lib.rules_level3_base import DMS_Level3_Base
-
-    names = [os.path.relpath(member.path, folder) for member in members]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*contains path information")  # this package reads them
-        association = asn_from_list(names, rule=DMS_Level3_Base, product_name=product_name)
-        association["made_by"] = MARK
-        return association.dump()[1]
+def _nothing_to_fuse(cube, sets):
+    """Say that no image goes with a cube."""
+    grating = "/".join(cube.elements)
+    if not sets:
+        return f"{cube.path.name}: no NIRCam filter can be fused with a cube in {grating}"
+    names = ", ".join(name for names in sets for name in names)
+    return f"{cube.path.name}: none of the images can be fused with {grating}, which takes {names}"
 
 
 def check_association(path):
-    """
-    Check an association without reading data, its members by their names where the files are not there.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Association.
-
-    Returns
-    -------
-    product : str
-        Name of the product.
-    chosen : list of Member
-        Members that will be fused.
-    left_out : list of tuple
-        Member and reason [str] of each that is not used.
-
-    Raises
-    ------
-    InputError
-        It cannot be used.
-    """
+    """Check an association without reading data: its product, and members as `select_members` sorts them."""
     product, members = read_association(path)
     return product, *select_members([read_member(member) for member in members])

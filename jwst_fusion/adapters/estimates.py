@@ -1,4 +1,4 @@
-"""What a fusion takes: memory and disk, estimated before anything is allocated."""
+"""Memory and disk that a fusion needs, estimated before anything is allocated."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ __all__ = [
 BASE = 0.35 * 2**30
 
 #: Bytes for each voxel of the cube (measured on fields of 6 and 17 arcsec): while it is read and its outliers
-#: are found; what of it is held while it is fused; and what it takes to fuse it and to look at its residuals.
+#: are found; held while it is fused; and needed to fuse it and to compute its residuals.
 READ_VOXEL = 62
 HELD_VOXEL = 24
 WORK_VOXEL = 52
@@ -46,25 +46,7 @@ def coregistration_memory(cube_shape):
 
 
 def fusion_memory(grid, n_wave, n_bands, n_components):
-    """
-    Estimate the memory that the fusion takes at most.
-
-    Parameters
-    ----------
-    grid : FusionGrid
-        Grid.
-    n_wave : int
-        Number of wavelengths.
-    n_bands : int
-        Number of images.
-    n_components : int
-        Largest number of components.
-
-    Returns
-    -------
-    float
-        Bytes.
-    """
+    """Estimate the memory [bytes] that a fusion with at most n_components takes."""
     d = grid.decimation_factor
     cells, spaxels = float(np.prod(grid.shape, dtype=float)), float(np.prod(grid.spaxel_shape, dtype=float))
     held = HELD_VOXEL * n_wave * spaxels
@@ -80,39 +62,26 @@ def fusion_memory(grid, n_wave, n_bands, n_components):
     return BASE + held + max(solver, work, product)
 
 
-def set_memory(grid, n_waves, n_bands, n_components):
+def set_memory(grid, n_waves, n_bands, n_components, *, whole=False):
     """
-    Estimate the memory that the fusion of several cubes takes at most.
+    Estimate the memory [bytes] that the fusion of cubes with these numbers of wavelengths takes at most.
 
-    Parameters
-    ----------
-    grid : FusionGrid
-        Grid of all cubes.
-    n_waves : sequence of int
-        Number of wavelengths of each cube.
-    n_bands : int
-        Number of images.
-    n_components : int
-        Largest number of components of a grating. The common components are assumed to be as many as those of
-        two gratings: more than one, for each has spectra of its own, but fewer than all.
-
-    Returns
-    -------
-    float
-        Bytes.
+    The common components are assumed to be as many as those of two gratings: more than one, for each has
+    spectra of its own, but fewer than all.
     """
     together = min(len(n_waves), 2) * n_components
     solver = fusion_memory(grid, 0, n_bands, together) - BASE
     held = HELD_VOXEL * sum(n_waves) * float(np.prod(grid.spaxel_shape, dtype=float))
-    products = PLANES * sum(product_size(grid, n) for n in n_waves if not product_on_disk(grid, n))
+    made = [*n_waves, sum(n_waves)] if whole else n_waves
+    products = PLANES * sum(product_size(grid, n) for n in made if not product_on_disk(grid, n))
     return BASE + held + max(solver, products)  # measured on three gratings of 3 arcsec: 3.7 GiB
 
 
 def refuse_too_large(observation, n_components, max_memory):
     """
-    Raise a LimitError for a fusion that needs more memory than ``max_memory`` [GiB].
+    Raise a LimitError for a fusion that needs more than max_memory [GiB].
 
-    None stands for 80 % of what is available.
+    Without max_memory the limit is 80 % of what is available.
     """
     grid, n_wave = observation.grid, observation.cube.wavelength.size
     ny, nx = ((at.stop - at.start) * grid.decimation_factor for at in grid.field)

@@ -1,6 +1,5 @@
-"""Spectra of regions on the sky, beside those of the cube and NIRCam's photometry."""
+"""Spectra of regions on the sky, with those of the cube and the photometry of NIRCam."""
 
-import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from jwst_fusion.exceptions import InputError, ParameterError, one_line
 from jwst_fusion.quality.diagnosis import restore_spectra
 
 from .products import celestial_wcs
-from .science import identity
+from .science import ascii_text, identity
 
 __all__ = ["RegionSpectrum", "extraction_hdus", "read_regions", "region_spectrum"]
 
@@ -37,39 +36,18 @@ UNITS = {"WAVELENGTH": "um", "FLUX": "Jy", "FLUX_ERROR": "Jy", "SURF_BRIGHT": "M
 
 @dataclass(frozen=True, eq=False)
 class RegionSpectrum:
-    """
-    Spectrum of a region.
-
-    Attributes
-    ----------
-    name : str
-        Name of the region.
-    text : str
-        The region, as DS9 writes it.
-    sum : Sum
-        The cells added up.
-    coverage : float
-        Share of the region that lies in the field.
-    wavelength : ndarray, shape (n_wave,)
-        [um].
-    flux, error : ndarray, shape (n_wave,)
-        Flux density and its standard error [Jy]; NaN in channels without data.
-    cube_flux : ndarray, shape (n_wave,)
-        That of the NIRSpec cube, at its own resolution [Jy]; NaN where it is not known.
-    bands : list of dict
-        For each band its ``filter``, ``pivot`` [um], the flux of the NIRCam image over its scale
-        (``nircam``), of the fused cube seen through the band and its PSF (``seen``), and of the fused cube
-        through the band (``fused``, ``fused_err``) [Jy].
-    """
+    """Spectrum of a region of a fused cube, beside that of the NIRSpec cube and NIRCam's photometry."""
 
     name: str
-    text: str
-    sum: object
-    coverage: float
-    wavelength: np.ndarray
-    flux: np.ndarray
-    error: np.ndarray
-    cube_flux: np.ndarray
+    text: str  # the region, as DS9 writes it
+    sum: object  # Sum of the cells
+    coverage: float  # share of the region that lies in the field
+    wavelength: np.ndarray  # (n_wave,) [um]
+    flux: np.ndarray  # (n_wave,) flux density [Jy]; NaN in channels without data
+    error: np.ndarray  # its standard error [Jy]
+    cube_flux: np.ndarray  # that of the NIRSpec cube, at its own resolution [Jy]; NaN where it is not known
+    #: Filter and pivot [um] of each band, and fluxes [Jy] through it: of the NIRCam image over its scale
+    #: (nircam), of the fused cube with the band's PSF (seen) and without (fused, fused_err).
     bands: list
 
     def _repr_html_(self):
@@ -94,25 +72,10 @@ class RegionSpectrum:
 
 def read_regions(given):
     """
-    Read regions from a file of DS9, CASA or FITS, or from text.
+    Read regions from a file of DS9, CASA or FITS, or from text such as ``circle(83.83, -5.42, 0.3")``.
 
-    Parameters
-    ----------
-    given : str or path-like
-        Path of a file, or a region of DS9 such as ``circle(83.83, -5.42, 0.3")``, in ICRS if it names no
-        frame.
-
-    Returns
-    -------
-    included : list of tuple of (str, regions.Region)
-        Names, empty if there are none, and regions whose spectra are wanted.
-    excluded : list of regions.Region
-        Regions that are cut out of them.
-
-    Raises
-    ------
-    InputError
-        There is no such file, or no region in it.
+    Text that names no frame is in ICRS. Returns names and regions whose spectra are wanted, and the regions
+    that are cut out of them. Raises InputError if there is no such file, or no region in it.
     """
     from regions import Regions
 
@@ -154,32 +117,9 @@ def _weight(region, wcs, shape):
 
 def region_spectrum(model, scene, name, region, excluded=(), *, content):
     """
-    Add up the cells of a region.
+    Add up the cells of a region of a scene, less the excluded regions; content is that of the report.
 
-    Parameters
-    ----------
-    model : FusedCubeModel
-        The product.
-    scene : Scene
-        Its scene.
-    name : str
-        Name of the region.
-    region : regions.Region
-        The region.
-    excluded : iterable of regions.Region, optional
-        What is cut out of it.
-    content : ReportContent
-        What the product holds of the cube and the images.
-
-    Returns
-    -------
-    RegionSpectrum
-        The spectrum.
-
-    Raises
-    ------
-    ParameterError
-        The region is no area, or does not touch the field.
+    Raises ParameterError if the region is no area, or does not touch the field.
     """
     wcs = celestial_wcs(model, model.meta.filename)
     shape = scene.inside.shape
@@ -195,7 +135,8 @@ def region_spectrum(model, scene, name, region, excluded=(), *, content):
     added = scene.region(inside)
     spectrum, error = added.spectra()
     jansky = _jansky(scene)
-    dead = np.where(scene.alive, 1.0, np.nan)
+    seen = np.isfinite(np.asarray(model.data)[:, inside > 0]).all(axis=1)
+    dead = np.where(scene.alive & seen, 1.0, np.nan)
     return RegionSpectrum(
         name=name,
         text=region.serialize(format="ds9").strip().splitlines()[-1],
@@ -249,27 +190,15 @@ def extraction_hdus(model, spectra, lines=()):
     """
     Put spectra of regions into HDUs, as an x1d has them.
 
-    Parameters
-    ----------
-    model : FusedCubeModel
-        The product.
-    spectra : list of RegionSpectrum
-        The spectra.
-    lines : list of tuple of (RegionSpectrum, Line, LineMeasurement), optional
-        Lines of the regions.
-
-    Returns
-    -------
-    astropy.io.fits.HDUList
-        EXTRACT1D for each region with the columns of an x1d, CUBE1D with the cube's, and the tables
-        PHOTOMETRY and LINES.
+    There is an EXTRACT1D for each region with the columns of an x1d, a CUBE1D with the cube's, and the tables
+    PHOTOMETRY and, of (RegionSpectrum, Line, LineMeasurement), LINES.
     """
     header = identity(model, DATAMODL=("MultiSpecModel", "Type of data model"))
     hdus = fits.HDUList([fits.PrimaryHDU(header=header)])
     for number, spectrum in enumerate(spectra, start=1):
         for hdu in (_x1d(spectrum), _cube_table(spectrum)):
             hdu.ver = number
-            hdu.header["SRCNAME"] = _ascii(spectrum.name)
+            hdu.header["SRCNAME"] = ascii_text(spectrum.name)
             hdus.append(hdu)
     rows = [{"region": spectrum.name, **band} for spectrum in spectra for band in spectrum.bands]
     if rows:
@@ -306,7 +235,7 @@ def _x1d(spectrum):
     table["DQ"] = np.where(np.isfinite(spectrum.flux), 0, DO_NOT_USE)
     hdu = _with_units(fits.BinTableHDU(table, name="EXTRACT1D"), UNITS)
     hdu.header["SRCTYPE"] = ("EXTENDED", "Type of source")
-    hdu.header["REGION"] = _ascii(spectrum.text)
+    hdu.header["REGION"] = ascii_text(spectrum.text)
     hdu.header["COVERAGE"] = (round(spectrum.coverage, 6), "Share of the region with data")
     return hdu
 
@@ -333,8 +262,3 @@ def _with_units(hdu, units):
     for key, unit in units.items():
         hdu.columns[key].unit = unit
     return hdu
-
-
-def _ascii(text):
-    """Text that a FITS header can hold."""
-    return re.sub(r"[^ -~]", "?", text)

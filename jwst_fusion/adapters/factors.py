@@ -13,25 +13,10 @@ __all__ = ["read_factors"]
 
 def read_factors(entries, make_path=str):
     """
-    Read the factors that override those measured.
+    Read the factors, BandScale by filter, that override those measured; raise ParameterError if that fails.
 
-    Parameters
-    ----------
-    entries : sequence of str or None
-        ``FILTER:SCALE`` each, or the name of one table (ECSV, CSV or whatever astropy reads) with the
-        columns ``filter`` and ``scale`` and, if wanted, ``scale_err`` and ``pedestal`` [MJy/sr].
-    make_path : callable, optional
-        Gives the path of a file from its name.
-
-    Returns
-    -------
-    dict of BandScale
-        By filter.
-
-    Raises
-    ------
-    ParameterError
-        The table or an entry cannot be read.
+    The entries are FILTER:SCALE each, or the name of one table (ECSV or CSV) with the columns filter and
+    scale and, if wanted, scale_err and pedestal [MJy/sr].
     """
     entries = [str(entry).strip() for entry in entries or () if str(entry).strip() not in ("", "None")]
     if len(entries) != 1 or not Path(make_path(entries[0])).is_file():

@@ -24,7 +24,7 @@ __all__ = ["cube_errors", "fused_model", "fused_quality", "seen_by_a_band"]
 #: Share of the variance from which the regularization drives a value.
 MAX_PRIOR_SHARE = 0.9
 
-#: Weight of a channel in a band, over the largest, from which the band looks at it.
+#: Least weight of a channel in a band, over the largest, for the band to count as seeing it.
 MIN_LOOK = 0.01
 
 #: Channels whose errors are computed together.
@@ -33,25 +33,10 @@ CHUNK = 128
 
 def fused_model(observation, result, validation, source, folder=None):
     """
-    Put a fused cube into a model.
+    Put a fused cube, its tables and its validation into a FusedCubeModel: the cells of the footprint's box.
 
-    Parameters
-    ----------
-    observation : Observation
-        What was fused.
-    result : FusionResult
-        The fused cube.
-    validation : Validation
-        How well it agrees with its input.
-    source : CrossCalibratedModel
-        Source of the metadata.
-    folder : path-like, optional
-        Where arrays are kept that are too large for the memory.
-
-    Returns
-    -------
-    FusedCubeModel
-        The product: the cells of the footprint's bounding box.
+    The metadata are those of the cross-calibrated source. Arrays too large for the memory are kept in a
+    folder.
     """
     d, cube = observation.grid.decimation_factor, observation.cube
     box = observation.grid.field
@@ -153,26 +138,10 @@ def _scene(result, cells, inside, alive, folder):
 
 def cube_errors(observation, result, cells, inside, folder=None):
     """
-    Compute the error of the fused cube, a few channels at a time.
+    Compute the error [MJy/sr] of the fused cube, float32 (n_wave, ny, nx), a few channels at a time.
 
-    Parameters
-    ----------
-    observation : Observation
-        What was fused.
-    result : FusionResult
-        The fused cube.
-    cells : tuple of slice
-        Rows and columns of the observation's cells.
-    inside : ndarray of bool, shape (ny, nx)
-        Which of them are wanted.
-    folder : path-like, optional
-        Where an array is kept that is too large for the memory.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_wave, ny, nx)
-        Root of the sum of the posterior variance, of the variance outside the subspace, and of the flux
-        scale's [MJy/sr]; NaN elsewhere and in channels without data.
+    It is the root of the sum of the posterior variance, of the variance outside the subspace, and of the flux
+    scale's; NaN in channels without data and outside the cells that are wanted (inside).
     """
     k = result.basis.shape[1]
     pairs = [(i, j) for i in range(k) for j in range(i, k)]
@@ -215,27 +184,7 @@ def _coverage(observation, cells, inside, alive, folder):
 
 
 def fused_quality(observation, result, cells, inside, folder=None):
-    """
-    Flag the voxels of the fused cube (`jwst_fusion.datamodels.flags`).
-
-    Parameters
-    ----------
-    observation : Observation
-        What was fused.
-    result : FusionResult
-        The fused cube.
-    cells : tuple of slice
-        Rows and columns of the field's cells on the observation's grid.
-    inside : ndarray of bool, shape (ny, nx)
-        Which of them the IFU saw.
-    folder : path-like, optional
-        Where an array is kept that is too large for the memory.
-
-    Returns
-    -------
-    ndarray of uint32, shape (n_wave, ny, nx)
-        Data quality.
-    """
+    """Flag the voxels (n_wave, ny, nx) of the fused cube (`jwst_fusion.datamodels.flags`)."""
     cube = observation.cube
     alive = np.isfinite(cube.noise)
     dq = zeros_on_demand((alive.size, *inside.shape), np.uint32, folder)

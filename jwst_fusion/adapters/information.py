@@ -1,6 +1,9 @@
 """A product in words."""
 
 import numpy as np
+from astropy.table import Table
+
+from jwst_fusion.datamodels import cell_text
 
 from .optics import measured_psfs
 
@@ -8,26 +11,13 @@ __all__ = ["describe"]
 
 #: Entries of ``meta.fusion`` that have sections of their own.
 ELSEWHERE = (
-    "inputs", "preflight", "parameters", "psf_measured", "model_type", "version", "set_cubes", "set_seams",
+    "inputs", "preflight", "parameters", "psf_measured", "model_type", "version",
+    "set_cubes", "set_images", "set_members", "set_seams",
 )  # fmt: skip
 
 
 def describe(model, *, log=False):
-    """
-    Describe a product of jwst_fusion.
-
-    Parameters
-    ----------
-    model : FusionModel
-        The product.
-    log : bool, optional
-        Give the log of the runs that made it too.
-
-    Returns
-    -------
-    list of tuple
-        Title [str] and lines [list of str] of each section.
-    """
+    """Describe a product in sections: titles and their lines, with the log of its runs if asked."""
     sections = [
         (type(model).__name__, _identity(model)),
         ("Steps", _steps(model)),
@@ -129,7 +119,8 @@ def _cubes(model):
         cubes, error, fused = (100 * row[name] for name in ("cubes", "cubes_err", "fused"))
         lines.append(
             f"{row['first']} and {row['second']} from {row['low']:.3f} to {row['high']:.3f} um: the cubes "
-            f"differ by {cubes:+.2f} +- {error:.2f} %, the fused cubes by {fused:+.2f} %"
+            f"differ by {cubes:+.2f} +- {error:.2f} %, the fused cubes by "
+            f"{fused:+.2f} +- {100 * row['fused_err']:.2f} %"
         )
     return lines
 
@@ -144,20 +135,12 @@ def _psfs(measured):
     ]
 
 
-def _table(table):
+def _table(array):
     """Write a table in lines, numbers to five digits."""
-    rows = [list(table.dtype.names)]
-    for row in np.asarray(table):
-        rows.append(
-            [
-                value.decode("ascii").strip() if isinstance(value, bytes) else _short(value)
-                for value in row.tolist()
-            ]
-        )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-
-
-def _short(value):
-    """Write a number in five digits, anything else as it is."""
-    return f"{value:.5g}" if isinstance(value, float) else str(value).strip()
+    table = Table({name: array[name] for name in array.dtype.names})
+    for column in table.itercols():
+        if column.dtype.kind in "SU":
+            table[column.name] = [cell_text(value) for value in column.tolist()]
+        elif column.dtype.kind == "f":
+            column.info.format = ".5g"
+    return table.pformat(max_lines=-1, max_width=-1, align=">")

@@ -1,4 +1,4 @@
-"""What a user hands over: an association, files or models, sorted into cubes and images."""
+"""Inputs of a user: an association, files or models, sorted into cubes and images."""
 
 import warnings
 from contextlib import ExitStack, closing, contextmanager
@@ -25,29 +25,13 @@ ADVICE = (
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """
-    The models of one fusion; a context that closes the files that were opened.
-
-    Attributes
-    ----------
-    cubes : tuple of DataModel or LazyModel
-        The NIRSpec IFU cubes.
-    images : tuple of DataModel or LazyModel
-        The NIRCam images.
-    product : str
-        Name of the product: the association's, or for plain files or models the cube's file name
-        without its suffix.
-    association : str or None
-        File name of the association.
-    files : dict
-        Path of each opened model's file, by the model's identity (``id``).
-    """
+    """The models of one fusion; a context that closes the files that were opened."""
 
     cubes: tuple
     images: tuple
-    product: str
-    association: str | None = None
-    files: dict = field(default_factory=dict)
+    product: str  # name: the association's, else the cube's file name without its suffix
+    association: str | None = None  # file name
+    files: dict = field(default_factory=dict)  # path of each opened model's file, by the model's id
 
     @property
     def cube(self):
@@ -67,28 +51,12 @@ class Inputs:
 
 def open_inputs(source, make_path=str, on_error=None):
     """
-    Open the members of a fusion, reading their headers only, and tell cubes and images apart.
+    Open the members of a fusion, reading their headers only, and separate cubes from images.
 
-    Members are told apart by their model and EXP_TYPE, not by the association's exptype.
-
-    Parameters
-    ----------
-    source : str, path-like, dict or sequence
-        Association file, an association as a dict, or files or models.
-    make_path : callable, optional
-        Gives the path of an association from its name.
-    on_error : callable, optional
-        Called with the error of each member that cannot be opened; by default the first is raised.
-
-    Returns
-    -------
-    Inputs or None
-        The opened models; None if a member could not be opened.
-
-    Raises
-    ------
-    InputError
-        A file is missing or cannot be read, or the members are not at least one cube and one image.
+    The source is the path of an association, an association as a dict, or files or models. Members are
+    distinguished by their model and EXP_TYPE, not by the association's exptype. Raises InputError for a
+    member that cannot be opened, and for members without a cube or an image. With on_error, that is called
+    with the error of each member that cannot be opened, and the result is None.
     """
     product, association, members = _list_members(source, make_path)
     models, files, failed = [], {}, False
@@ -117,24 +85,7 @@ def open_inputs(source, make_path=str, on_error=None):
 
 @contextmanager
 def open_images(paths):
-    """
-    Open NIRCam images.
-
-    Parameters
-    ----------
-    paths : sequence of str or path-like
-        Files.
-
-    Yields
-    ------
-    list of DataModel
-        Their models, open within the context.
-
-    Raises
-    ------
-    InputError
-        A file is missing, cannot be read, or is no image of NIRCam.
-    """
+    """Open NIRCam images and close them at the end; raise InputError for a file that is none."""
     with ExitStack() as stack:
         models = []
         for path in paths:
@@ -149,7 +100,7 @@ def open_images(paths):
 
 
 def _list_members(source, make_path=str):
-    """Name of the product and of the association, if there are such, and paths or models of the members."""
+    """Names of product and association, if there are such, and paths or models of the members."""
     if isinstance(source, str | Path):
         path = Path(make_path(str(source)))
         if path.suffix.lower() != ".json":
@@ -167,7 +118,7 @@ def _list_members(source, make_path=str):
 
 
 def _sort_members(models, where):
-    """Separate the cubes from the images; an InputError if that is not what the members are."""
+    """Separate the cubes from the images; raise InputError if that is not what the members are."""
     cubes = [model for model in models if kind_of(model) == "cube"]
     images = [model for model in models if kind_of(model) == "image"]
     for model in models:
@@ -185,7 +136,7 @@ def _sort_members(models, where):
 
 
 def _refuse_missing(member, association):
-    """Complain, by an InputError, about the path of a member that is not there."""
+    """Raise an InputError for the path of a member that is not there."""
     if isinstance(member, JwstDataModel) or Path(member).is_file():
         return
     path = Path(member)
@@ -197,7 +148,7 @@ def _refuse_missing(member, association):
 
 
 def open_file(path):
-    """Open a member's file as a model; an InputError if it cannot be read."""
+    """Open a member's file as a model; raise InputError if it cannot be read."""
     path = Path(path)
     try:
         with warnings.catch_warnings(), np.errstate(over="ignore"):
@@ -230,14 +181,14 @@ def _is_product(model):
 
 
 def _description(model):
-    """Say in a few words what a model is."""
+    """Describe a model in a few words."""
     shape = getattr(getattr(model, "data", None), "shape", None)
     instrument, exposure = model.meta.instrument.name, model.meta.exposure.type
     return f"data of {instrument}, EXP_TYPE {exposure}, shape {shape},"
 
 
 def refusal(model):
-    """Say why a model is no input, and what would be."""
+    """Explain why a model is no input, and what would be."""
     return f"{_description(model)} is neither a NIRSpec IFU cube nor a NIRCam image; {ADVICE}"
 
 

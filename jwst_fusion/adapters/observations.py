@@ -27,21 +27,7 @@ EXCESS = ("ifu_excess_x", "ifu_excess_y", "ifu_excess_wavefront")
 
 
 def coregistered_model(coregistration, cube_model):
-    """
-    Put a co-registered observation into a model.
-
-    Parameters
-    ----------
-    coregistration : Coregistration
-        Cube and images on one grid.
-    cube_model : IFUCubeModel or LazyModel
-        Source of the metadata.
-
-    Returns
-    -------
-    CoregisteredModel
-        All that the next step needs.
-    """
+    """Put a co-registration into a CoregisteredModel, with the metadata of the cube's model."""
     observation, pointing = coregistration.observation, coregistration.pointing
     grid, cube = observation.grid, observation.cube
     model = datamodels.CoregisteredModel(data=cube.data.astype(np.float32), err=cube.error.astype(np.float32))
@@ -100,23 +86,7 @@ def _set_celestial(info, wcs, origin):
 
 
 def cross_calibrated_model(observation, coregistered, method):
-    """
-    Put a cross-calibrated observation into a model.
-
-    Parameters
-    ----------
-    observation : Observation
-        Its bands have bandpass and scale.
-    coregistered : CoregisteredModel
-        The model that it came from.
-    method : str
-        How the scales were found.
-
-    Returns
-    -------
-    CrossCalibratedModel
-        All that the fusion needs.
-    """
+    """Put a cross-calibrated observation into a copy of the model that it came from; method names the fit."""
     model = datamodels.CrossCalibratedModel(coregistered)
     model.bandpasses = np.stack([band.bandpass for band in observation.bands])
     model.images = np.stack([band.data for band in observation.bands]).astype(np.float32)
@@ -131,7 +101,7 @@ def cross_calibrated_model(observation, coregistered, method):
 
 
 def band_columns(model, bands):
-    """Find the columns, a list each, that a model's table of the bands takes from the bands."""
+    """Take the columns, a list each, of a model's table of the bands from the bands."""
     names = {column: COLUMNS.get(column, column) for column in model.get_dtype("filters").names}
     return {column: [getattr(band, name) for band in bands] for column, name in names.items() if name in BAND}
 
@@ -145,13 +115,13 @@ def observation(model, optics):
     model : CoregisteredModel or CrossCalibratedModel
         The product.
     optics : Optics
-        What it was seen through.
+        PSFs and throughputs.
 
     Returns
     -------
     Observation
         Cube and images with their optics; with bandpasses from a cross-calibrated product. Blurs that were
-        measured against other PSFs are not kept.
+        measured against other PSFs are dropped.
 
     Raises
     ------
@@ -232,5 +202,5 @@ def _band(row, image, error, bandpass, optics):
 def _plain(value):
     """Make text, number or truth of an entry of a table."""
     if isinstance(value, bytes | str):
-        return (value.decode("ascii") if isinstance(value, bytes) else str(value)).strip()
+        return datamodels.cell_text(value)
     return bool(value) if np.issubdtype(type(value), np.integer) else float(value)

@@ -6,6 +6,7 @@ import asdf
 import numpy as np
 
 from jwst_fusion.atomic import atomic_file
+from jwst_fusion.datamodels import cell_text
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.ownership import MARK
 
@@ -16,24 +17,10 @@ log = logging.getLogger(__name__)
 
 def write_offsets(path, cube_model, bands):
     """
-    Write the measured offset for each exposure of a cube.
+    Write the mean offset of the bands for each exposure of a cube, as cube_build reads it (offset_file).
 
-    The file is what the ``offset_file`` parameter of the pipeline's cube_build step reads: with it the
-    cube is rebuilt where NIRCam's coordinates put it.
-
-    Parameters
-    ----------
-    path : str or path-like
-        ASDF file to write.
-    cube_model : IFUCubeModel
-        The cube; its HDRTAB names the exposures that it was built from.
-    bands : sequence of BandImage
-        The images with their offsets.
-
-    Raises
-    ------
-    InputError
-        The cube does not name its exposures, or no offset was measured.
+    With the file cube_build puts the cube where NIRCam's coordinates do. Raises InputError if the cube's
+    HDRTAB names no exposures, or no offset was measured.
     """
     measured = [band for band in bands if np.isfinite(band.offset_err)]
     if not measured:
@@ -62,7 +49,7 @@ def _exposures(cube_model):
     if table is None and "HDRTAB" in getattr(cube_model, "instance", {}).get("extra_fits", {}):
         table = cube_model.extra_fits.HDRTAB.data
     names = [] if table is None or "FILENAME" not in table.dtype.names else np.asarray(table["FILENAME"])
-    names = [name.decode("ascii").strip() if isinstance(name, bytes) else str(name).strip() for name in names]
+    names = [cell_text(name) for name in names]
     if not names:
         raise InputError(
             f"{cube_model.meta.filename}: its HDRTAB names no exposures: offset_file cannot be written; "

@@ -1,4 +1,4 @@
-"""What each product was seen through: PSFs of a source, and throughputs of a user's file."""
+"""Optics of each product: PSFs of a source, and throughputs of a user's file."""
 
 from dataclasses import asdict, dataclass, field, replace
 
@@ -34,12 +34,12 @@ def measured_psfs(model):
 @dataclass(frozen=True, eq=False)
 class Optics:
     """
-    What the products of one fusion were seen through, resolved once and carried from step to step.
+    Optics of the products of one fusion, resolved once and carried from step to step.
 
     Attributes
     ----------
     source : jwst_fusion.optics.sources.PsfSource
-        Source of the PSFs; its key tells them from others.
+        Source of the PSFs, identified by its key.
     throughputs : dict of dict of Throughput
         Those of a user's file, by band and module.
     """
@@ -48,7 +48,7 @@ class Optics:
     throughputs: dict = field(default_factory=dict)
 
     def of_cube(self, model):
-        """Find the IFUOptics of what a model states; a FusionError if the source has no PSFs for it."""
+        """Find the IFUOptics of what a model states; raise FusionError if the source has no PSFs for it."""
         stated = model.meta.instrument
         return self.source.nirspec(
             grating=stated.grating or "",
@@ -58,7 +58,7 @@ class Optics:
         )
 
     def of_image(self, *, filter, module, detector, date):
-        """Find ``optics`` and ``throughput`` of an image; a FusionError if the source has no PSFs for it."""
+        """Find ``optics`` and ``throughput`` of an image; raise FusionError if the source has no PSFs."""
         curves = self.throughputs.get(filter)
         return {
             "optics": self.source.nircam(filter=filter, module=module, detector=detector, date=date),
@@ -66,7 +66,7 @@ class Optics:
         }
 
     def attach(self, cube, images, model):
-        """Give a cube and images their optics: returns copies, those of the images in a list."""
+        """Return a copy of the cube and a list of copies of the images, with their optics."""
         seen = [
             replace(i, **self.of_image(filter=i.filter, module=i.module, detector=i.detector, date=i.date))
             for i in images

@@ -1,4 +1,4 @@
-"""What can be said of the inputs before any work: from their headers, in one pass."""
+"""Check of the inputs before any work, in one pass over their headers."""
 
 import os
 from dataclasses import dataclass
@@ -33,26 +33,11 @@ SAMPLES = 25
 
 @dataclass(frozen=True)
 class Finding:
-    """
-    One line of the table.
+    """One line of the table; it keeps the error that it comes from."""
 
-    Attributes
-    ----------
-    file : str
-        File, or what else it is about.
-    what : str
-        What was found.
-    verdict : {'ok', 'warning', 'error'}
-        Whether that can be used.
-    cure : str
-        What to do about it.
-    error : FusionError or None
-        The error that it makes.
-    """
-
-    file: str
+    file: str  # or what else it is about
     what: str
-    verdict: str = "ok"
+    verdict: str = "ok"  # ok, warning or error
     cure: str = ""
     error: object = None
 
@@ -70,30 +55,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Preflight:
-    """
-    Findings of the pre-flight, and what it has opened.
-
-    Attributes
-    ----------
-    findings : tuple of Finding
-        Lines of the table.
-    inputs : Inputs or None
-        The opened models; None if there is an error in one of them.
-    cubes : tuple of CubeProduct
-        The cubes, their arrays not read.
-    images : tuple of ImageProduct
-        The images, their arrays not read.
-    memory, disk : float or None
-        Estimate of the memory that is needed and of the size of the fused cube [bytes]; None where the
-        inputs do not tell.
-    """
+    """Findings of the pre-flight, and the inputs that it has opened, their arrays not read."""
 
     findings: tuple
-    inputs: object = None
+    inputs: object = None  # None if one of them has an error
     cubes: tuple = ()
     images: tuple = ()
-    memory: float | None = None
-    disk: float | None = None
+    memory: float | None = None  # that is needed [bytes], if known
+    disk: float | None = None  # size of the fused cube [bytes], if known
 
     @property
     def cube(self):
@@ -111,19 +80,12 @@ class Preflight:
         return next((f.error for f in self.findings if f.error is not None), None)
 
     def rows(self):
-        """List ``file``, ``what``, ``verdict`` and ``cure`` of each finding as plain text, a dict each."""
+        """List file, what, verdict and cure of each finding as text, a dict each."""
         names = ("file", "what", "verdict", "cure")
         return [{name: str(getattr(finding, name)) for name in names} for finding in self.findings]
 
     def table(self):
-        """
-        Write the table.
-
-        Returns
-        -------
-        str
-            File, what, verdict and cure: a line for what is right with a file, and one for each problem.
-        """
+        """Write the table: a line for what is right with a file, and one for each problem."""
         right = {f.file: "" for f in self.findings if f.verdict == "ok"}
         for finding in self.findings:
             if finding.verdict == "ok":
@@ -142,29 +104,15 @@ class Preflight:
         )
 
 
-def examine(source, settings, *, make_path=str, output_dir=".", max_memory=None, max_components=None):
+def examine(
+    source, settings, *, make_path=str, output_dir=".", max_memory=None, max_components=None, whole=False
+):
     """
-    Look at all inputs of a fusion, reading their headers only.
+    Examine all inputs of a fusion, reading their headers only; errors become findings.
 
-    Parameters
-    ----------
-    source : str, path-like, dict or sequence
-        Association file, an association as a dict, or files or models.
-    settings : CoregistrationSettings
-        Settings of the co-registration.
-    make_path : callable, optional
-        Gives the path of an association from its name.
-    output_dir : str or path-like, optional
-        Folder of the products.
-    max_memory : float, optional
-        Memory that may be used [GiB]; by default 80 % of what is available.
-    max_components : int, optional
-        Largest number of components of the fusion; None: there is to be no fusion.
-
-    Returns
-    -------
-    Preflight
-        What was found.
+    The source is that of `open_inputs`, the settings those of the co-registration. Memory [GiB] is 80 % of
+    what is available unless it is given; without max_components there is to be no fusion;
+    whole asks for the product of all wavelengths of several cubes too.
     """
     findings = []
 
@@ -192,9 +140,10 @@ def examine(source, settings, *, make_path=str, output_dir=".", max_memory=None,
             grid, n_wave, n_bands = _together(cubes[0], images, settings, where, findings)
             n_waves = [n_wave]
         if max_components is not None:
-            disk = sum(product_size(grid, n) * (2 if product_on_disk(grid, n) else 1) for n in n_waves)
+            made = [*n_waves, sum(n_waves)] if whole and len(cubes) > 1 else n_waves
+            disk = sum(product_size(grid, n) * (2 if product_on_disk(grid, n) else 1) for n in made)
             if len(cubes) > 1:
-                needed = set_memory(grid, n_waves, n_bands, max_components)
+                needed = set_memory(grid, n_waves, n_bands, max_components, whole=whole)
             else:
                 needed = fusion_memory(grid, n_waves[0], n_bands, max_components)
             memory = max(memory, needed)
@@ -206,7 +155,7 @@ def examine(source, settings, *, make_path=str, output_dir=".", max_memory=None,
 
 
 def _set_together(cubes, images, settings, findings):
-    """Look at several cubes and images together: the grid, and the numbers of wavelengths and of images."""
+    """Examine several cubes and images together: the grid, and the numbers of wavelengths and of images."""
     lines, overlaps, grid, n_waves, n_bands = together(cubes, images, settings, _overlap)
     findings += [Finding(*line) for line in lines]
     findings += overlaps
@@ -214,7 +163,7 @@ def _set_together(cubes, images, settings, findings):
 
 
 def _look(take, model, tell, findings):
-    """Take a product out of a model and tell what it is; None if that fails, which is told too."""
+    """Take a product out of a model and add its findings; None if that fails."""
     try:
         product = take(model)
     except FusionError as error:
@@ -225,7 +174,7 @@ def _look(take, model, tell, findings):
 
 
 def _tell_cube(cube, meta):
-    """Say what a cube is."""
+    """Describe a cube."""
     n_wave, my, mx = cube.data.shape
     what = (
         f"NIRSpec IFU cube {meta.instrument.grating}/{meta.instrument.filter}, {mx} x {my} spaxels of "
@@ -238,7 +187,7 @@ def _tell_cube(cube, meta):
 
 
 def _tell_image(image, meta):
-    """Say what an image is."""
+    """Describe an image."""
     what = "NIRCam image {}, module {}, {} x {} pixels of {:.4f} arcsec".format(
         image.filter, image.module, *image.data.shape[::-1], image.image_pixel
     )
@@ -258,7 +207,7 @@ def _pixel_size(wcs, shape):
 
 
 def _together(cube, images, settings, where, findings):
-    """Look at cube and images together: the grid, and the numbers of wavelengths and of images on it."""
+    """Examine cube and images together: the grid, and the numbers of wavelengths and of images on it."""
     choice, channels = choose_data(cube, images, settings, np.ones(cube.wavelength.size, dtype=bool))
     findings += [
         Finding(image.name, reason, "warning", "the image will be left out")
@@ -271,7 +220,7 @@ def _together(cube, images, settings, where, findings):
 
 
 def _coverage(images, wavelength, where):
-    """Say how much of each bandpass the cube's wavelengths cover."""
+    """Find how much of each bandpass the cube's wavelengths cover."""
     findings, seen, usable = [], set(), 0
     low, high = wavelength[[0, -1]]
     for image in images:
@@ -291,7 +240,7 @@ def _coverage(images, wavelength, where):
 
 
 def _overlap(images, cube, window, settings):
-    """Say how much of the field each image covers, as its corners and the pointing errors allow."""
+    """Find how much of the field each image covers, as its corners and the pointing errors allow."""
     rows, columns = window
     if cube.moving or settings.alignment in ("cross_correlation", "none"):
         return [Finding(cube.name, "the target moves, or coordinates are not used: overlap is found later")]

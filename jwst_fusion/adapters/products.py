@@ -58,29 +58,16 @@ IFU_ANGLE = 138.97
 
 def cube_product(model):
     """
-    Take what the fusion needs from an s3d model.
+    Make a CubeProduct of an s3d model, its arrays not read.
 
-    Parameters
-    ----------
-    model : IFUCubeModel or LazyModel
-        A cube of NIRSpec.
-
-    Returns
-    -------
-    CubeProduct
-        Its arrays as they are, which may be on disk: see `read_cube`.
-
-    Raises
-    ------
-    InputError
-        Wrong unit, or no usable coordinates.
+    Raises InputError for a unit, coordinates or wavelengths that cannot be used.
     """
     name = model.meta.filename
     _check_unit(model, name)
     wavelength = _cube_wavelengths(model, name)
     _tell_jump(wavelength, name)
     wcs = celestial_wcs(model, name)
-    pa_v3, pa_aperture = model.meta.pointing.pa_v3, model.meta.aperture.position_angle
+    pa_v3, pa_aperture = _position_angles(model, name)
     if pa_v3 is None and pa_aperture is not None:
         pa_v3 = pa_aperture - IFU_ANGLE
     if pa_v3 is None:
@@ -92,40 +79,21 @@ def cube_product(model):
         error=_if_alike(model, "err", model.data.shape),
         wavelength=wavelength,
         wcs=wcs,
-        position_angle_v3=float(pa_v3),
-        position_angle_aperture=float(pa_v3 + IFU_ANGLE if pa_aperture is None else pa_aperture),
+        position_angle_v3=pa_v3,
+        position_angle_aperture=pa_v3 + IFU_ANGLE if pa_aperture is None else pa_aperture,
         moving=str(model.meta.target.type).upper() == "MOVING",
     )
 
 
 def read_cube(product, model):
-    """
-    Read the arrays of a cube.
-
-    Parameters
-    ----------
-    product : CubeProduct
-        The cube.
-    model : IFUCubeModel or LazyModel
-        The model that it is of.
-
-    Returns
-    -------
-    CubeProduct
-        The same, its arrays in memory and NaN where the quality flags forbid use.
-
-    Raises
-    ------
-    InputError
-        No voxel has data, or the file ends too early.
-    """
+    """Read the arrays of a cube, NaN where its flags forbid use; raise InputError if no voxel is left."""
     with datamodels.unbroken(product.name), np.errstate(over="ignore"):  # infinite is bad too
         data = native(product.data)
         error = np.full(data.shape, np.nan, np.float32) if product.error is None else native(product.error)
         bad = ~np.isfinite(data)
         quality = _if_alike(model, "dq", data.shape)
         if quality is not None:
-            bad |= (np.asarray(quality) & DO_NOT_USE) != 0
+            bad |= (np.asarray(quality).astype(np.int64) & DO_NOT_USE) != 0
     if bad.all():
         raise InputError(
             f"{product.name}: all of its voxels are NaN or flagged DO_NOT_USE; fetch the file again, or "
@@ -137,22 +105,9 @@ def read_cube(product, model):
 
 def image_product(model):
     """
-    Take what the fusion needs from an i2d model.
+    Make an ImageProduct of an i2d model, its arrays not read.
 
-    Parameters
-    ----------
-    model : ImageModel or LazyModel
-        A resampled image of NIRCam.
-
-    Returns
-    -------
-    ImageProduct
-        The arrays as they are.
-
-    Raises
-    ------
-    InputError
-        Wrong unit, unknown filter, or no usable coordinates.
+    Raises InputError for a unit, a filter or coordinates that cannot be used.
     """
     name = model.meta.filename
     _check_unit(model, name)
@@ -162,7 +117,7 @@ def image_product(model):
     middle = (data.shape[1] - 1) / 2, (data.shape[0] - 1) / 2
     _, jacobian = local_frame(wcs, *middle)
     band, module = image_filter(model, name)
-    pa_v3 = model.meta.pointing.pa_v3
+    pa_v3, _ = _position_angles(model, name)
     if pa_v3 is None:
         pa_v3 = float(np.degrees(np.arctan2(jacobian[0, 1], jacobian[1, 1])))
         log.warning("%s: no PA_V3: the image's y axis, %.1f deg, is taken for it", name, pa_v3)
@@ -173,7 +128,7 @@ def image_product(model):
         wcs=wcs,
         filter=band,
         module=module,
-        position_angle_v3=float(pa_v3),
+        position_angle_v3=pa_v3,
         detector_pixel=DETECTOR_PIXEL[throughput.channel(band)],
         image_pixel=float(np.sqrt(abs(np.linalg.det(jacobian)))),
         pixfrac=_image_pixfrac(model, name),
@@ -183,20 +138,20 @@ def image_product(model):
     )
 
 
+def _position_angles(model, name):
+    """PA_V3 and PA_APER of a product [deg], None for one that is not stated; an InputError for no angle."""
+    stated = {"PA_V3": model.meta.pointing.pa_v3, "PA_APER": model.meta.aperture.position_angle}
+    for keyword, angle in stated.items():
+        if angle is not None and not (isinstance(angle, int | float) and abs(angle) <= 360):
+            raise InputError(
+                f"{name}: {keyword} is {angle}, an angle in degrees needed; correct the header, or take the "
+                "keyword out"
+            )
+    return tuple(None if angle is None else float(angle) for angle in stated.values())
+
+
 def label_images(images):
-    """
-    Give images in one filter, of several visits or modules, a label each.
-
-    Parameters
-    ----------
-    images : sequence of ImageProduct
-        The images.
-
-    Returns
-    -------
-    tuple of ImageProduct
-        The same. The first in a filter is called by its name, as F200W, and others are numbered, as F200W-2.
-    """
+    """Label images by their filters; others of the same filter are numbered: F200W-2."""
     labelled, count = [], {}
     for image in images:
         count[image.filter] = count.get(image.filter, 0) + 1
@@ -206,7 +161,7 @@ def label_images(images):
 
 
 def _image_pixfrac(model, name):
-    """PIXFRAC of an image, one if it is not stated; an InputError for an image that was not resampled."""
+    """PIXFRAC of an image, one if it is not stated; raise InputError for an image that was not resampled."""
     if model.meta.cal_step.resample != "COMPLETE" and not model.hasattr("wht"):
         raise InputError(
             f"{name}: it is not resampled: S_RESAMP is not COMPLETE, and there are no weights (WHT); use the "
@@ -329,7 +284,7 @@ def _check_pixel(jacobian):
 
 
 def _cube_wavelengths(model, name):
-    """Wavelengths [um] of a cube's planes; an InputError for those that cannot be used."""
+    """Wavelengths [um] of a cube's planes; raise InputError for those that cannot be used."""
     wavelength, n_planes = _wavelengths(model, name), model.data.shape[0]
     if n_planes < MIN_PLANES:
         raise InputError(
@@ -373,10 +328,16 @@ def _wavelengths(model, name):
                 f"{name}: CTYPE3 is WAVE-TAB but there is no WCS-TABLE; rebuild the cube with cube_build"
             )
         return np.asarray(model.wavetable["wavelength"], dtype=np.float64).ravel()
-    if info.ctype3 != "WAVE" or None in (info.crval3, info.cdelt3, info.crpix3):
+    if info.ctype3 != "WAVE":
         raise InputError(
             f"{name}: CTYPE3 is {info.ctype3}, WAVE or WAVE-TAB needed; rebuild the cube with cube_build"
         )
+    for keyword in ("crval3", "cdelt3", "crpix3"):
+        value = getattr(info, keyword)
+        if not isinstance(value, int | float):
+            raise InputError(
+                f"{name}: {keyword.upper()} is {value}, a number needed; rebuild the cube with cube_build"
+            )
     factor = {"um": 1.0, "micron": 1.0, "m": 1e6, "nm": 1e-3, "Angstrom": 1e-4}.get(info.cunit3 or "um")
     if factor is None:
         raise InputError(f"{name}: CUNIT3 is {info.cunit3}, um needed; rebuild the cube with cube_build")

@@ -1,4 +1,4 @@
-"""Where a product comes from: its inputs with their checksums and versions."""
+"""Provenance of a product: its inputs with their checksums and versions."""
 
 import hashlib
 
@@ -8,12 +8,7 @@ __all__ = ["input_records"]
 
 
 def input_records(inputs):
-    """
-    Describe the opened inputs of a fusion, a dict each.
-
-    File name, SHA-256 of the file (``in memory`` without one), instrument, filter, and the versions of the
-    pipeline and of the reference files that made it.
-    """
+    """Describe the inputs of a fusion: file, SHA-256, instrument, elements, versions, a dict each."""
     models = (*inputs.cubes, *inputs.images)
     return [_record(model, inputs.files.get(id(model))) for model in models]
 

@@ -4,7 +4,8 @@ from dataclasses import asdict, fields
 
 import numpy as np
 
-from jwst_fusion.datamodels.flags import PRIOR_DRIVEN
+from jwst_fusion.datamodels import cell_text
+from jwst_fusion.datamodels.flags import DO_NOT_USE, PRIOR_DRIVEN
 from jwst_fusion.exceptions import InputError
 from jwst_fusion.quality.content import BandRow, LineErrors, ReportContent, SkyFrame
 from jwst_fusion.quality.diagnosis import Diagnosis
@@ -13,13 +14,13 @@ from jwst_fusion.quality.packing import factor_errors
 from .products import celestial_wcs
 from .science import science_scene
 
-__all__ = ["report_content", "store_diagnosis"]
+__all__ = ["kept_diagnosis", "report_content", "store_diagnosis"]
 
 #: Cells from which a share of the voxels is estimated.
 SAMPLES = 300
 
 #: Entries of ``meta.fusion`` that are no settings.
-NO_SETTINGS = ("preflight", "inputs", "parameters")
+NO_SETTINGS = ("preflight", "inputs", "parameters", "set_cubes", "set_images", "set_members", "set_seams")
 
 #: Keywords of the provenance, by their words.
 PROVENANCE = (
@@ -50,16 +51,7 @@ COLUMNS = {
 
 
 def store_diagnosis(model, diagnosis):
-    """
-    Put into a product what a report needs beyond its images, and what the bands still differ by.
-
-    Parameters
-    ----------
-    model : FusedCubeModel
-        The product; changed.
-    diagnosis : Diagnosis
-        The arrays.
-    """
+    """Put the arrays of a diagnosis into a fused cube, and into its table what the bands still differ by."""
     known = {name: value for name, value in asdict(diagnosis).items() if value is not None}
     model.report = {
         name: value if isinstance(value, np.ndarray) else np.array(value) for name, value in known.items()
@@ -75,24 +67,9 @@ def store_diagnosis(model, diagnosis):
 
 def report_content(model, *, name=None):
     """
-    Take a report's content out of a product.
+    Take a report's content out of a fused cube, as far as it is there.
 
-    Parameters
-    ----------
-    model : FusedCubeModel
-        The product. What it does not hold is left out.
-    name : str, optional
-        Its file's name, if not the one that it was read from.
-
-    Returns
-    -------
-    ReportContent
-        Arrays of native byte order, and words.
-
-    Raises
-    ------
-    InputError
-        The product has no cell with data.
+    Raises InputError if no cell has data.
     """
     coefficients = _native(model.coefficients)
     inside = np.isfinite(coefficients[0])
@@ -100,8 +77,8 @@ def report_content(model, *, name=None):
         raise InputError(f"{name or model.meta.filename}: no cell has data; make the fused cube again")
     wavelength = np.array(model.components["wavelength"], dtype=np.float64)
     dq = np.asarray(model.dq)
-    row, column = np.argwhere(inside)[inside.sum() // 2]
-    alive = (dq[:, row, column] & 1) == 0
+    alive, inside = _usable(dq, inside)
+    coefficients = np.where(inside, coefficients, np.nan)
     error_spectra, error_maps = factor_errors(model.err, inside, alive)
     fusion = model.meta.fusion.instance
     return ReportContent(
@@ -130,10 +107,22 @@ def report_content(model, *, name=None):
         flags=_flags(dq, inside),
         seen_by_one=_seen_by_one(model, inside, alive),
         preflight=tuple(fusion.get("preflight", ())),
+        **{name: tuple(fusion.get(name) or ()) for name in ("set_cubes", "set_images", "set_seams")},
         log=_log(model),
-        diagnosis=_diagnosis(model, coefficients.shape, wavelength.size),
+        diagnosis=kept_diagnosis(model),
         line_errors=_line_errors(model),
     )
+
+
+def _usable(dq, inside):
+    """Select the channels with data, and the cells that all of them see: of several gratings not all do."""
+    alive, common = np.zeros(len(dq), dtype=bool), inside.copy()
+    for channel, plane in enumerate(dq):  # a plane at a time: the cube may be most of the memory
+        usable = inside & ((plane & DO_NOT_USE) == 0)
+        alive[channel] = usable.any()
+        if alive[channel]:
+            common &= usable
+    return alive, common if common.any() else inside
 
 
 def _native(array):
@@ -161,8 +150,21 @@ def _line_errors(model):
     )
 
 
-def _diagnosis(model, shape, n_wave):
-    """Read what the fusion left for the report; what is unknown to this version, or ill shaped, is not."""
+def kept_diagnosis(model):
+    """
+    Read what the fusion left for the report.
+
+    Parameters
+    ----------
+    model : FusedCubeModel
+        The product.
+
+    Returns
+    -------
+    Diagnosis
+        The arrays; what is unknown to this version, or ill shaped, is left out.
+    """
+    shape, n_wave = np.shape(model.coefficients), len(model.components)
     kept = dict(model.report.instance) if model.hasattr("report") else {}
     names = {entry.name for entry in fields(Diagnosis)}
     values = {name: np.array(value) for name, value in kept.items() if name in names}
@@ -215,10 +217,8 @@ def _band(row):
         for entry in fields(BandRow)
         if entry.name in names and entry.name not in ("filter", "held_out")
     }
-    name = row["filter"]
-    name = name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)
     held_out = bool(row["held_out"]) if "held_out" in names else False
-    return BandRow(filter=name.strip(), held_out=held_out, **numbers)
+    return BandRow(filter=cell_text(row["filter"]), held_out=held_out, **numbers)
 
 
 def _columns(table):

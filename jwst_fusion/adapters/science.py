@@ -1,5 +1,6 @@
-"""A fused cube as the scene that lines and regions are measured in, and the maps of lines as files."""
+"""Fused cubes as scenes in which lines and regions are measured, and maps of lines as files."""
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,8 +9,10 @@ from astropy.units import UnitConversionError
 from astropy.wcs import WCS
 
 from jwst_fusion import __version__
+from jwst_fusion.crosscalib.scale import HALO_SHAPE
 from jwst_fusion.datamodels.notebook import html_table
 from jwst_fusion.exceptions import InputError, ParameterError, one_line
+from jwst_fusion.optics.telescope import SHORT_WAVEFRONT
 from jwst_fusion.ownership import MARK
 from jwst_fusion.quality.diagnosis import UNKNOWN
 from jwst_fusion.quality.lines import Line
@@ -21,7 +24,16 @@ from jwst_fusion.science.scene import Scene
 
 from .products import celestial_wcs
 
-__all__ = ["LineMaps", "identity", "line_maps", "map_hdus", "ratio_maps", "science_scene", "window_of"]
+__all__ = [
+    "LineMaps",
+    "identity",
+    "line_maps",
+    "map_hdus",
+    "ratio_maps",
+    "science_scene",
+    "seen_at",
+    "window_of",
+]
 
 #: Names of the extensions, by those of the quantities.
 EXTENSIONS = {
@@ -143,7 +155,7 @@ class LineMaps:
 
 def science_scene(model):
     """
-    Take the scene with the draws of its errors out of a product.
+    Read the scene with the draws of its errors from a product.
 
     Parameters
     ----------
@@ -171,6 +183,8 @@ def science_scene(model):
         for name in ("wavelength", "mean_spectrum", "mean_noise")
     }
     width = line_spread(str(model.meta.instrument.grating).upper())
+    if "line_spread" in model.spectral.dtype.names:  # of several gratings
+        width = np.asarray(model.spectral["line_spread"], dtype=np.float64)
     filters = model.filters
     with np.errstate(invalid="ignore", divide="ignore"):
         scale_errors = np.asarray(filters["scale_err"] / filters["scale"], dtype=float)
@@ -178,6 +192,7 @@ def science_scene(model):
     known = scale_errors[np.isfinite(scale_errors) & fitted]
     offsets = np.asarray(filters["offset_err"], dtype=float)[fitted]
     offsets = offsets[np.isfinite(offsets)]
+    light, size = SHORT_WAVEFRONT.halo(float(np.median(table["wavelength"])))  # the IFU's too
     return Scene(
         wavelength=table["wavelength"],
         mean_spectrum=table["mean_spectrum"],
@@ -191,12 +206,14 @@ def science_scene(model):
         spectral_noise=np.nan_to_num(table["mean_noise"]),
         scale_error=float(min(known, default=0.0)),
         offset_error=float(np.median(offsets)) if offsets.size else 0.0,
+        halo_error=HALO_SHAPE * light,
+        halo_size=size,
         leftover=_leftover(model),
     ).without_gaps()
 
 
 def _leftover(model):
-    """Take what the components do not carry of the cube out of the report's data; None if it is not there."""
+    """Read the signal that the components do not represent from the report's data; None if it is missing."""
     kept = dict(model.report.instance) if model.hasattr("report") else {}
     steps, step = (np.asarray(kept.get(name, ())) for name in ("spectra", "spectra_step"))
     n_wave, ny, nx = np.shape(model.data)
@@ -225,9 +242,9 @@ def line_maps(model, cells, line, *, redshift, half_width, significance, resolvi
     half_width : float
         Half width of the window [km/s].
     significance : float
-        Flux over its error from which a cell counts.
+        Ratio of flux and error from which a cell counts.
     resolving_power : float, optional
-        Of the instrument at the line, if not the grating's.
+        Resolving power at the line, in place of that of the grating.
 
     Returns
     -------
@@ -241,12 +258,37 @@ def line_maps(model, cells, line, *, redshift, half_width, significance, resolvi
     """
     scene = cells.scene
     window = window_of(scene, line, redshift, half_width, resolving_power)
+    seen = seen_at(model, scene, window)
+    if (scene.inside & ~seen).any():
+        cells = replace(scene, coefficients=np.where(seen, scene.coefficients, np.nan)).cells()
     maps = measure_line(cells, window)
-    total = measure_line(scene.region(np.ones(scene.inside.shape)), window)
+    total = measure_line(scene.region(seen.astype(float)), window)
     with np.errstate(invalid="ignore"):
         mask = np.abs(maps.significance) >= significance
     wcs = celestial_wcs(model, model.meta.filename)
     return LineMaps(line, redshift, half_width, maps, total, mask, wcs, window)
+
+
+def seen_at(model, scene, window):
+    """
+    Select the cells that a cube saw at a line: of several gratings in one product not all see all cells.
+
+    Parameters
+    ----------
+    model : FusedCubeModel
+        The product.
+    scene : Scene
+        Its scene.
+    window : Window
+        Channels of the line.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        The cells.
+    """
+    used = np.flatnonzero(window.functionals.any(axis=0) & scene.alive)
+    return np.isfinite(np.asarray(model.data)[used[[0, -1]]]).all(axis=0)
 
 
 def window_of(scene, line, redshift, half_width, resolving_power=None):
@@ -273,7 +315,7 @@ def window_of(scene, line, redshift, half_width, resolving_power=None):
         The line cannot be measured.
     """
     wavelength = line.wavelength * (1 + redshift)
-    width = wavelength / resolving_power / FWHM if resolving_power else scene.instrument_width
+    width = wavelength / resolving_power / FWHM if resolving_power else scene.line_spread(wavelength)
     if not np.isfinite(width):
         raise ParameterError("the grating's line spread function is not known: give resolving_power")
     try:
@@ -309,7 +351,11 @@ def ratio_maps(cells, above, below, *, intrinsic=None):
     if intrinsic is not None:
         wavelengths = above.line.wavelength, below.line.wavelength
         quantities["extinction"] = extinction(quantities["ratio"], intrinsic, wavelengths)
-    return quantities
+    seen = np.isfinite(above.cells.flux.value) & np.isfinite(below.cells.flux.value)
+    return {
+        name: replace(q, value=np.where(seen, q.value, np.nan), error=np.where(seen, q.error, np.nan))
+        for name, q in quantities.items()
+    }
 
 
 def map_hdus(model, quantities, mask, wcs, **keywords):
@@ -347,7 +393,7 @@ def map_hdus(model, quantities, mask, wcs, **keywords):
 
 def identity(model, **keywords):
     """
-    Write the primary header of what is measured in a fused cube.
+    Write the primary header of a file of measurements in a fused cube.
 
     Parameters
     ----------
@@ -364,7 +410,7 @@ def identity(model, **keywords):
     meta = model.meta
     known = {
         "CREATOR": (f"jwst_fusion {__version__}", MARK),
-        "FUSED": (meta.filename, "Fused cube"),
+        "FUSED": (meta.filename, "Fused cube" if len(str(meta.filename)) < 40 else ""),
         "TELESCOP": (meta.telescope, "Telescope"),
         "INSTRUME": (meta.instrument.name, "Instrument"),
         "GRATING": (meta.instrument.grating, "Grating"),
@@ -376,5 +422,10 @@ def identity(model, **keywords):
     header = fits.Header()
     for keyword, (value, comment) in (known | keywords).items():
         if value is not None and not (isinstance(value, float) and not np.isfinite(value)):
-            header[keyword] = (value, comment)
+            header[keyword] = (ascii_text(value) if isinstance(value, str) else value, comment)
     return header
+
+
+def ascii_text(text):
+    """Text that a FITS header can hold: what is not ASCII is a question mark."""
+    return re.sub(r"[^ -~]", "?", text)

@@ -41,20 +41,10 @@ _RETRIED = ("crash", "hang", "memory")
 @dataclass(frozen=True)
 class BatchSettings:
     """
-    Settings of a batch: the options of ``jwst-fusion batch``, where they are told.
+    Settings of a batch: the options of ``jwst-fusion batch``.
 
-    Attributes
-    ----------
-    output_dir : pathlib.Path
-        Folder of the outputs.
-    workers, scheduler, timeout, memory, threads, retries : int, str, float or None
-        Where and within which limits [s, GiB] targets run.
-    skip_existing, redo_failed, clobber, fail_fast, collect : bool
-        What is run.
-    parameters, parameter_file : tuple of str, and str or None
-        What all targets are run with.
-    command : tuple of str or None
-        Command that fuses ``{association}`` into the folder ``{output}``, instead of ``strun``.
+    The first six say where and within which limits [s, GiB] targets run, the switches which of them run, and
+    parameters and parameter_file what all of them run with.
     """
 
     output_dir: Path
@@ -71,7 +61,7 @@ class BatchSettings:
     collect: bool = False
     parameters: tuple = ()
     parameter_file: str | None = None
-    command: tuple | None = None
+    command: tuple | None = None  # instead of strun: fuses {association} into the folder {output}
 
     def __post_init__(self):
         for name, least in (("workers", 1), ("threads", 1), ("retries", 0)):
@@ -90,11 +80,7 @@ class BatchSettings:
         return self.workers or max(min(available_threads(), by_memory), 1)
 
     def with_shares(self, slots, total=0):
-        """
-        Fill in the share of one slot where memory or threads are left open.
-
-        The memory of all slots [byte], if given, is in place of the usual part of what is available.
-        """
+        """Fill in one slot's share of memory (of a total [byte]) and threads where they are open."""
         total = total or DEFAULT_SHARE * available_memory()
         threads = self.threads or max(available_threads() // slots, 1)
         return replace(self, workers=slots, memory=self.memory or total / slots / GIB, threads=threads)
@@ -102,25 +88,13 @@ class BatchSettings:
 
 @dataclass
 class Outcome:
-    """
-    Outcome of a batch.
+    """Outcome of a batch."""
 
-    Attributes
-    ----------
-    counts : dict of int
-        Number of the manifest's targets in each state.
-    ran : int
-        Targets that were run, or taken over from an earlier run.
-    refused : int
-        Targets that were not run because something is in the way that no batch made.
-    stopped : str
-        Why the batch ended early; empty if it did not.
-    """
-
+    # targets of the manifest in each state
     counts: dict = field(default_factory=lambda: dict.fromkeys(STATES, 0))
-    ran: int = 0
-    refused: int = 0
-    stopped: str = ""
+    ran: int = 0  # targets that were run, or taken over from an earlier run
+    refused: int = 0  # targets not run because something is in the way that no batch made
+    stopped: str = ""  # why the batch ended early
 
     @property
     def exit_status(self):
@@ -142,7 +116,7 @@ def plan_batch(manifest, settings):
 
 
 def _check_folder(folder):
-    """Check that outputs may go to a folder: an InputError says why not."""
+    """Raise an InputError if outputs may not go to a folder."""
     cure = "name another folder with --output-dir"
     if not is_utf8(str(folder)):
         raise InputError(f"{str(folder)!a}: the folder's name is not UTF-8; {cure}")
@@ -157,26 +131,11 @@ def _check_folder(folder):
 
 def run_batch(manifest, settings, report=None):
     """
-    Run what is to be done of a manifest.
+    Run what is to be done of a manifest, and return the Outcome.
 
-    Parameters
-    ----------
-    manifest : str or path-like
-        The manifest.
-    settings : BatchSettings
-        What the user asks for.
-    report : callable, optional
-        Called with the `Outcome` so far, the number of targets and a line of text on each change.
-
-    Returns
-    -------
-    Outcome
-        How it went.
-
-    Raises
-    ------
-    InputError
-        If the manifest cannot be read, another batch runs in the folder, or the scheduler is not there.
+    The Outcome so far, the number of targets and a line of text are reported on each change. Raises
+    InputError if the manifest cannot be read, another batch runs in the folder, or the scheduler is not
+    there.
     """
     targets = read_manifest(manifest)
     _check_folder(settings.output_dir)
@@ -190,7 +149,7 @@ def run_batch(manifest, settings, report=None):
         finally:
             coordinator.note_unfinished()
             end = time.monotonic() + STOPPING
-            while AT_WORK and time.monotonic() < end:  # this process's own workers were told to stop
+            while AT_WORK and time.monotonic() < end:  # workers of this process are stopping
                 time.sleep(0.05)
             Outputs(state, settings).clean()
             write_summary(settings.output_dir, state.rows)
@@ -388,21 +347,9 @@ def _check_scheduler(address):
 
 def index_job(manifest, index, settings):
     """
-    Run one target of a manifest without a coordinator, as a job of a queue.
+    Run one target of a manifest, counted from 0, as a job of a queue; return its record.
 
-    Parameters
-    ----------
-    manifest : str or path-like
-        The manifest.
-    index : int
-        Number of the target in it, from 0.
-    settings : BatchSettings
-        What the user asks for.
-
-    Returns
-    -------
-    dict
-        The record of the target. A batch with ``collect`` puts its products in place.
+    A batch with ``collect`` puts its products in place.
     """
     targets = read_manifest(manifest)
     _check_folder(settings.output_dir)

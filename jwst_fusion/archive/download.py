@@ -32,30 +32,11 @@ _ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256"}
 
 def download(files, folder, *, base_url=None, replaced=()):
     """
-    Fetch files that are not there, or not as they should be.
+    Fetch files that are not there, or not as they should be; return the names of those that were fetched.
 
-    Parameters
-    ----------
-    files : sequence of ArchiveFile
-        What to fetch; each name once.
-    folder : pathlib.Path
-        Where to.
-    base_url : str, optional
-        Download service for ``mast:`` addresses, if not MAST's own.
-    replaced : set of str, optional
-        Names of files to fetch whatever is on the disk.
-
-    Returns
-    -------
-    fetched : list of str
-        Names of the files that were fetched.
-    problems : dict of str
-        Reason by name of each file that could not be fetched. What was there stays as it was.
-
-    Raises
-    ------
-    InputError
-        If the folder has a file of checksums that is not ours.
+    The second result has the reason, by name, of each file that could not be fetched; what was there before
+    stays. Files named in replaced are fetched whatever is on the disk. The service of MAST is used unless a
+    base_url is given.
     """
     folder.mkdir(parents=True, exist_ok=True)
     check_own(folder / CHECKSUMS)
@@ -125,21 +106,10 @@ def _receive(uri, partial, base_url):
 
 def fault_of(path, size=None, checksum=""):
     """
-    Find what is wrong with a file.
+    Find what is wrong with a file, as a text that is empty if nothing is.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    size : int, optional
-        The length that it should have [byte].
-    checksum : str, optional
-        MD5, SHA-1 or SHA-256 that it should have, in hexadecimal digits.
-
-    Returns
-    -------
-    str
-        What is wrong, or empty. A FITS file has to hold all that its headers promise.
+    A size [byte] and a checksum (MD5, SHA-1 or SHA-256) are compared if they are given. Without a checksum, a
+    FITS file has to hold all that its headers promise.
     """
     actual = path.stat().st_size
     if size is not None and actual != size:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jwst_fusion import __version__
 from jwst_fusion.archive.table import ArchiveFile, read_cells
+from jwst_fusion.association import make_association
 from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import InputError, one_line
 from jwst_fusion.ownership import MARK, check_own, is_plain_name, is_utf8
@@ -26,58 +27,30 @@ _NAME = re.compile(r"[\w+][\w+.\-]*")
 
 @dataclass(frozen=True)
 class Target:
-    """
-    One fusion to run.
+    """One fusion to run."""
 
-    Attributes
-    ----------
-    name : str
-        Its name: of the product, and of the folder of its outputs.
-    association : pathlib.Path
-        Association file.
-    parameters : tuple of str
-        Parameters as ``strun`` takes them, without the dashes: ``steps.fusion.mu=2``.
-    files : tuple of ArchiveFile
-        The members and where to fetch them, if known.
-    """
-
-    name: str
+    name: str  # of the product, and of the folder of its outputs
     association: Path
-    parameters: tuple = ()
-    files: tuple = ()
+    parameters: tuple = ()  # as strun takes them, without the dashes: steps.fusion.mu=2
+    files: tuple = ()  # ArchiveFile of each member, if known
 
 
 def write_associations(fusions, folder, data_folder):
     """
-    Write an association for each fusion, as ``asn_from_list`` does.
+    Write an association for each fusion of `find_fusions`, as ``asn_from_list`` does.
 
-    Parameters
-    ----------
-    fusions : dict of list of Pair
-        What is to be fused, see `find_fusions`.
-    folder, data_folder : pathlib.Path
-        Where the associations go, and where the members are or will be.
-
-    Returns
-    -------
-    list of Target
-        The fusions with their associations.
+    Return the targets.
     """
-    from jwst.associations.asn_from_list import asn_from_list
-
     folder.mkdir(parents=True, exist_ok=True)
     relative = Path(os.path.relpath(data_folder, folder))
     check_own(*(folder / f"{name}_asn.json" for name in fusions))
-    association = {
-        "made_by": MARK, **json.loads(asn_from_list(["member"], product_name="product").dump()[1])
-    }  # fmt: skip
     targets = []
     for name, pairs in fusions.items():
-        products = [*(pair.image for pair in pairs), pairs[0].cube]
-        members = [{"expname": str(relative / p.filename), "exptype": "science"} for p in products]
-        association["products"] = [{"name": name, "members": members}]
+        images, cubes = (dict.fromkeys(getattr(p, kind) for p in pairs) for kind in ("image", "cube"))
+        products = [*images, *cubes]
         path = folder / f"{name}_asn.json"
-        write_atomic(path, (json.dumps(association, indent=4) + "\n").encode())
+        text = make_association([relative / product.filename for product in products], name)
+        write_atomic(path, text.encode())
         targets.append(Target(name, path, files=tuple(product.file for product in products)))
     return targets
 
@@ -98,20 +71,8 @@ def read_manifest(path):
     """
     Read a manifest: JSON as `write_manifest` makes it, or a table (CSV, ECSV) with a column association.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file. Of a table, columns ``name`` and ``parameters`` (separated by spaces) may be there.
-
-    Returns
-    -------
-    list of Target
-        What is to be fused; names differ.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or a name is missing, wrong or there twice.
+    A table may have columns name and parameters (separated by spaces). Raises InputError if it cannot be
+    read, or a name is missing, wrong or there twice.
     """
     path = Path(path)
     cure = "make one with jwst-fusion match, or write a table with a column association"
@@ -128,7 +89,7 @@ def read_manifest(path):
 
 
 def _entries(text):
-    """Entries of a manifest in JSON, or of one that is a table."""
+    """Read the entries of a manifest in JSON, or of one that is a table."""
     if text.lstrip()[:1] not in ("{", "["):
         header, rows = read_cells(text)
         entries = [dict(zip(header, row, strict=True)) for row in rows]

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from astropy.table import Table
@@ -17,22 +17,11 @@ __all__ = ["MatchSettings", "Pair", "find_fusions", "find_pairs", "pair_table"]
 
 @dataclass(frozen=True)
 class MatchSettings:
-    """
-    When an image goes with a cube.
+    """Conditions for an image to be fused with a cube."""
 
-    Attributes
-    ----------
-    min_overlap : float
-        Least share of the IFU's field that the image's footprint covers.
-    max_gap : float
-        Longest time between the middles of the two observations [day].
-    max_gap_moving : float
-        The same for moving targets, which turn.
-    """
-
-    min_overlap: float = 0.5
-    max_gap: float = float("inf")
-    max_gap_moving: float = 2.0
+    min_overlap: float = 0.5  # least share of the IFU's field that the image's footprint covers
+    max_gap: float = float("inf")  # longest time between the middles of the two observations [day]
+    max_gap_moving: float = 2.0  # of moving targets, which turn
 
     def __post_init__(self):
         if not 0 < self.min_overlap <= 1:
@@ -48,29 +37,15 @@ class MatchSettings:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """
-    A cube and an image whose band lies in the cube's range, of one field or of one moving target.
-
-    Attributes
-    ----------
-    cube, image : ArchiveProduct
-        The two.
-    filters : tuple of str
-        Bands of the fusion that the image's band belongs to.
-    overlap : float
-        Share of the IFU's field within the image's footprint; NaN for a moving target.
-    gap : float
-        Middle of the image's observation minus that of the cube's [day]; NaN if not stated.
-    reason : str
-        Why the image is not used; empty if it is.
-    """
+    """A cube and an image whose band lies in the cube's range, of one field or of one moving target."""
 
     cube: ArchiveProduct
     image: ArchiveProduct
-    filters: tuple
-    overlap: float
-    gap: float
-    reason: str = ""
+    filters: tuple  # bands of the fusion that the image's band belongs to
+    overlap: float  # share of the IFU's field within the image's footprint; NaN for a moving target
+    gap: float  # middle of the image's observation minus that of the cube's [day]; NaN if not stated
+    reason: str = ""  # why the image is not used
+    beaten: bool = False  # whether that is only for another image in its band, which is better
 
     @property
     def band(self):
@@ -82,20 +57,9 @@ def find_pairs(products, settings=None):
     """
     Pair each cube with all images whose band it covers and which see its field.
 
-    Fixed targets are paired by footprint, moving ones by name and epoch, never by position.
-
-    Parameters
-    ----------
-    products : sequence of ArchiveProduct
-        What the archive holds.
-    settings : MatchSettings, optional
-        When an image goes with a cube.
-
-    Returns
-    -------
-    list of Pair
-        By cube, bands ascending in wavelength; those not used say why. One image is used for each band:
-        the one that covers most, then the nearest in time, then the longest exposure.
+    Fixed targets are paired by footprint, moving ones by name and epoch, never by position. The pairs are
+    ordered by cube and wavelength; those not used say why. One image is used for each band: the one that
+    covers most, then the nearest in time, then the longest exposure.
     """
     settings = settings or MatchSettings()
     cubes = [product for product in products if product.kind == "cube"]
@@ -145,7 +109,7 @@ def _judge(cube, filters, seen, settings):
     beaten = f"{best.image.filename} covers more, is nearer in time or longer exposed"
     return [
         best,
-        *(Pair(p.cube, p.image, p.filters, p.overlap, p.gap, p.reason or beaten) for p in others),
+        *(replace(p, reason=p.reason or beaten, beaten=not p.reason) for p in others),
     ]
 
 
@@ -163,18 +127,9 @@ def _plain(target):
 
 def find_fusions(pairs):
     """
-    Gather the used pairs of a cube and of a stretch of wavelengths into fusions.
+    Gather the used pairs of a cube and of a stretch of wavelengths into fusions, lists by the product's name.
 
-    Parameters
-    ----------
-    pairs : sequence of Pair
-        As `find_pairs` gives them.
-
-    Returns
-    -------
-    dict of list of Pair
-        The pairs of each fusion, one for each band, ascending in wavelength, by the product's name: that of
-        the cube, with its bands from first to last.
+    The name is that of the cube, with its bands from first to last; pairs ascend in wavelength.
     """
     groups = defaultdict(list)
     for pair in pairs:
@@ -189,11 +144,7 @@ def find_fusions(pairs):
 
 
 def pair_table(pairs):
-    """
-    Tabulate pairs for a person to look at, a row per pair.
-
-    Columns are target, cube, grating, filter, image, overlap, gap [day], moving, use and reason.
-    """
+    """Tabulate pairs for a person to look at, a row per pair."""
     rows = [
         (
             pair.cube.target, pair.cube.filename, "/".join(pair.cube.setup), pair.band, pair.image.filename,

@@ -1,4 +1,4 @@
-"""What is to be done with each target: the key of its work, what became of it before, what is out of date."""
+"""Plan of each target: the key of its work, the result of earlier runs, and whether that is out of date."""
 
 import hashlib
 import json
@@ -25,36 +25,21 @@ __all__ = ["Outputs", "Plan", "forget_products", "outdated"]
 #: Packages whose version makes a product another one.
 PACKAGES = ("jwst_fusion", "jwst", "stpsf")
 
-#: What a record of a worker tells of a target; the rest is the coordinator's.
+#: Columns of a target that the worker's record fills; the coordinator fills the rest.
 _RECORDED = ("kind", "reason", "attempts", "started", "finished", "seconds", "cpu_seconds", "peak_bytes",
              "output_bytes", "host", "verdict")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Plan:
-    """
-    Action for a target.
+    """Action for a target."""
 
-    Attributes
-    ----------
-    action : {'run', 'commit', 'set', 'keep'}
-        Run it; take over what an earlier run finished; note a state; leave it as it is.
-    state, reason : str
-        The state that it has then (PENDING to run), and why.
-    work_key : str
-        Hash of its inputs' checksums, parameters and versions; empty if it has no inputs.
-    inputs : dict
-        Checksum, calibration software and CRDS context of each input, by name.
-    work : pathlib.Path or None
-        Folder of what an earlier run finished.
-    """
-
-    action: str
-    state: str
+    action: str  # run; commit (take over what an earlier run finished); set (note a state); keep
+    state: str  # that it has then: PENDING to run
     reason: str
-    work_key: str = ""
-    inputs: dict | None = None
-    work: Path | None = None
+    work_key: str = ""  # hash of its inputs' checksums, parameters and versions
+    inputs: dict | None = None  # checksum, calibration software and CRDS context of each input, by name
+    work: Path | None = None  # folder of what an earlier run finished
 
 
 def _versions():
@@ -63,7 +48,7 @@ def _versions():
 
 
 def _new_versions(then):
-    """Tell the packages whose version is not what it was."""
+    """List the packages whose version is not what it was."""
     return [f"{name} {then.get(name)} -> {now}" for name, now in _versions().items() if then.get(name) != now]
 
 
@@ -71,14 +56,7 @@ class Outputs:
     """
     Products of a batch: what is to be done for each target, and how its product takes its place.
 
-    Parameters
-    ----------
-    state : StateFile
-        State of the batch.
-    settings : BatchSettings
-        What the user asks for.
-    take : bool, optional
-        Whether what earlier runs finished is taken.
+    With take, what earlier runs finished is taken over.
     """
 
     def __init__(self, state, settings, *, take=True):
@@ -197,21 +175,10 @@ def forget_products(folder, name):
 
 def outdated(targets, folder):
     """
-    Find the targets whose product is not there, or not what would be made today.
+    Find the targets whose product is not there, or not what would be made today, in the outputs of a batch.
 
-    Parameters
-    ----------
-    targets : sequence of Target
-        The fusions that the archive's table offers today.
-    folder : pathlib.Path
-        Folder of the outputs of a batch.
-
-    Returns
-    -------
-    stale : list of (Target, str)
-        The targets that are to be fused, and why.
-    replaced : set of str
-        Names of the files that the archive has made anew since, to be fetched whatever is on the disk.
+    Returns these targets, each with the reason, and the names of the files that the archive has made anew
+    since.
     """
     rows = read_rows(folder) if (folder / STATE).is_file() else {}
     stale, replaced = [], set()

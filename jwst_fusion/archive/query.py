@@ -1,4 +1,4 @@
-"""Questions to MAST through astroquery, which is asked for only when it is needed."""
+"""Queries of MAST through astroquery, which is imported only when it is needed."""
 
 import warnings
 
@@ -10,7 +10,7 @@ _INSTRUMENTS = ["NIRSPEC/IFU", "NIRCAM/IMAGE"]
 
 
 def observations():
-    """Get astroquery's access to MAST's observations; a ParameterError if it is not installed."""
+    """Get astroquery's access to MAST's observations; raise ParameterError if it is not installed."""
     try:
         from astroquery.mast import Observations
     except ImportError:
@@ -22,27 +22,11 @@ def observations():
 
 def query_table(criteria):
     """
-    Ask MAST for the level-3 NIRSpec IFU cubes and NIRCam images that meet criteria.
+    Ask MAST for the level-3 NIRSpec IFU cubes and NIRCam images that meet criteria; return its table.
 
-    Parameters
-    ----------
-    criteria : sequence of str
-        Such as ``proposal_id=1288``, ``target_name=ORI*``, ``objectname=M42``, ``radius=0.05 deg``; several
-        values are separated by commas.
-
-    Returns
-    -------
-    astropy.table.Table
-        MAST's table of observations.
-
-    Raises
-    ------
-    NoOverlapError
-        If nothing meets them.
-    InputError
-        If MAST does not answer.
-    ParameterError
-        If a criterion is not of this form, or unknown.
+    Criteria are such as ``proposal_id=1288``, ``target_name=ORI*`` or ``radius=0.05 deg``, several values
+    separated by commas. Raises NoOverlapError if nothing meets them, InputError if MAST does not answer,
+    ParameterError for a criterion that is not of this form, or unknown.
     """
     chosen = {}
     for criterion in criteria:

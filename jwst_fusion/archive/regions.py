@@ -29,30 +29,13 @@ _RADIANS_TO_ARCSEC = 180 * 3600 / np.pi
 
 def parse_region(text):
     """
-    Read an S_REGION.
+    Read an S_REGION [deg] as a tuple of polygons whose union is the footprint.
 
-    Understood are POLYGON, CIRCLE and BOX, each with or without a frame, several of them one after the
-    other or in a UNION, in the notations of FITS keywords, STC-S and ADQL, in any case.
-
-    Parameters
-    ----------
-    text : str
-        Such as ``POLYGON ICRS 10.1 -5.2 10.2 -5.2 10.2 -5.1`` [deg].
-
-    Returns
-    -------
-    tuple of ndarray, shape (n, 3)
-        Polygons whose sides are arcs of great circles and whose union is the footprint: unit vectors of their
-        corners, the first not repeated.
-
-    Raises
-    ------
-    InputError
-        If it cannot be understood, or is no field of a telescope.
-
-    References
-    ----------
-    A. Rots, Space-Time Coordinate (STC) Metadata, IVOA, 2007; STC-S: linear string implementation, 2013.
+    It understands POLYGON, CIRCLE and BOX, each with or without a frame, several of them one after the other
+    or in a UNION, in the notations of FITS keywords, STC-S and ADQL (A. Rots, IVOA, STC 2007, STC-S 2013), in
+    any case. The sides of a polygon are arcs of great circles; it is given by the unit vectors (n, 3) of its
+    corners, the first not repeated. Raises InputError for a text that cannot be understood, or is no field of
+    a telescope.
     """
     rings, tokens = [], _TOKEN.findall(str(text))
     common_frame, position = "icrs", 0
@@ -152,14 +135,7 @@ def _short(text):
 
 
 class Footprints:
-    """
-    Many footprints, to be asked which of them cover a field.
-
-    Parameters
-    ----------
-    regions : sequence of tuple of ndarray
-        The footprints, as `parse_region` gives them.
-    """
+    """Many footprints, as `parse_region` reads them, to be asked which of them cover a field."""
 
     def __init__(self, regions):
         self._rings = [ring for region in regions for ring in region]
@@ -168,20 +144,10 @@ class Footprints:
 
     def shares(self, field):
         """
-        Compute how much of a field each footprint covers.
+        Find the footprints that touch a field (indices, ascending), and the share of it that each covers.
 
-        Parameters
-        ----------
-        field : tuple of ndarray
-            The field, small against the sphere: areas are those of the gnomonic projection about its
-            middle, in which arcs of great circles are straight (0.05 % off at 1 deg from the middle).
-
-        Returns
-        -------
-        owners : ndarray of int, shape (n,)
-            Footprints that touch the field, ascending.
-        shares : ndarray, shape (n,)
-            Share of the field's area that each covers, more than 0 to 1.
+        Areas are those of the gnomonic projection about the middle of the field, in which arcs of great
+        circles are straight (0.05 % off at 1 deg from the middle).
         """
         centres, radii = _caps(field)
         middle = _unit(centres.mean(axis=0))

@@ -34,22 +34,8 @@ class StateFile:
     """
     The state as the one coordinator of a folder sees it; its lock ends with the process, however it ends.
 
-    Parameters
-    ----------
-    folder : pathlib.Path or None
-        Folder of the outputs; None for a state that is forgotten.
-    write : bool, optional
-        Whether changes are written.
-
-    Attributes
-    ----------
-    rows : dict of dict
-        Columns of each target, by name.
-
-    Raises
-    ------
-    InputError
-        If the file is none of a batch, or another coordinator runs.
+    ``rows`` holds the columns of each target, by name. Without a folder the state is not kept. Raises
+    InputError if the file is none of a batch, or another coordinator runs.
     """
 
     def __init__(self, folder, *, write=True):
@@ -111,7 +97,7 @@ class StateFile:
 
 
 def read_rows(folder):
-    """Read the columns of each target, by name, without touching them; an InputError without a state."""
+    """Read the columns of each target, by name; raise InputError without a state."""
     path = Path(folder) / STATE
     if not path.is_file():
         raise InputError(f"{path}: no such file; name the output folder of a batch with --output-dir")

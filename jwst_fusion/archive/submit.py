@@ -22,32 +22,11 @@ QUEUES = {
 
 def write_jobs(queue, manifest, settings, options):
     """
-    Write the files that hand a batch to a queue.
+    Write the files that hand a batch to a queue; return their paths and the number of targets.
 
-    Parameters
-    ----------
-    queue : {'slurm', 'htcondor'}
-        The queue.
-    manifest : pathlib.Path
-        The manifest.
-    settings : BatchSettings
-        What the user asks for.
-    options : sequence of str
-        Options of ``jwst-fusion batch`` to repeat in the jobs.
-
-    Returns
-    -------
-    files : list of pathlib.Path
-        What was written; the first is to be submitted.
-    number : int
-        Number of targets that are to be run; no file is written for none.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such queue.
-    InputError
-        If something is in the way of a target that no batch made.
+    The first is to be submitted. The options of ``jwst-fusion batch`` are repeated in the jobs. No file is
+    written if no target is to be run. Raises ParameterError if there is no such queue, InputError if
+    something is in the way that no batch made.
     """
     if queue not in QUEUES:
         raise ParameterError(f"submit = {queue} cannot be used: use {' or '.join(QUEUES)}")

@@ -56,66 +56,30 @@ _MISSING = {"", "--", "nan", "none", "null", "masked"}
 
 @dataclass(frozen=True)
 class ArchiveFile:
-    """
-    A file to fetch.
-
-    Attributes
-    ----------
-    filename, uri : str
-        Its name, and where it is: ``mast:...`` or a URL.
-    size : int or None
-        Its length [byte], if known.
-    checksum : str
-        Its MD5, SHA-1 or SHA-256 in hexadecimal digits, if known, or empty.
-    calibration, context : str
-        Version of the calibration software and CRDS context that made it, if known, or empty.
-    """
+    """A file to fetch, as far as it is known."""
 
     filename: str
-    uri: str = ""
-    size: int | None = None
-    checksum: str = ""
-    calibration: str = ""
-    context: str = ""
+    uri: str = ""  # mast:... or a URL
+    size: int | None = None  # [byte]
+    checksum: str = ""  # MD5, SHA-1 or SHA-256 in hexadecimal digits
+    calibration: str = ""  # version of the calibration software that made it
+    context: str = ""  # CRDS context that made it
 
 
 @dataclass(frozen=True, eq=False)
 class ArchiveProduct:
-    """
-    A stage-3 product that the archive holds.
+    """A stage-3 product that the archive holds."""
 
-    Attributes
-    ----------
-    kind : {'cube', 'image'}
-        NIRSpec IFU cube or NIRCam image.
-    name : str
-        Name of the observation.
-    file : ArchiveFile
-        Its file.
-    setup : tuple of str
-        Grating and blocking filter of a cube; effective band of an image.
-    target : str
-        Name of the target.
-    moving : bool
-        Whether the target moves.
-    start, end : float
-        Begin and end of the observation [MJD]; NaN if not stated.
-    exposure_time : float
-        Exposure time [s]; 0 if not stated.
-    region : tuple of ndarray or None
-        Footprint, see `parse_region`; None for a moving target without one.
-    """
-
-    kind: str
-    name: str
+    kind: str  # cube or image
+    name: str  # of the observation
     file: ArchiveFile
-    setup: tuple
+    setup: tuple  # grating and blocking filter of a cube; effective band of an image
     target: str = ""
     moving: bool = False
-    start: float = float("nan")
+    start: float = float("nan")  # of the observation [MJD]; NaN if not stated
     end: float = float("nan")
-    exposure_time: float = 0.0
-    region: tuple | None = None
+    exposure_time: float = 0.0  # [s]; 0 if not stated
+    region: tuple | None = None  # footprint, see `parse_region`; None for a moving target without one
 
     @property
     def filename(self):
@@ -134,24 +98,7 @@ class ArchiveProduct:
 
 
 def read_table(path):
-    """
-    Read a table in CSV, ECSV or VOTable, told apart by their content.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file. Lines of a CSV that begin with ``#`` are comments.
-
-    Returns
-    -------
-    astropy.table.Table
-        The table.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is no such table.
-    """
+    """Read a table in CSV, ECSV or VOTable, recognised by its content; raise InputError if it is none."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a table that MAST exported (CSV, ECSV or VOTable)")
@@ -183,24 +130,9 @@ def write_table(table, path):
 
 def read_cells(text):
     """
-    Read a CSV, or the same with tabulators or spaces.
+    Read header and rows of a CSV, or of the same with tabulators or spaces; lines with ``#`` are comments.
 
-    Parameters
-    ----------
-    text : str
-        Its text. Lines that begin with ``#`` are comments.
-
-    Returns
-    -------
-    header : list of str
-        Names of the columns; none if there is no line.
-    rows : list of list of str
-        Cells.
-
-    Raises
-    ------
-    ValueError
-        If a row has not the length of the header.
+    Raises ValueError if a row has not the length of the header.
     """
     lines = [line for line in io.StringIO(text) if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
@@ -215,26 +147,10 @@ def read_cells(text):
 
 def products_of_table(table, name="the table"):
     """
-    Take the products that can be fused from a table.
+    Take the products that can be fused from a table, one for each file, and count the other rows by reason.
 
-    Parameters
-    ----------
-    table : astropy.table.Table
-        As MAST gives it: a row per observation or per product.
-    name : str, optional
-        What to call the table in messages.
-
-    Returns
-    -------
-    products : list of ArchiveProduct
-        Level-3 NIRSpec IFU cubes and NIRCam images, one for each file.
-    left_out : collections.Counter
-        Number of rows of other kinds by reason.
-
-    Raises
-    ------
-    InputError
-        If a column that is needed is not there.
+    The table is MAST's, with a row per observation or per product. Raises InputError, which names it, if a
+    column that is needed is missing.
     """
     columns = _columns(table, name)
     products, left_out = {}, Counter()

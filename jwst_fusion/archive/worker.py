@@ -59,27 +59,13 @@ _ERROR_LINE = re.compile(
 
 def run_job(name, work_key, command, settings, attempt=1, topic=""):
     """
-    Run a target, and record how it ended.
+    Run a target, record how it ended, and return the record.
 
-    Parameters
-    ----------
-    name, work_key : str
-        Name of the target, and the key of what is to be done.
-    command : sequence of str
-        The command with its arguments; what it writes is to go to the folder that is put for ``{output}``,
-        and the memory that it may take [GiB] is put for ``{memory}``.
-    settings : BatchSettings
-        Folder of the outputs, and limits; memory and threads may be left to the worker of Dask.
-    attempt : int, optional
-        Which try it is, from 1.
-    topic : str, optional
-        Where the start is told; empty for nowhere.
-
-    Returns
-    -------
-    dict
-        Name, key, state, reason and figures, and the folder ``work`` with what was written: ``out`` with
-        the products and this record, and ``log``. Nothing outside of it was touched.
+    In the command, ``{output}`` stands for the folder that it writes to, and ``{memory}`` for the memory that
+    it may take [GiB]. The worker of Dask sets memory and threads that the settings leave open. The start is
+    announced on the topic, if there is one. The record has name, key, state, reason and figures, and the
+    folder ``work``, which contains ``out`` with the products and this record, and ``log``. Nothing outside of
+    that folder is touched.
     """
     work = settings.output_dir / WORK / f"{name}.{uuid.uuid4().hex[:12]}"
     out, host, started = work / "out", socket.gethostname(), time.time()
@@ -104,7 +90,7 @@ def run_job(name, work_key, command, settings, attempt=1, topic=""):
         record["files"] = sorted(str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir())
         write_atomic(out / RECORD, json.dumps({"made_by": MARK, **record}, indent=1).encode())
         return {**record, "work": str(work)}
-    except BaseException:  # an interruption too: what was not finished is of no use
+    except BaseException:  # an interruption too: unfinished work is discarded
         shutil.rmtree(work, ignore_errors=True)
         raise
     finally:
@@ -197,7 +183,7 @@ class _Family:
 
 
 def _is_cancelled():
-    """Whether the scheduler has taken back the task that this thread runs."""
+    """Check whether the scheduler has cancelled the task that this thread runs."""
     from distributed import get_worker
 
     try:
@@ -236,7 +222,7 @@ def _judge(settings, usage, end, work):
 
 
 def _error_line(path):
-    """Find the line of a log that tells the error: the last error, else the last line."""
+    """Find the line of a log that names the error: the last error, else the last line."""
     with path.open("rb") as file:
         file.seek(max(path.stat().st_size - 65536, 0))
         lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines()]
@@ -250,7 +236,7 @@ def _error_line(path):
 
 def _describe_product(folder):
     """
-    Names of product, report and thumbnail, the verdict and its reason; empty texts for what is not there.
+    Find names of product, report and thumbnail, the verdict and its reason; texts are empty without one.
 
     Of the fused cubes of several gratings it is the one with the worst verdict. A picture, ``thumbnail.png``,
     is added if there is a fused cube in FITS.
@@ -296,7 +282,7 @@ def _picture(cube):
 
 def is_alive(work):
     """
-    Check whether the process that works in a folder of `WORK` may still live.
+    Check whether the process that works in a folder may live.
 
     One of another host does if it gave a sign in the last minute.
     """

@@ -8,21 +8,18 @@ def add_parser(commands):
     parser = commands.add_parser(
         "associate",
         help="make the association of a fusion from files, or check one",
-        description="Select one NIRSpec IFU cube and the NIRCam images that can be fused with it, and "
-        "write their association. With --check, check associations and parameter files. "
-        "Products of the archive that have not been fetched are judged by their names.",
+        description="Select the NIRCam images that can be fused with a NIRSpec IFU cube, or with several "
+        "cubes of one field, and write their association. With --check, check associations and "
+        "parameter files. Products of the archive that have not been fetched are judged by their names.",
         example="jwst-fusion associate -n d203-506 *_i2d.fits *_s3d.fits",
     )
-    parser.add_argument(
-        "files", metavar="FILE", nargs="+", help="*_i2d.fits and *_s3d.fits, or files to check"
-    )
+    parser.add_argument("files", metavar="FILE", nargs="+",
+        help="*_i2d.fits and *_s3d.fits, or files to check")  # fmt: skip
     parser.add_argument("-n", "--name", help="name of the product (default: that of the cube)")
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", help="association to write (default: NAME_asn.json)"
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="check associations (.json) and parameters (.asdf)"
-    )
+    parser.add_argument("-o", "--output", metavar="FILE",
+        help="association to write (default: NAME_asn.json)")  # fmt: skip
+    parser.add_argument("--check", action="store_true",
+        help="check associations (.json) and parameters (.asdf)")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -36,9 +33,11 @@ def run(arguments):
 
 def _make(arguments):
     """Write an association beside the cube."""
+    import os
     from pathlib import Path
 
     from jwst_fusion import adapters
+    from jwst_fusion.association import make_association
     from jwst_fusion.atomic import write_atomic
     from jwst_fusion.exceptions import InputError, ParameterError
     from jwst_fusion.ownership import is_plain_name
@@ -48,14 +47,34 @@ def _make(arguments):
             raise InputError(f"{path}: no such file")
     members = [adapters.read_member(path) for path in arguments.files]
     chosen, left_out = adapters.select_members(members)
-    name = arguments.name or chosen[-1].path.stem.removesuffix("_s3d")
+    cubes = [member for member in chosen if member.kind == "cube"]
+    name = arguments.name or _name([cube.path.stem.removesuffix("_s3d") for cube in cubes])
     if not is_plain_name(name):
         raise ParameterError(f"--name {name!r} cannot begin the names of files; choose one without folders")
+    if len(cubes) > 1:
+        _check_sky(chosen)
     output = Path(arguments.output or f"{name}_asn.json")
-    text = adapters.make_association(chosen, name, output.parent)
+    text = make_association([os.path.relpath(member.path, output.parent) for member in chosen], name)
     write_atomic(output, text.encode())
     _tell(chosen, left_out)
     print(output)
+
+
+def _name(roots):
+    """Name a fusion by what the names of its cubes begin with."""
+    from os.path import commonprefix
+
+    return roots[0] if len(roots) == 1 else commonprefix(roots).rpartition("_")[0] or roots[0]
+
+
+def _check_sky(members):
+    """Refuse cubes that do not show the same sky, or cannot be fused together for another reason."""
+    from jwst_fusion import adapters
+    from jwst_fusion.coregistration.coregister import CoregistrationSettings
+
+    found = adapters.examine([str(member.path) for member in members], CoregistrationSettings())
+    if found.error is not None:
+        raise found.error
 
 
 def _check(path):

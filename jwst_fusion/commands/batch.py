@@ -1,4 +1,4 @@
-"""``jwst-fusion batch``: fuse many targets, look at how it goes, try again."""
+"""``jwst-fusion batch``: fuse many targets, inspect the batch, try again."""
 
 import signal
 import sys
@@ -56,7 +56,7 @@ def add_parser(commands):
 
 
 def _add_verbs(commands):
-    """Describe what looks at a batch or changes it."""
+    """Describe the subcommands that inspect or change a batch."""
     status = commands.add_parser(
         "batch status",
         help="print the state of all targets of a batch",
@@ -90,7 +90,7 @@ def _add_verbs(commands):
 
 
 def run(arguments):
-    """Run, or tell."""
+    """Run the batch, or one of the commands that inspect it."""
     from jwst_fusion.exceptions import ParameterError
 
     verbs = {"status": _status, "logs": _logs, "retry": _retry}

@@ -18,12 +18,8 @@ def add_parser(commands):
     parser.add_argument("association", metavar="NAME_asn.json", help="association to be fused")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--output-dir", default=".", metavar="DIR", help="folder for the products")
-    parser.add_argument(
-        "--max-memory",
-        type=float,
-        metavar="GIB",
-        help="memory that may be used [GiB] (default: 80 %% of what is available)",
-    )
+    parser.add_argument("--max-memory", type=float, metavar="GIB",
+        help="memory that may be used [GiB] (default: 80 %% of what is available)")  # fmt: skip
     parser.set_defaults(run=run)
 
 

@@ -4,8 +4,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 __all__ = ["add_parser", "run"]
 
-#: First version of jdaviz whose command takes a file behind an option.
+#: First version of jdaviz whose command takes a file behind an option, and only with its format.
 FILE_OPTION = 5
+
+#: What jdaviz calls the format of a spectral cube.
+CUBE_FORMAT = "3D Spectrum"
 
 
 def add_parser(commands):
@@ -33,11 +36,14 @@ def run(arguments):
 
     path = Path(arguments.product).absolute()
     major = _jdaviz_version()
+    _find_browser()
     with open_product(path, datamodels.FusedCubeModel):
         pass
     if path.suffix.lower() != ".fits":
         raise InputError(f"{path}: Cubeviz reads only FITS files; give NAME_fused.fits")
-    file = ["--filepath", str(path)] if major >= FILE_OPTION else [str(path)]
+    file = [str(path)]
+    if major >= FILE_OPTION:
+        file = ["--filepath", str(path), "--file_format", CUBE_FORMAT]
     return subprocess.run([sys.executable, "-m", "jdaviz.cli", "--layout=cubeviz", *file]).returncode
 
 
@@ -51,4 +57,19 @@ def _jdaviz_version():
         raise ParameterError(
             "jdaviz is not installed here; install it (pip install jdaviz), or explore the product's page, "
             "NAME_fused.html"
+        ) from None
+
+
+def _find_browser():
+    """Make sure that there is a browser, without which jdaviz ends with a traceback."""
+    import webbrowser
+
+    from jwst_fusion.exceptions import ParameterError
+
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        raise ParameterError(
+            "no browser was found on this machine, and Cubeviz runs in one; set the environment variable "
+            "BROWSER to the command of a browser, or open the product where there is one"
         ) from None

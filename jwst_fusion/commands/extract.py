@@ -15,7 +15,10 @@ def add_parser(commands):
         "of the same regions.",
         example="jwst-fusion extract NAME_fused.fits --region knots.reg --line 'Pa alpha'",
     )
-    parser.add_argument("product", metavar="PRODUCT", help="fused cube, NAME_fused.fits or .asdf")
+    parser.add_argument(
+        "product", metavar="PRODUCT", nargs="+",
+        help="fused cube, NAME_fused.fits or .asdf, or those of all gratings of a set",
+    )  # fmt: skip
     parser.add_argument(
         "--region", nargs="+", required=True, metavar="REGION",
         help="file of regions (DS9, CASA), or one as text: 'circle(83.83, -5.42, 0.3\")'",
@@ -37,8 +40,8 @@ def extract(product, *regions):
 
     Parameters
     ----------
-    product : str, path-like or FusedCubeModel
-        The fused cube.
+    product : str, path-like or FusedCubeModel, or list of them
+        The fused cube; or those of the gratings of a set, which are combined where they overlap.
     *regions : str or path-like
         Files of regions, or regions of DS9 as text.
 
@@ -72,7 +75,7 @@ def extract(product, *regions):
 
 
 def run(arguments):
-    """Write the spectra, and print their path and what they are."""
+    """Write the spectra, and print their path and a summary."""
     from jwst_fusion import adapters
 
     from .products import opened_fused
@@ -94,7 +97,10 @@ def run(arguments):
 
 def _lines(spectrum, arguments):
     """Lines of a region: (RegionSpectrum, Line, LineMeasurement)."""
+    import numpy as np
+
     from jwst_fusion import adapters
+    from jwst_fusion.exceptions import ParameterError
     from jwst_fusion.quality.lines import find_line
     from jwst_fusion.science.lines import measure_line
 
@@ -103,4 +109,8 @@ def _lines(spectrum, arguments):
     )
     for line in map(find_line, arguments.line):
         window = adapters.window_of(spectrum.sum.scene, line, **settings)
+        if not np.isfinite(spectrum.flux[window.functionals.any(axis=0) & spectrum.sum.scene.alive]).all():
+            raise ParameterError(
+                f"{spectrum.name}: no cube saw all of it at line {line.name}; draw a region within the field"
+            )
         yield spectrum, line, measure_line(spectrum.sum, window)

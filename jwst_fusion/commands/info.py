@@ -12,7 +12,7 @@ def add_parser(commands):
         "jwst_fusion (*_coreg, *_xcal or *_fused, FITS or ASDF).",
         example="jwst-fusion info NAME_fused.fits --log",
     )
-    parser.add_argument("file", metavar="FILE", help="product of jwst_fusion")
+    parser.add_argument("file", metavar="FILE", nargs="+", help="products of jwst_fusion")
     parser.add_argument("--log", action="store_true", help="also print the log of the runs that made it")
     parser.set_defaults(run=run)
 
@@ -23,7 +23,8 @@ def run(arguments):
 
     from .products import open_product
 
-    with open_product(arguments.file, datamodels.FusionModel) as model:
-        for title, lines in adapters.describe(model, log=arguments.log):
-            print(f"{title}:")
-            print("\n".join(f"  {line}" for line in lines))
+    for file in arguments.file:
+        with open_product(file, datamodels.FusionModel) as model:
+            for title, lines in adapters.describe(model, log=arguments.log):
+                print(f"{title}:")
+                print("\n".join(f"  {line}" for line in lines))

@@ -2,10 +2,10 @@
 
 __all__ = ["add_parser", "lines", "run"]
 
-#: Flux over its error from which a line counts, if nothing else is said.
+#: Default ratio of flux and error from which a line counts.
 SIGNIFICANT = 3.0
 
-#: Half width of a line's window, if nothing else is said [km/s].
+#: Default half width of a line's window [km/s].
 WINDOW = 500.0
 
 
@@ -19,7 +19,10 @@ def add_parser(commands):
         "Wavelengths are rest wavelengths in vacuum.",
         example="jwst-fusion lines NAME_fused.fits --line H2_1-0S1 'Pa alpha' --velocity 30",
     )
-    parser.add_argument("product", metavar="PRODUCT", nargs="?", help="fused cube, NAME_fused.fits or .asdf")
+    parser.add_argument(
+        "product", metavar="PRODUCT", nargs="*",
+        help="fused cube, NAME_fused.fits or .asdf, or those of all gratings of a set",
+    )  # fmt: skip
     parser.add_argument(
         "--line",
         nargs="+",
@@ -31,7 +34,10 @@ def add_parser(commands):
     add_line_options(parser)
     parser.add_argument("--flux-unit", default="W m-2 arcsec-2", metavar="UNIT", help="unit of the flux maps")
     parser.add_argument(
-        "--ratio", nargs=2, metavar="LINE", help="also map the first line over the second (default: no map)"
+        "--ratio",
+        nargs=2,
+        metavar="LINE",
+        help="also map the ratio of the first line to the second (default: no map)",
     )
     parser.add_argument(
         "--intrinsic",
@@ -44,12 +50,12 @@ def add_parser(commands):
 
 def add_line_options(parser):
     """
-    Add the options that tell how lines are measured, and where results are written.
+    Add the options for the measurement of lines and for the output folder.
 
     Parameters
     ----------
     parser : argparse.ArgumentParser
-        Where to add them.
+        The parser.
     """
     systemic = parser.add_mutually_exclusive_group()
     systemic.add_argument(
@@ -66,10 +72,13 @@ def add_line_options(parser):
         type=float,
         default=SIGNIFICANT,
         metavar="S/N",
-        help="flux over its error from which a cell is in the mask",
+        help="ratio of flux and error from which a cell is in the mask",
     )
     parser.add_argument(
-        "--resolving-power", type=float, metavar="R", help="of the instrument (default: that of the grating)"
+        "--resolving-power",
+        type=float,
+        metavar="R",
+        help="resolving power of the instrument (default: that of the grating)",
     )
     parser.add_argument(
         "--output-dir", metavar="DIR", help="folder to write to (default: that of the product)"
@@ -90,8 +99,8 @@ def lines(
 
     Parameters
     ----------
-    product : str, path-like or FusedCubeModel
-        The fused cube.
+    product : str, path-like or FusedCubeModel, or list of them
+        The fused cube; or those of the gratings of a set, which are combined where they overlap.
     *names : str or float
         Names of lines, or their wavelengths at rest in vacuum [um].
     redshift : float, optional
@@ -101,9 +110,9 @@ def lines(
     window : float, optional
         Half width of a line's window [km/s].
     significance : float, optional
-        Flux over its error from which a cell is in the mask.
+        Ratio of flux and error from which a cell is in the mask.
     resolving_power : float, optional
-        Of the instrument, if not the grating's.
+        Resolving power of the instrument, in place of that of the grating.
 
     Returns
     -------
@@ -222,7 +231,7 @@ def systemic_redshift(redshift, velocity):
 
 
 def run(arguments):
-    """Write the maps, and print their paths and what the field as a whole has."""
+    """Write the maps, and print their paths and the measurement of the whole field."""
     from jwst_fusion.atomic import together
     from jwst_fusion.exceptions import ParameterError
 
@@ -230,7 +239,7 @@ def run(arguments):
 
     if arguments.list:
         return _print_list()
-    if arguments.product is None or not (arguments.line or arguments.ratio):
+    if not arguments.product or not (arguments.line or arguments.ratio):
         raise ParameterError(
             "give a fused cube and --line LINE, or --ratio LINE LINE; --list prints the known lines"
         )
@@ -250,7 +259,7 @@ def run(arguments):
 
 def output_place(arguments):
     """
-    Get the folder and the beginning of the names of what is written.
+    Get the folder and the beginning of the names of the output.
 
     Parameters
     ----------
@@ -262,18 +271,20 @@ def output_place(arguments):
     folder : pathlib.Path
         The folder.
     stem : str
-        NAME of ``NAME_fused.fits``.
+        NAME of ``NAME_fused.fits``; of several what their names begin with.
     """
+    from os.path import commonprefix
     from pathlib import Path
 
-    product = Path(arguments.product)
-    folder = Path(arguments.output_dir) if arguments.output_dir else product.parent
-    return folder, product.stem.removesuffix("_fused")
+    products = [Path(product) for product in arguments.product]
+    folder = Path(arguments.output_dir) if arguments.output_dir else products[0].parent
+    stems = [product.stem.removesuffix("_fused") for product in products]
+    return folder, stems[0] if len(stems) == 1 else commonprefix(stems).rpartition("_")[0] or stems[0]
 
 
 def write_hdus(path, hdus):
     """
-    Write a FITS file, whole or not at all.
+    Write a FITS file completely or not at all.
 
     Parameters
     ----------
@@ -321,12 +332,14 @@ def _write_line(model, maps, unit, folder, stem):
     from jwst_fusion.atomic import atomic_file
     from jwst_fusion.ownership import MARK
     from jwst_fusion.quality.line_figure import line_figure
+    from jwst_fusion.quality.lines import GIVEN
 
     maps = maps.in_unit(unit)
     name = f"{stem}_line_{short_name(maps.line.name)}"
     path, picture = folder / f"{name}.fits", folder / f"{name}.png"
     write_hdus(path, maps.hdus(model))
-    title = f"{model.meta.filename}, {maps.line.name}, {maps.line.wavelength:.5f} um at rest"
+    known = "" if maps.line.source == GIVEN else f"{maps.line.name}, "
+    title = f"{model.meta.filename}, {known}{maps.line.wavelength:.5f} um at rest"
     with atomic_file(picture) as file:
         line_figure(maps, title).savefig(file, format="png", metadata={"Software": MARK})
     total = maps.total
@@ -338,7 +351,7 @@ def _write_line(model, maps, unit, folder, stem):
 
 def in_words(measured):
     """
-    Tell what a region has of a line.
+    Describe the line of a region.
 
     Parameters
     ----------

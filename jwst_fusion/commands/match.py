@@ -26,23 +26,17 @@ def add_parser(commands):
         help="folder for the results")  # fmt: skip
     parser.add_argument("--data-dir", type=Path, metavar="DIR",
         help="folder of the archive's products (default: the output folder)")  # fmt: skip
+    parser.add_argument("--min-overlap", type=float, default=0.5, metavar="SHARE",
+        help="smallest share of the IFU's field that an image must cover")  # fmt: skip
+    parser.add_argument("--max-gap", type=float, default=float("inf"), metavar="DAYS",
+        help="longest time between cube and image")  # fmt: skip
+    parser.add_argument("--max-gap-moving", type=float, default=2.0, metavar="DAYS",
+        help="the same for moving targets")  # fmt: skip
     parser.add_argument(
-        "--min-overlap",
-        type=float,
-        default=0.5,
-        metavar="SHARE",
-        help="smallest share of the IFU's field that an image must cover",
-    )
-    parser.add_argument(
-        "--max-gap",
-        type=float,
-        default=float("inf"),
-        metavar="DAYS",
-        help="longest time between cube and image",
-    )
-    parser.add_argument(
-        "--max-gap-moving", type=float, default=2.0, metavar="DAYS", help="the same for moving targets"
-    )
+        "--sets", action="store_true",
+        help="fuse cubes of one field together: gratings and pointings that share sky, with images of both "
+        "channels; they are not fused one by one then",
+    )  # fmt: skip
     parser.add_argument(
         "--stale", type=Path, nargs="?", const=Path(), metavar="DIR",
         help="keep only targets whose product is missing or out of date among the outputs of a batch in DIR "
@@ -69,7 +63,7 @@ def run(arguments):
     for reason, number in left_out.most_common():
         print(f"{number} rows left out: {reason}")
     pairs = match.find_pairs(products, settings)
-    fusions = match.find_fusions(pairs)
+    fusions, pairs = _fusions(products, pairs, settings, together=arguments.sets)
     cubes = sum(product.kind == "cube" for product in products)
     print(f"{cubes} cubes and {len(products) - cubes} images: {len(pairs)} pairs, {len(fusions)} fusions")
     folder = arguments.output_dir
@@ -100,8 +94,24 @@ def run(arguments):
     return status
 
 
+def _fusions(products, pairs, settings, *, together):
+    """Fusions, of sets of cubes where there are any, and the pairs; tell the sets and what is in none."""
+    from jwst_fusion.archive.match import find_fusions
+    from jwst_fusion.archive.sets import find_sets, pairs_with_sets
+
+    sets, left_out = find_sets(products, pairs, settings) if together else ({}, [])
+    for name, members in sets.items():
+        cubes, bands = dict.fromkeys(p.cube.filename for p in members), dict.fromkeys(p.band for p in members)
+        print(f"set {name}: {', '.join(cubes)} with {', '.join(bands)}")
+    for cube, reason in left_out:
+        print(f"{cube.filename}: in no set, {reason}")
+    in_sets = {pair.cube for members in sets.values() for pair in members}
+    alone = find_fusions([pair for pair in pairs if pair.cube not in in_sets])
+    return {**sets, **alone}, pairs_with_sets(pairs, sets)
+
+
 def _stale(targets, folder):
-    """Targets that are to be fused, told with the reasons; files that the archive has made anew."""
+    """Select and print the targets to be fused, with the reasons, and files that the archive made anew."""
     from jwst_fusion.archive.plan import outdated
 
     found, replaced = outdated(targets, folder)

@@ -28,21 +28,10 @@ class HelpFormatter(argparse.HelpFormatter):
 
 class Parser(argparse.ArgumentParser):
     """
-    Parser of a command.
+    Parser of a command, with an example in its help.
 
-    Options are spelled with hyphens. The spelling with underscores, as ``strun`` has it, is understood too.
-
-    Parameters
-    ----------
-    example : str, optional
-        Command line that the help shows.
-    **kwargs : dict
-        Parameters of `argparse.ArgumentParser`.
-
-    Attributes
-    ----------
-    pairs : set of str
-        Subcommands of two words, such as ``batch status``.
+    Options are spelled with hyphens; underscores, as ``strun`` has them, are accepted. ``pairs`` holds the
+    subcommands of two words, such as ``batch status``.
     """
 
     def __init__(self, *, example="", **kwargs):

@@ -7,26 +7,7 @@ __all__ = ["open_product", "opened_fused"]
 
 
 def open_product(path, kind):
-    """
-    Open a product and check that it is whole.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    kind : type
-        Class of its model: `FusionModel` for a product of any step, or `FusedCubeModel`.
-
-    Returns
-    -------
-    jwst_fusion.datamodels.FusionModel
-        The model; it is to be closed.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is not such a product, or parts of it are missing.
-    """
+    """Open a product whose model is of a kind and check that it is whole; else an InputError."""
     from jwst_fusion import datamodels
     from jwst_fusion.exceptions import InputError, one_line
 
@@ -53,11 +34,26 @@ def open_product(path, kind):
 
 @contextmanager
 def opened_fused(product):
-    """Open a fused cube as `open_product` and close it at the end; an open model stays open."""
-    from jwst_fusion import datamodels
+    """Open a fused cube as `open_product` and close it at the end; of the gratings of a set make one."""
+    from contextlib import ExitStack
 
-    if isinstance(product, datamodels.FusedCubeModel):
-        yield product
-    else:
-        with open_product(product, datamodels.FusedCubeModel) as model:
-            yield model
+    from jwst_fusion import adapters, datamodels
+    from jwst_fusion.exceptions import ParameterError
+
+    products = list(product) if isinstance(product, list | tuple) else [product]
+    if not products:
+        raise ParameterError("no fused cube was given")
+    with ExitStack() as stack:
+        models = [
+            each  # an open model stays open
+            if isinstance(each, datamodels.FusedCubeModel)
+            else stack.enter_context(open_product(each, datamodels.FusedCubeModel))
+            for each in products
+        ]
+        if len(models) == 1:
+            yield models[0]
+            return
+        adapters.check_fused_set(models)
+        whole = stack.enter_context(adapters.whole_range_model(models))
+        whole.meta.filename = ", ".join(model.meta.filename for model in models)
+        yield whole

@@ -26,29 +26,19 @@ def add_parser(commands):
         help="grating and blocking filter of the cube: G140M or G140H with F070LP or F100LP, G235M or G235H "
         "with F170LP, G395M or G395H with F290LP, PRISM with CLEAR",
     )  # fmt: skip
-    parser.add_argument(
-        "--channel", choices=("short", "long"), help="NIRCam's channel (default: that of the filters)"
-    )
-    parser.add_argument(
-        "--filters",
-        nargs="+",
-        metavar="FILTER",
-        help="NIRCam's filters (default: all that go with the grating)",
-    )
+    parser.add_argument("--channel", choices=("short", "long"),
+        help="NIRCam's channel (default: that of the filters)")  # fmt: skip
+    parser.add_argument("--filters", nargs="+", metavar="FILTER",
+        help="NIRCam's filters (default: all that go with the grating)")  # fmt: skip
     parser.add_argument("--module", choices=("A", "B"), default="B", help="module of NIRCam")
-    parser.add_argument(
-        "--detector", default="", help="detector of NIRCam (default: the first of the module)"
-    )
-    parser.add_argument(
-        "--date", default="", help="date of the wavefront, YYYY-MM-DD (default: STPSF's own wavefront)"
-    )
-    parser.add_argument(
-        "--psf-source", choices=("auto", "stpsf", "analytic"), default="auto", help="source of the PSFs"
-    )
-    parser.add_argument(
-        "--wavefront-rms", type=float, metavar="NM",
-        help="wavefront error of the analytic PSFs [nm] (default: that of the channel)",
-    )  # fmt: skip
+    parser.add_argument("--detector", default="",
+        help="detector of NIRCam (default: the first of the module)")  # fmt: skip
+    parser.add_argument("--date", default="",
+        help="date of the wavefront, YYYY-MM-DD (default: STPSF's own wavefront)")  # fmt: skip
+    parser.add_argument("--psf-source", choices=("auto", "stpsf", "analytic"), default="auto",
+        help="source of the PSFs")  # fmt: skip
+    parser.add_argument("--wavefront-rms", type=float, metavar="NM",
+        help="wavefront error of the analytic PSFs [nm] (default: that of the channel)")  # fmt: skip
     parser.add_argument(
         "--from-images",
         nargs="+",
@@ -167,7 +157,7 @@ class _Bar:
     """A progress bar, or where nobody looks a line at each tenth."""
 
     def __init__(self, label):
-        self.label, self.told = label, -1
+        self.label, self.shown = label, -1
 
     def __call__(self, done, total):
         """Show how many of how many are done."""
@@ -176,6 +166,6 @@ class _Bar:
             end = "\n" if done == total else ""
             text = f"\r{self.label:16s} [{'#' * full}{'.' * (30 - full)}] {done}/{total}"
             print(text, end=end, file=sys.stderr, flush=True)
-        elif 10 * done // total != self.told:
-            self.told = 10 * done // total
+        elif 10 * done // total != self.shown:
+            self.shown = 10 * done // total
             print(f"{self.label}: {done} of {total} PSFs", file=sys.stderr, flush=True)

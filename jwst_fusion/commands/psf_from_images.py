@@ -7,19 +7,9 @@ __all__ = ["measure"]
 
 def measure(files, path):
     """
-    Measure PSFs, write them in the forms that tools read, and print the paths of the files.
+    Measure PSFs on the stars of NIRCam images, write them beside and into the library, and print the paths.
 
-    Parameters
-    ----------
-    files : list of str
-        NIRCam images.
-    path : pathlib.Path
-        Library to write; the other files have its name and an ending each.
-
-    Raises
-    ------
-    FusionError
-        An image cannot be used, no PSF could be measured, or a file is there already.
+    Raises InputError if none could be measured; raise ParameterError if a file is there already.
     """
     from jwst_fusion import adapters
     from jwst_fusion.atomic import together

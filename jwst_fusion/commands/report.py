@@ -14,9 +14,8 @@ def add_parser(commands):
         example="jwst-fusion report NAME_fused.fits --figures",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="fused cube, NAME_fused.fits or .asdf")
-    parser.add_argument(
-        "--output-dir", metavar="DIR", help="folder to write to (default: that of the product)"
-    )
+    parser.add_argument("--output-dir", metavar="DIR",
+        help="folder to write to (default: that of the product)")  # fmt: skip
     parser.add_argument("--figures", action="store_true", help="also write the main figures as PNG files")
     parser.set_defaults(run=run)
 

@@ -21,17 +21,15 @@ def add_parser(commands):
         "their association and the truth.",
         example="jwst-fusion simulate random demo --seed 7 --fov 1.5",
     )
-    parser.add_argument(
-        "scene", metavar="SCENE", help="disk, titan, nebula, galaxy, or random (drawn by --seed)"
-    )
+    parser.add_argument("scene", metavar="SCENE",
+        help="disk, titan, nebula, galaxy, or random (drawn by --seed)")  # fmt: skip
     parser.add_argument("output_dir", metavar="OUTDIR", help="folder to write to")
-    _add_products(parser)
     _add_observation(parser)
     parser.set_defaults(run=run)
 
 
-def _add_products(parser):
-    """Add the options that tell which cubes and images there are."""
+def _add_observation(parser):
+    """Add the options of the observation."""
     parser.add_argument("--seed", type=int, default=0, help="seed of everything that is random")
     parser.add_argument("--name", help="name of the product (default: that of the scene)")
     parser.add_argument(
@@ -40,65 +38,30 @@ def _add_products(parser):
         "G235H or G235M/F170LP, G395M or G395H/F290LP-blue or -red, PRISM/CLEAR-short or -long; several, "
         "such as G140H/F100LP G235H/F170LP-whole G395H/F290LP, for a cube of each",
     )  # fmt: skip
-    parser.add_argument(
-        "--pointings", type=int, default=1, metavar="N",
-        help="pointings of the IFU with each grating, half a field apart",
-    )  # fmt: skip
-    parser.add_argument(
-        "--visits", type=int, default=1, metavar="N",
-        help="images in each filter, of visits with the telescope turned",
-    )  # fmt: skip
-    parser.add_argument(
-        "--filters", nargs="+", metavar="FILTER", help="NIRCam filters (default: those of the setup)"
-    )
-
-
-def _add_observation(parser):
-    """Add the options that tell how the scene is observed."""
-    parser.add_argument(
-        "--wavelength-range", nargs=2, type=float, metavar=("LOW", "HIGH"),
-        help="wavelengths of the cube [um] (default: those of the grating)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--n-wave",
-        type=int,
-        metavar="N",
-        help="number of channels (default: from the spacing of the grating)",
-    )
-    parser.add_argument(
-        "--fov", type=float, default=3.0, metavar="ARCSEC", help="side of the IFU's field [arcsec]"
-    )
-    parser.add_argument(
-        "--image-field",
-        type=float,
-        metavar="ARCSEC",
-        help="side of the NIRCam exposures [arcsec] (default: that of the scene)",
-    )
-    parser.add_argument(
-        "--snr", type=float, help="signal-to-noise ratio of a voxel (default: 15; drawn for random)"
-    )
-    parser.add_argument(
-        "--image-snr",
-        type=float,
-        metavar="SNR",
-        help="signal-to-noise ratio of a NIRCam pixel (default: 70; drawn for random)",
-    )
-    parser.add_argument(
-        "--psf-scale",
-        type=float,
-        default=1.0,
-        metavar="RATIO",
-        help="width of the PSFs over the nominal width",
-    )
-    parser.add_argument(
-        "--field-stars", type=int, default=0, metavar="N", help="stars in the images around the IFU's field"
-    )
-    parser.add_argument(
-        "--wavefront-seed",
-        type=int,
-        metavar="SEED",
-        help="seed of the telescope's wavefronts alone (default: from --seed)",
-    )
+    parser.add_argument("--pointings", type=int, default=1, metavar="N",
+        help="pointings of the IFU with each grating, half a field apart")  # fmt: skip
+    parser.add_argument("--visits", type=int, default=1, metavar="N",
+        help="images in each filter, of visits with the telescope turned")  # fmt: skip
+    parser.add_argument("--filters", nargs="+", metavar="FILTER",
+        help="NIRCam filters (default: those of the setup)")  # fmt: skip
+    parser.add_argument("--wavelength-range", nargs=2, type=float, metavar=("LOW", "HIGH"),
+        help="wavelengths of the cube [um] (default: those of the grating)")  # fmt: skip
+    parser.add_argument("--n-wave", type=int, metavar="N",
+        help="number of channels (default: from the spacing of the grating)")  # fmt: skip
+    parser.add_argument("--fov", type=float, default=3.0, metavar="ARCSEC",
+        help="side of the IFU's field [arcsec]")  # fmt: skip
+    parser.add_argument("--image-field", type=float, metavar="ARCSEC",
+        help="side of the NIRCam exposures [arcsec] (default: that of the scene)")  # fmt: skip
+    parser.add_argument("--snr", type=float,
+        help="signal-to-noise ratio of a voxel (default: 15; drawn for random)")  # fmt: skip
+    parser.add_argument("--image-snr", type=float, metavar="SNR",
+        help="signal-to-noise ratio of a NIRCam pixel (default: 70; drawn for random)")  # fmt: skip
+    parser.add_argument("--psf-scale", type=float, default=1.0, metavar="RATIO",
+        help="width of the PSFs over the nominal width")  # fmt: skip
+    parser.add_argument("--field-stars", type=int, default=0, metavar="N",
+        help="stars in the images around the IFU's field")  # fmt: skip
+    parser.add_argument("--wavefront-seed", type=int, metavar="SEED",
+        help="seed of the telescope's wavefronts alone (default: from --seed)")  # fmt: skip
 
 
 def _options_of_set(options):

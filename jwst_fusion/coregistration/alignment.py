@@ -1,4 +1,4 @@
-"""The offset between a NIRCam image and the cube, measured on like images."""
+"""The offset between a NIRCam image and the cube, measured on images of the same band and resolution."""
 
 from __future__ import annotations
 
@@ -32,11 +32,15 @@ __all__ = [
     "spaxel_template",
 ]
 
-#: Smallest overlap at a trial offset, as a share of that at zero offset. Judged.
+#: Smallest overlap at a trial offset, as a share of that at the first guess; of the field if there is none.
+#: Judged.
 MIN_OVERLAP = 0.6
 
 #: Correlation below which no offset is measured. Judged.
 MIN_CORRELATION = 0.5
+
+#: Standard errors by which the correlation of an offset may be chance. Judged.
+SURE = 3.0
 
 #: Variance of the blur [arcsec^2] beyond which its effect is no longer linear, and is fitted again. Judged.
 LINEAR_EXCESS = 3e-4
@@ -95,7 +99,8 @@ def measure_offset(
 
     The image, blurred to the IFU's resolution, is compared with the cube's synthetic photometry: first
     by the correlation coefficient over their common spaxels at all offsets in range, then by a robust
-    least-squares fit of offset, scale, pedestal and blur (`fit_band`).
+    least-squares fit of offset, scale, pedestal and blur (`fit_band`). The image may cover a part of the
+    field: an offset that brings more of it onto the field is not preferred for that reason.
 
     Parameters
     ----------
@@ -127,7 +132,7 @@ def measure_offset(
     if not np.isfinite(seen).any():
         return unknown
     template = spaxel_template(seen, image, bandpass, cube, grid)
-    start, correlation = _correlate(synthetic, template[0], d, extra)
+    start, correlation = _correlate(synthetic, template[0], d, extra, guessed=True)
     if start is None or correlation < MIN_CORRELATION:
         return replace(unknown, correlation=correlation)
     rows, columns = spaxel_centres(synthetic, d, extra)
@@ -191,7 +196,7 @@ def spaxel_centres(synthetic: np.ndarray, d: int, extra: int) -> tuple[np.ndarra
 
 def _without_plane(values, rows, columns):
     """
-    Values (n,) at places less the plane fitted to them; zero where nothing but rounding errors is left.
+    Values (n,) at places minus the plane fitted to them; zero where nothing but rounding errors is left.
 
     A shifted plane is a plane at another level and does not constrain the shift.
     """
@@ -204,7 +209,7 @@ def agreement(
     fit: BandFit, values: np.ndarray, rows: np.ndarray, columns: np.ndarray, blurred: np.ndarray
 ) -> float:
     """
-    Correlate two images at the fitted shift, without the plane that fits each of them.
+    Correlate two images at the fitted shift, after subtraction of a plane from each.
 
     Parameters
     ----------
@@ -227,8 +232,12 @@ def agreement(
     return float(pair[0] @ pair[1] / norm) if norm > 0 else 0.0
 
 
-def _correlate(synthetic, blurred, d, extra):
-    """Best whole-cell shift (x, y) and its correlation, over all shifts that keep enough overlap."""
+def _correlate(synthetic, blurred, d, extra, *, guessed=False):
+    """
+    Best whole-cell shift (x, y) and its correlation, over all shifts that keep enough overlap.
+
+    Where the shift is guessed, an image of a part of the field has to keep its share only.
+    """
     reach = extra * d
     size = [next_fast_len(n, real=True) for n in blurred.shape]
     known = np.isfinite(synthetic)
@@ -249,18 +258,20 @@ def _correlate(synthetic, blurred, d, extra):
         return plane[: 2 * reach + 1, : 2 * reach + 1]
 
     count = at_shifts(mask_t * valid_f)
-    enough = count > MIN_OVERLAP * known.sum()
+    enough = count > max(MIN_OVERLAP * (count[reach, reach] if guessed else known.sum()), MIN_SPAXELS)
     if not enough.any():
         return None, 0.0
-    count = np.maximum(count, 1.0)
+    count = np.maximum(count, MIN_SPAXELS)
     sum_a, sum_b = at_shifts(spread_t * valid_f), at_shifts(mask_t * template_f)
     variance_a = at_shifts(square_t * valid_f) - sum_a**2 / count
     variance_b = at_shifts(mask_t * power_f) - sum_b**2 / count
     covariance = at_shifts(spread_t * template_f) - sum_a * sum_b / count
     floor = 1e-9 * max(variance_a.max() * variance_b.max(), np.finfo(float).tiny)
     correlation = covariance / np.sqrt(np.maximum(variance_a * variance_b, floor))
-    correlation[~enough] = -1.0
-    row, column = np.unravel_index(np.argmax(correlation), correlation.shape)
+    # Fisher's z less its standard errors: few spaxels agree by chance
+    certain = np.arctanh(np.clip(correlation, 0.0, 1 - ROUNDING)) - SURE / np.sqrt(count - 3)
+    certain[~enough] = -np.inf
+    row, column = np.unravel_index(np.argmax(certain), certain.shape)
     return np.array([column - reach, row - reach], dtype=float), float(correlation[row, column])
 
 

@@ -51,7 +51,7 @@ def choose_images(
     Choose the images whose bands lie in the cube, in one range of wavelengths and one channel of NIRCam.
 
     Bands whose ranges (`fusion_range`) touch are fused together. Of several such sets the one with the most
-    bands is chosen, and of sets as large the one at the shortest wavelengths.
+    bands is chosen, and of equally large sets the one at the shortest wavelengths.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ def choose_images(
     alive : ndarray of bool, shape (n_wave,)
         Channels of the cube with data.
     wavelength_range : tuple of float, optional
-        Limits [um] in place of the bands' own; then all bands within them go together.
+        Limits [um] in place of the bands' own. All bands within them are then combined.
     mix_channels : bool, optional
-        Whether images of both channels may go together.
+        Whether images of both channels may be combined.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def choose_images(
 
 
 def _sets(images, wavelength_range, mix_channels):
-    """Sort images into sets that go together, by channel and range, ascending in wavelength."""
+    """Sort images into sets that can be fused together, by channel and range, ascending in wavelength."""
     channels = {}
     for image in images:
         key = "both" if mix_channels else throughput.channel(image.filter)

@@ -49,8 +49,8 @@ class Comparison:
     east, north, shift_error : float
         Position of a source in the image minus that in the cube, and the error of either [arcsec].
     correlation : float
-        Correlation coefficient of the two images with all of these differences but the change taken out, and
-        without the noise of the cube's image.
+        Correlation coefficient of the two images after correction for all of these differences but the
+        change, and for the noise of the cube's image.
     roll, roll_error : float
         Position angle in the image minus that in the cube [deg].
     magnification, magnification_error : float
@@ -101,7 +101,7 @@ def compare_images(
     Returns
     -------
     Comparison
-        The departures, with errors that allow for residuals that neighbouring spaxels share.
+        The differences, with errors that allow for correlated residuals of neighbouring spaxels.
     """
     d = decimation_factor
     known, rows, columns, design = _system(sharp, blunt[np.newaxis], d)
@@ -188,7 +188,7 @@ def mismatch(
     float
         Typical residual of a fit as in `compare_images` of the image to its own band, over that to the band
         that it fits best, to which the noise is added: at most about one, unless another band fits better;
-        NaN if there is none, or nothing to compare.
+        NaN without another band or common spaxels.
     """
     planes = np.stack([own, *others])
     known, _, _, design = _system(sharp, planes, decimation_factor)
@@ -211,7 +211,7 @@ def figures(comparisons: Sequence[Comparison], name: str) -> np.ndarray:
     comparisons : sequence of Comparison
         The bands.
     name : {'roll', 'magnification', 'blur'}
-        The departure.
+        The difference.
 
     Returns
     -------
@@ -232,7 +232,7 @@ def common(comparisons: Sequence[Comparison], name: str) -> tuple[float, float]:
     comparisons : sequence of Comparison
         The bands.
     name : {'roll', 'magnification', 'blur'}
-        The departure.
+        The difference.
 
     Returns
     -------

@@ -144,7 +144,7 @@ class Coregistration:
     name : str
         File name of the cube.
     offset : tuple of float
-        Where the coordinates of the grid put a source less where the cube's do (east, north) [arcsec].
+        Position of a source in the coordinates of the grid minus that in the cube's (east, north) [arcsec].
     """
 
     observation: Observation
@@ -211,6 +211,11 @@ def _coregister(product, images, settings):
     if angle is not None:
         product = rotate_cube(product, angle)
     footprint = cube_footprint(product.data)
+    if not footprint.any():
+        raise InputError(
+            f"{product.name}: no spaxel has data in half of the channels of the fusion; fetch the file "
+            "again, or rebuild the cube with cube_build"
+        )
     window, grid = choose_grid(footprint, product.wcs, images, settings)
     count = footprint[window].sum()
     if count < MIN_SPAXELS:
@@ -269,7 +274,7 @@ def choose_data(
     Raises
     ------
     InputError
-        The cube has no data where the images look.
+        The cube has no data in the bands of the images.
     """
     choice = choose_images(
         product.wavelength,
@@ -337,7 +342,7 @@ def choose_grid(
 
 def cube_on_grid(product: CubeProduct, grid: FusionGrid) -> tuple[CubeData, np.ndarray, float]:
     """
-    Cut a cube to a grid of its own spaxels, estimate its noise and take out its outliers.
+    Cut a cube to a grid of its own spaxels, estimate its noise and remove its outliers.
 
     Parameters
     ----------
@@ -351,7 +356,7 @@ def cube_on_grid(product: CubeProduct, grid: FusionGrid) -> tuple[CubeData, np.n
     cube : CubeData
         The cube on the grid.
     outliers : ndarray of bool, shape (n_wave, my, mx)
-        Voxels that were taken out.
+        Voxels that were removed.
     noise_ratio : float
         Noise over stated error.
     """
@@ -373,7 +378,7 @@ def cube_on_grid(product: CubeProduct, grid: FusionGrid) -> tuple[CubeData, np.n
 
 
 def _covering(bands, images, cube, grid, min_overlap):
-    """Keep the bands that cover enough of the field; tell of the others."""
+    """Keep the bands that cover enough of the field, and log the others."""
     field = np.zeros(cube.footprint.shape, dtype=bool)
     field[grid.field] = cube.footprint[grid.field]
     return covering(bands, images, field, grid, min_overlap)

@@ -176,7 +176,10 @@ def field_window(
     """
     rows, columns = (np.flatnonzero(footprint.any(axis=axis)) for axis in (1, 0))
     if rows.size == 0:
-        raise NoOverlapError("the cube has no spaxel with data in the wavelength range of the fusion")
+        raise NoOverlapError(
+            "the cube has no spaxel with data in the wavelength range of the fusion; fetch it again, or "
+            "rebuild it with cube_build"
+        )
     middle: tuple[float, ...] = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2
     _, jacobian = local_frame(wcs, *middle)
     if centre is not None:

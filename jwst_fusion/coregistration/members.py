@@ -1,4 +1,4 @@
-"""Which cubes and images belong to one scene, as far as their headers tell."""
+"""Which cubes and images belong to one scene, according to their headers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def sight(
     alive: Sequence[np.ndarray] | None = None,
 ) -> tuple[list, list[tuple[str, str]]]:
     """
-    Tell which images look in the wavelengths of which cube, and the wavelengths of the set.
+    Find the images whose bands each cube covers, and the wavelengths of the set.
 
     Parameters
     ----------
@@ -76,15 +76,15 @@ def sight(
     Returns
     -------
     seen : list of (CubeProduct, ndarray of bool, list of ImageProduct)
-        Cubes that an image looks at, in ascending order of their wavelengths, with their channels in the
-        range of the set.
+        Cubes that cover the band of an image, in ascending order of their wavelengths, with their
+        channels in the range of the set.
     left_out : list of (str, str)
         File name of each cube and image that cannot be used, and why.
 
     Raises
     ------
     InputError
-        A cube's target moves, or no image looks at any cube.
+        A cube's target moves, or no cube covers the band of an image.
     """
     _refuse_moving(products)
     seen, left_out, used = [], [], set()
@@ -142,7 +142,7 @@ def _refuse_moving(products):
 
 def same_spaxels(products: Sequence[CubeProduct]) -> None:
     """
-    Refuse cubes whose spaxels differ in size or direction, and one cube that is there twice.
+    Refuse cubes whose spaxels differ in size or direction, and a cube that occurs twice.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def same_spaxels(products: Sequence[CubeProduct]) -> None:
 
 
 def _identity(product):
-    """Tell a cube from others: where it looks, and at what."""
+    """Identify a cube by its coordinates and wavelengths."""
     return (
         product.data.shape,
         tuple(product.wavelength),

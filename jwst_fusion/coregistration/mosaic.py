@@ -1,4 +1,4 @@
-"""Cubes of one grating as one, to be compared with what was made of them."""
+"""Mean of the cubes of one grating, for comparison with the fused cube."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ __all__ = ["mosaic"]
 
 def mosaic(cubes: Sequence[CubeData], decimation_factor: int) -> CubeData:
     """
-    Interpolate cubes with the same wavelengths on the spaxels of the grid, and average them by their noise.
+    Interpolate cubes with the same wavelengths on the spaxels of the grid, and average them.
 
-    The fusion does not use it: there each cube has its own spaxels.
+    The weights are the inverse variances. The fusion does not use the result: there each cube has its own
+    spaxels.
 
     Parameters
     ----------

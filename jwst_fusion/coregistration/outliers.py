@@ -35,14 +35,14 @@ SPARE = 4
 
 #: Rank, among the 26 neighbours, of the one that has to support a real peak, and the least share of the
 #: peak that it then shows: 0.11 for a point source in an unresolved line, wherever these fall between the
-#: voxels (FWHM of 0.13" for spaxels of 0.1", of 1.5 channels). SUPPORT_OF_NOISE is put down to noise:
-#: less spares more lone lines, more finds more outliers. Derived.
+#: voxels (FWHM of 0.13" for spaxels of 0.1", of 1.5 channels). SUPPORT_OF_NOISE is attributed to noise:
+#: a smaller value spares more isolated lines, a larger one finds more outliers. Derived.
 NEIGHBOUR_RANK = 6
 SUPPORT = 0.10
 SUPPORT_OF_NOISE = 0.7
 
 #: Channels on either side from whose median an outlier departs too, by at least this share of its residual:
-#: a model that puts a line where there is none makes no outlier. Judged.
+#: otherwise a line that only the model has would be an outlier. Judged.
 REACH = 3
 MIN_DEPARTURE = 0.3
 
@@ -79,9 +79,9 @@ def find_outliers(data: np.ndarray, noise: np.ndarray, footprint: np.ndarray) ->
 
     where ``contrast`` is the model's largest departure from its continuum in the 3 x 3 x 3 voxels
     around, and ``support`` the sixth largest residual of the 26 neighbours, of the same sign, over that
-    of noise: what the model does not hold but the PSF and the line spread have blurred, as they do any
-    source, supports itself. Voxels that touch an outlier need a residual of 5.5 and no isolation.
-    Values that no source reaches are outliers anyway.
+    of noise: a source that the model lacks is blurred by the PSF and the line spread function, and has such
+    neighbours. Voxels that touch an outlier need a residual of 5.5 and no isolation.
+    Values larger than any source can have are always outliers.
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ def find_outliers(data: np.ndarray, noise: np.ndarray, footprint: np.ndarray) ->
     Returns
     -------
     ndarray of bool, shape (n_wave, my, mx)
-        Outliers. False where the data are not finite; channels without noise are only searched for
-        values that no source reaches.
+        Outliers. False where the data are not finite; in channels without noise only
+        values larger than any source can have are found.
     """
     found = np.zeros(data.shape, dtype=bool)
     spectra = data[:, footprint].astype(np.float32)
@@ -126,7 +126,7 @@ def _smooth(noise):
 
 
 def _find_huge(spectra, noise):
-    """Values of (n_wave, n_spaxels) spectra that no source reaches, and whole spaxels full of them."""
+    """Values in (n_wave, n_spaxels) spectra above those of any source, and whole spaxels full of them."""
     magnitude = np.abs(spectra)
     known = np.isfinite(magnitude)
     if not known.any():
@@ -258,7 +258,7 @@ def _select(spectra, deviation, scale, table, model=None):
 
 
 def _departure(spectra, voxels):
-    """Voxels of (n_wave, n_spaxels) spectra less the median of the channels around them."""
+    """Voxels of (n_wave, n_spaxels) spectra minus the median of the channels around them."""
     rows = np.clip(voxels[0] + np.arange(-REACH, REACH + 1)[:, np.newaxis], 0, len(spectra) - 1)
     return spectra[voxels] - _median(spectra[rows, voxels[1]])
 

@@ -38,7 +38,7 @@ SIGNIFICANT = 1e-3
 #: Blur beyond the optical model that is adopted, in standard errors. Judged.
 BLUR_SIGNIFICANCE = 3.0
 
-#: Least error of the blur's variance [arcsec^2]: what the PSF model's shape leaves open. Judged.
+#: Smallest error of the blur's variance [arcsec^2], due to the unknown shape of the PSF. Judged.
 BLUR_FLOOR = 3e-5
 
 
@@ -53,7 +53,7 @@ class Pointing:
     Attributes
     ----------
     offsets : tuple of Offset or None
-        One for each image; errors NaN where coordinates are taken as they are, None where a moving
+        One for each image; errors NaN if the coordinates are kept, None where a moving
         target was not found.
     method : str
         How the offsets were found: refined, cross_correlation, wcs or none.
@@ -67,7 +67,7 @@ class Pointing:
     trend_error : float
         Standard error of either [arcsec/um].
     measured : tuple of Offset
-        What each image alone tells; empty where coordinates are taken as they are.
+        The offset measured on each image alone; empty if the coordinates are kept.
     """
 
     offsets: tuple
@@ -92,8 +92,8 @@ def solve_pointing(
     """
     Determine the offset of each image from the cube.
 
-    Bands share one offset unless their own differ by more than their errors explain. A band without
-    contrast takes the others' offset.
+    All bands have one offset, unless their own offsets differ by more than their errors. A band without
+    contrast has the offset of the others.
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ def register(
 
 
 def _distortion(compared, cube, grid):
-    """Roll [deg] and magnification of all images against the cube, if they matter and can be taken out."""
+    """Roll [deg] and magnification of all images against the cube, if they matter and can be corrected."""
     radius = np.hypot(*cube.footprint[grid.field].shape) / 2 * grid.decimation_factor * grid.cell_size
     (roll, roll_error), (stretch, stretch_error) = (common(compared, n) for n in ("roll", "magnification"))
     sizes = radius * np.array([np.radians(abs(roll)), abs(stretch)])

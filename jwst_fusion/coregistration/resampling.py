@@ -40,7 +40,7 @@ def resample_image(
     grid : FusionGrid
         The cells.
     offset : tuple of float
-        Where the image's WCS puts a source minus where the grid's does (east, north) [arcsec].
+        Position of a source in the image's WCS minus that in the grid's (east, north) [arcsec].
 
     Returns
     -------
@@ -85,8 +85,7 @@ def cutout(image: ImageProduct, window: tuple[slice, slice]) -> tuple[np.ndarray
     -------
     data, error : ndarray of float64
         Surface brightness and its error [MJy/sr]; NaN where there is no weight, and the error where it is
-        not stated. Without any stated error that of all pixels is taken from the differences of
-        neighbours.
+        not stated. If no error is stated, the differences of neighbouring pixels give one for all pixels.
     """
     data = np.array(image.data[window], dtype=np.float64)
     data[~np.isfinite(data)] = np.nan

@@ -42,21 +42,21 @@ MIN_COMMON = 12
 #: shows another sky: good observations have 0.997 and more, those of another sky up to 0.96. Measured.
 ALIKE = 0.965
 
-#: Significance from which a roll or a magnification of a cube against the images is told. Judged.
+#: Significance from which a roll or a magnification of a cube against the images is reported. Judged.
 SIGNIFICANT = 5.0
 
 
 @dataclass(frozen=True, eq=False)
 class SetMember:
     """
-    A cube of a set on its own grid, and where NIRCam has its sky.
+    A cube of a set on its own grid, and its position in NIRCam's coordinates.
 
     Attributes
     ----------
     product : CubeProduct
         The cube, in the wavelengths of the set.
     images : tuple of ImageProduct
-        The images that look in its wavelengths.
+        The images whose bands it covers.
     bands : dict
         Bandpass, covered fraction and pivot wavelength of each, by label.
     cube : CubeData
@@ -64,7 +64,7 @@ class SetMember:
     grid : FusionGrid
         That grid.
     outliers : ndarray of bool, shape (n_wave, my, mx)
-        Voxels that were taken out.
+        Voxels that were removed.
     noise_ratio : float
         Noise over stated error.
     pointing : Pointing
@@ -92,7 +92,7 @@ def coregister_set(
     """
     Bring several cubes of one scene and images onto the cells of one grid.
 
-    Each cube is compared with the images that look in its wavelengths, and all offsets are solved for
+    Each cube is compared with the images whose bands it covers, and all offsets are solved for
     together. The grid is in the coordinates of NIRCam's short channel, or of its long channel if there is no
     other. No cube is resampled: where its spaxels are with respect to the cells is part of how it sees the
     scene (`CubeData.shift`).
@@ -109,8 +109,8 @@ def coregister_set(
     Returns
     -------
     list of Coregistration
-        Cubes in ascending order of their wavelengths, each with the images that look in these, all on one
-        grid.
+        Cubes in ascending order of their wavelengths, each with the images whose bands it covers, all on
+        one grid.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def _coregister_set(products, images, settings):
 
 
 def _measured(member):
-    """Whether any image tells where the cube is."""
+    """Whether any image constrains the position of the cube."""
     return any(np.isfinite(offset.error) for offset in member.pointing.measured)
 
 
@@ -170,7 +170,7 @@ def _alike(member):
 
 
 def _refuse_single(members):
-    """Refuse what is no set."""
+    """Refuse an input that is not a set."""
     if len(members) < 2:
         names = ", ".join(member.product.name for member in members) or "none"
         raise InputError(
@@ -265,7 +265,7 @@ def _lay_grid(members, offsets, errors, settings):
 
 
 def _connected(members, at):
-    """Find the cubes that share sky, directly or by others: the indices of the most that do."""
+    """Find the largest group of cubes that share sky, directly or through others; their indices."""
     n = len(members)
     linked = [
         [_shared(members[i], at[i], members[j], at[j]) >= MIN_COMMON for j in range(n)] for i in range(n)

@@ -84,7 +84,7 @@ def covering(
     min_overlap: float,
 ) -> list[BandImage]:
     """
-    Keep the bands that cover enough of the field, each once; tell of the others.
+    Keep the bands that cover enough of the field, each once, and log the others.
 
     Parameters
     ----------

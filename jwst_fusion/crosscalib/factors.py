@@ -32,7 +32,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-#: Range of factors between the instruments that their calibrations allow. Judged.
+#: Range of plausible factors between the calibrations of the instruments. Judged.
 FACTORS = 0.5, 2.0
 
 #: Largest relative error of a factor. Judged.
@@ -60,7 +60,7 @@ class CrossCalibrationSettings:
     pedestal : {'auto', 'fit', 'none'}
         Whether an image may have a constant on top of the cube: where it is significant, always, never.
     band_policy : {'drop', 'keep', 'fail'}
-        What becomes of a band whose factor or coverage cannot be right.
+        Treatment of a band whose factor or coverage is implausible.
     reference : {'nirspec', 'nircam'}
         Whose flux scale the fused cube carries.
     factors : dict of BandScale
@@ -104,8 +104,8 @@ def cross_calibrate(
     Returns
     -------
     Observation
-        The same, its bands with bandpass, scale and its error, a pedestal taken out of their data, and
-        the cube with what its PSF has over the model. Bands that cannot be right are left out.
+        The same, its bands with bandpass, scale and its error, the pedestal subtracted from their data,
+        and the cube with the departure of its PSF from the model. Implausible bands are left out.
 
     Raises
     ------
@@ -227,7 +227,7 @@ def _calibrated(band, scale):
 
 def hold_out(observation: Observation, names: Sequence[str]) -> Observation:
     """
-    Keep bands from the fit, to be compared with what it predicts.
+    Exclude bands from the fit, to compare them with its prediction.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ RESAMPLING = 5e-4
 #: two variances [arcsec^2], and its wavefront's variance [rad^2 at 1 um]. Judged.
 PRIOR = np.array([1e-3, 1e-3, 0.5])
 
-#: Share of it that may differ from band to band. Judged.
+#: Standard deviations of the differences between bands. Judged.
 BETWEEN_BANDS = np.array([3e-5, 3e-5, 0.02])
 
 #: Relative error of the light that a halo of the IFU's PSF takes from the core: its shape is not known.
@@ -74,8 +74,8 @@ class _Comparison:
     """
     The spaxels of a band, and the parameters of its fit.
 
-    ``parameters`` are (scale, pedestal, *shape) of the cube over the image; the shape is what the IFU's
-    PSF has over its model, its wavefront's variance as at 1 um.
+    ``parameters`` are (scale, pedestal, *shape) of the cube over the image; the shape is the departure
+    of the IFU's PSF from its model, with the variance of the wavefront at 1 um.
     """
 
     band: Any
@@ -99,8 +99,8 @@ def fit_scales(
 
     In each band the image, blurred to the IFU's resolution, is fitted to the cube's synthetic photometry
     over the spaxels, robustly: offset, scale, pedestal, and how the IFU's PSF departs from its model, in
-    width and in the light that its wavefront scatters into a halo. The latter is the same for all bands
-    but for the wavelength: each band's fit is brought to the common value.
+    width and in the light that its wavefront scatters into a halo. Apart from its dependence on
+    wavelength it is common to all bands, and the fit of each band is adjusted to the common value.
 
     Parameters
     ----------
@@ -135,18 +135,24 @@ def fit_scales(
         fitted = [c if keep else _fit(c, False) for c, keep in zip(fitted, real, strict=True)]
         scales, shape = _tie(fitted)
     if shape.any():
-        log.info(
-            "The IFU's PSF departs from its model: variance %+.2e, %+.2e arcsec^2, "
-            "of the wavefront %+.3f rad^2 at 1 um",
-            *shape,
-        )
+        log.info(_in_words(shape, np.mean([c.wavelength for c in fitted])))
     known = {c.band.label: scale for c, scale in zip(fitted, scales, strict=True)}
     scales = tuple(known.get(band.label) or ratio_of_means(observation, band) for band in bands)
     return scales, shape
 
 
+def _in_words(shape, wavelength):
+    """Departure of the IFU's PSF from its model in words, with the light in its halo at a wavelength [um]."""
+    widths = 1e3 * np.sign(shape[:2]) * np.sqrt(np.abs(shape[:2]))
+    return (
+        f"The IFU's PSF differs from its optical model: width {widths[0]:+.0f} x {widths[1]:+.0f} mas "
+        f"(standard deviations, in quadrature), light in its halo {100 * shape[2] / wavelength**2:+.1f} % at "
+        f"{wavelength:.2f} um"
+    )
+
+
 def _compare(observation, band):
-    """Bring a band and the cube together on the spaxels that both know."""
+    """Compare a band with the cube on the spaxels known in both."""
     cube, grid = observation.cube, observation.grid
     synthetic = synthetic_photometry(cube.data, band.bandpass)
     rows, columns = spaxel_centres(synthetic, grid.decimation_factor, 0)

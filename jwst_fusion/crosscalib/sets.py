@@ -45,7 +45,7 @@ MAX_CONTRADICTION = 0.1
 @dataclass(frozen=True)
 class Overlap:
     """
-    Ratio of the light of two cubes where both see the same sky at the same wavelengths.
+    Ratio of the light of two cubes over the sky and the wavelengths that they share.
 
     Attributes
     ----------
@@ -174,7 +174,7 @@ def _among(pairs, kept):
 
 def hold_out_of_set(observations: Sequence[Observation], names: Sequence[str]) -> list[Observation]:
     """
-    Keep images from the fit of several cubes.
+    Exclude images from the fit of several cubes.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ def _solve(observations, pairs):
 
 
 def _contradicting(cubes, pairs):
-    """Place of a cube whose flux contradicts the others', and what is to be told of it; None if none does."""
+    """Place of a cube whose flux contradicts the others', and the message about it; None if none does."""
     residuals = np.zeros(len(cubes))
     for (a, b), found in pairs.items():
         departure = abs(np.log(found.ratio) - (cubes[a] - cubes[b]))

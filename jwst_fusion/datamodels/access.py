@@ -71,22 +71,10 @@ def open(init, **kwargs):  # noqa: A001
 
 def open_member(path):
     """
-    Open a file of the official pipeline, of which nothing but its headers and tables is read.
+    Open a file of the official pipeline, of which nothing but its headers and tables is read (LazyModel).
 
-    Parameters
-    ----------
-    path : str
-        File.
-
-    Returns
-    -------
-    model : LazyModel or DataModel
-        The arrays are left on disk; a file that is not FITS is opened as a model.
-
-    Raises
-    ------
-    Warning, OSError, EOFError
-        If a FITS file ends too early (astropy's warning as an error), or a compressed one is broken.
+    A file that is not FITS is opened as a model. A FITS file that ends too early, or a broken compressed one,
+    is a Warning, OSError or EOFError.
     """
     if filetype.check(path) != "fits":
         return open(path)

@@ -1,4 +1,4 @@
-"""What all products of jwst_fusion share: order of the HDUs, identity, and atomic writing."""
+"""Base class of all products: order of the HDUs, identity, and atomic writing."""
 
 import logging
 import math
@@ -18,7 +18,7 @@ from stdatamodels.jwst.datamodels import IFUCubeModel
 from jwst_fusion.atomic import atomic_file
 from jwst_fusion.ownership import product_mark
 
-__all__ = ["FusionModel"]
+__all__ = ["FusionModel", "cell_text"]
 
 log = logging.getLogger(__name__)
 
@@ -262,6 +262,11 @@ def _as_signed(hdu):
     finally:
         flags ^= np.uint32(SIGN_BIT)
         hdu.data = flags
+
+
+def cell_text(value):
+    """Read the text in a cell of a table: FITS has it as padded bytes."""
+    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip()
 
 
 def _output_path(path, dir_path):

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from jwst_fusion.datamodels.base import BRIGHTNESS_UNIT, FusionModel
+from jwst_fusion.datamodels.base import BRIGHTNESS_UNIT, FusionModel, cell_text
 from jwst_fusion.datamodels.notebook import html_table
 
 __all__ = ["FusedCubeModel"]
@@ -14,7 +14,7 @@ __all__ = ["FusedCubeModel"]
 DRAWS_SHARE = 0.08
 VOXEL_BYTES = 16
 
-#: Fewer draws tell nothing.
+#: Least number of draws that is kept.
 LEAST_DRAWS = 4
 
 #: Step of the draws, in units of the coefficients' errors.
@@ -133,6 +133,11 @@ class FusedCubeModel(FusionModel):
                 return f"{name} is {found}, {shape} expected for a cube of {cube}"
         if self.hasattr("draws") and np.shape(self.draws)[1:] != cells:
             return f"draws are {np.shape(self.draws)}, (n, *{cells}) expected for a cube of {cube}"
+        if not (self.hasattr("filters") and len(self.filters)):
+            return "filters is missing or empty"
+        unit = self.meta.bunit_data
+        if unit != BRIGHTNESS_UNIT:
+            return f"BUNIT is {unit}, {BRIGHTNESS_UNIT} expected"
         return None if np.any(self.err) else "err is missing"  # then the model fills it with zeros
 
     @property
@@ -172,7 +177,7 @@ class FusedCubeModel(FusionModel):
         table = np.asarray(self.filters) if self.hasattr("filters") else ()
         rows = [
             (
-                row["filter"].decode() if isinstance(row["filter"], bytes) else row["filter"],
+                cell_text(row["filter"]),
                 f"{row['scale']:.3f} ± {row['scale_err']:.3f}",
                 f"{row['offset_east']:+.3f}, {row['offset_north']:+.3f}",
                 f"{row['psnr']:.1f}",

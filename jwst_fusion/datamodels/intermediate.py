@@ -1,4 +1,4 @@
-"""What one step leaves for the next."""
+"""Products of the steps before the fusion."""
 
 from jwst_fusion.datamodels.base import BRIGHTNESS_UNIT, FusionModel
 

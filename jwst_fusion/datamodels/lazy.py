@@ -33,22 +33,8 @@ class Plane:
     """
     An image or a cube of a FITS file of which each window is read when it is asked for, and not kept.
 
-    Parameters
-    ----------
-    hdu : `astropy.io.fits.ImageHDU`
-        Of a file that is not mapped into memory: what has been read of a map counts as used memory.
-    file : str
-        Name of the file.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Shape of the array.
-    dtype : numpy.dtype
-        Type of what a window gives: single precision, as the pipeline writes, for all that is no integer; a
-        number that is too large for that becomes infinite.
-    ndim : int
-        Number of dimensions.
+    The file is not mapped into memory: what has been read of a map counts as used memory. A window has single
+    precision, as the pipeline writes, for all that is no integer; a number too large for that is infinite.
     """
 
     def __init__(self, hdu, file):
@@ -60,7 +46,7 @@ class Plane:
         self.ndim = len(self.shape)
 
     def __getitem__(self, window):
-        """Read a window; an InputError if the file has become shorter."""
+        """Read a window; raise InputError if the file has become shorter."""
         with unbroken(self._file), np.errstate(over="ignore"):
             return self._section[window].astype(self.dtype, copy=False)
 
@@ -73,27 +59,10 @@ class LazyModel:
     """
     An i2d or s3d file of the official pipeline whose arrays are left on disk until they are read.
 
-    A mosaic of NIRCam has 10 000 x 10 000 pixels and seven planes; the fusion needs a few hundred of
-    them. What is used of a data model elsewhere is here under the same names. The file is opened once, and
-    closed with the model.
-
-    Parameters
-    ----------
-    path : str
-        FITS file.
-
-    Attributes
-    ----------
-    meta : ObjectNode
-        Metadata.
-    header : dict
-        Keywords of the first and of the SCI header as they stand in the file.
-    data, err, dq, wht : Plane, or None
-        Arrays on disk; None for what is not in the file.
-    wavetable : ndarray, or None
-        Wavelengths of a cube.
-    metadata : ImageModel or IFUCubeModel
-        Data model of the metadata alone, with the logs that a cube brings.
+    A mosaic of NIRCam has 10 000 x 10 000 pixels and seven planes; the fusion needs a few hundred of them.
+    What is used of a data model elsewhere is here under the same names, and None if the file lacks it: data,
+    err, dq and wht are Planes. The first and the SCI header are in ``header``, a data model of the metadata
+    alone is ``metadata``. The file is opened once, and closed with the model.
     """
 
     def __init__(self, path):

@@ -10,17 +10,10 @@ UNIFORM_TOLERANCE = 1e-6
 
 def set_wavelengths(model, wavelength):
     """
-    Set the spectral axis of a cube: the table of wavelengths and the keywords of axis 3, and DISPAXIS.
+    Set the spectral axis [um] of a cube: the table of wavelengths, the keywords of axis 3, and DISPAXIS.
 
     Equal steps give a linear axis (CTYPE3 ``WAVE``), any others a tabular one (``WAVE-TAB``), as the
     pipeline's cube_build writes them. The table is there in both cases.
-
-    Parameters
-    ----------
-    model : `jwst_fusion.datamodels.base.FusionModel`
-        Model to be changed.
-    wavelength : array_like, shape (n_wave,)
-        Wavelengths [um], ascending.
     """
     wavelength = np.asarray(wavelength, dtype=np.float64)
     n_wave = len(wavelength)
@@ -44,11 +37,7 @@ def assign_wcs(model):
     """
     Set ``meta.wcs`` of a cube, a gwcs object, from ``meta.wcsinfo`` and the table of wavelengths.
 
-    Parameters
-    ----------
-    model : `jwst_fusion.datamodels.base.FusionModel`
-        Model to be changed. Its ``data`` give the extent in which the coordinates hold: to the edges
-        of the outer spaxels, and from the first to the last wavelength.
+    It holds to the edges of the outer spaxels, and from the first to the last wavelength.
     """
     from jwst.assign_wcs.pointing import create_fitswcs
 

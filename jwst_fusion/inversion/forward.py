@@ -14,6 +14,7 @@ from jwst_fusion.optics.frequencies import make_hermitian
 
 from .cells import within
 from .groups import FrequencyGroups
+from .noise import correlated_noise, cube_noise_transfer, image_noise_transfer, relative_noise
 from .objective import DataTerm
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ __all__ = ["CubeTerm", "ImageTerm", "compress_cube", "image_term"]
 
 #: Singular values below this share of the largest are dropped, of the OTFs and of the channels. Judged.
 COMPRESSION_TOLERANCE = 3e-4
-
-#: Channels that are squared together. Judged.
-CHUNK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +55,8 @@ class CubeTerm(DataTerm):
         From compressed channels to the coefficients of the whitened basis.
     noise : ndarray, shape (my, mx)
         Noise of each spaxel over the typical one, as the spectra outside the subspace show it.
+    noise_transfer : ndarray, shape (my, mx // 2 + 1)
+        Square root of the noise's power spectrum (`cube_noise_transfer`).
     voxel_weight, whitened : ndarray, shape (n_wave, my, mx), or None
         Weight of each voxel relative to its channel's, with the data that they weigh; None for weights
         that are the same in all channels.
@@ -76,6 +76,7 @@ class CubeTerm(DataTerm):
     weight: np.ndarray
     projection: np.ndarray
     noise: np.ndarray
+    noise_transfer: np.ndarray
     voxel_weight: np.ndarray | None = None
     whitened: np.ndarray | None = None
     channels: np.ndarray | None = None
@@ -126,8 +127,10 @@ class CubeTerm(DataTerm):
     def weighted_noise(self, rng: np.random.Generator) -> np.ndarray:
         """Draw noise, weigh it and compress it, (n_compressed, my, mx)."""
         if self.voxel_weight is None:
-            return self.weight * self._less(self.noise * rng.standard_normal(self.data.shape))
-        noise = self.voxel_weight * self.noise * rng.standard_normal(self.voxel_weight.shape)
+            noise = correlated_noise(rng, self.data.shape, self.noise_transfer)
+            return self.weight * self._less(self.noise * noise)
+        noise = correlated_noise(rng, self.voxel_weight.shape, self.noise_transfer)
+        noise *= self.voxel_weight * self.noise
         return np.tensordot(self.channels.T, noise, axes=1)
 
     def predict(self, spectrum: np.ndarray) -> np.ndarray:
@@ -212,6 +215,8 @@ class ImageTerm(DataTerm):
         Inverse variance [(MJy/sr)^-2]; zero where unknown.
     noise : ndarray, shape (n_band, ny, nx)
         Stated error of each pixel on the cube's flux scale [MJy/sr].
+    noise_transfer : ndarray, shape (n_band, ny, nx // 2 + 1), or None
+        Square root of the noise's power spectrum (`image_noise_transfer`); None: white noise.
     """
 
     groups: FrequencyGroups
@@ -219,6 +224,7 @@ class ImageTerm(DataTerm):
     data: np.ndarray
     weight: np.ndarray
     noise: np.ndarray
+    noise_transfer: np.ndarray | None = None
 
     @cached_property
     def seen(self) -> np.ndarray:
@@ -231,7 +237,7 @@ class ImageTerm(DataTerm):
 
     def weighted_noise(self, rng: np.random.Generator) -> np.ndarray:
         """Draw noise and weigh it, (n_band, ny, nx)."""
-        return self.weight * self.noise * rng.standard_normal(self.noise.shape)
+        return self.weight * self.noise * correlated_noise(rng, self.noise.shape, self.noise_transfer)
 
     def predict(self, spectrum: np.ndarray) -> np.ndarray:
         """
@@ -349,26 +355,12 @@ def compress_cube(
         data=data,
         weight=weight,
         projection=whitened_basis.T @ left,
-        noise=_relative_noise(subspace, groups.spaxel_shape),
+        noise=relative_noise(subspace, groups.spaxel_shape),
+        noise_transfer=cube_noise_transfer(subspace, groups.spaxel_shape),
         weight_loss=None if weight_loss is None else within(weight_loss, groups.spaxel_shape, 0.0),
         mixing=mixing,
         **full,
     )
-
-
-def _relative_noise(subspace, shape):
-    """Root mean square of each spaxel's spectrum outside the subspace, over the typical one."""
-    outside = np.zeros(subspace.spaxels.shape)
-    for first in range(0, len(subspace.whitened), CHUNK):
-        outside += (subspace.whitened[first : first + CHUNK].astype(np.float64) ** 2).sum(axis=0)
-    inside = np.tensordot(subspace.whitened_basis.T, subspace.whitened, axes=1)
-    outside = np.sqrt(np.maximum(outside - (inside**2).sum(axis=0), 0.0))
-    typical = np.median(outside[subspace.spaxels])
-    relative = np.ones(shape)
-    if typical > 0:
-        my, mx = outside.shape
-        relative[:my, :mx] = np.where(subspace.spaxels, outside / typical, 1.0)
-    return relative
 
 
 def _principal(rows, tolerance):
@@ -385,6 +377,7 @@ def image_term(
     bands: Sequence[BandImage],
     nircam_otf: Sequence[np.ndarray],
     *,
+    cell_size: float | None = None,
     model_errors: Sequence[np.ndarray] | None = None,
     each_pixel: bool = False,
 ) -> ImageTerm:
@@ -403,6 +396,8 @@ def image_term(
         Cross-calibrated images, at the grid's lower left corner. Those held out get no weight.
     nircam_otf : sequence of ndarray, shape (n_nodes, ny, nx // 2 + 1)
         OTF of each band's image at the nodes.
+    cell_size : float, optional
+        Side of a cell [arcsec], which tells how the cells of a drizzled image share noise; None: they do not.
     model_errors : sequence of ndarray, shape (my, mx), optional
         Error that the model of each band's image has beside the image's own [MJy/sr].
     each_pixel : bool, optional
@@ -430,7 +425,10 @@ def image_term(
         if model_errors is not None:
             sigma = np.hypot(sigma, model_errors[f])
         weight[f, :ny, :nx] = (known & ~np.bool_(band.held_out)) * (band.scale / sigma) ** 2
-    return ImageTerm(groups, transfer, data, weight, noise)
+    shared = None
+    if cell_size is not None:
+        shared = np.stack([image_noise_transfer(band, cell_size, groups.shape) for band in bands])
+    return ImageTerm(groups, transfer, data, weight, noise, shared)
 
 
 def _typical_error(band):

@@ -322,6 +322,7 @@ def build_problem(observation: Observation, subspace: Subspace, settings: Fusion
             transfer.interpolation,
             observation.bands,
             transfer.nircam,
+            cell_size=grid.cell_size,
             model_errors=model_errors(observation) if tuned else None,
             each_pixel=each,
         ),

@@ -206,7 +206,13 @@ def _image_term(groups, grating, transfer, one, home, tuned):
     errors = model_errors(replace(one, bands=tuple(home))) if tuned else None
     shared = [replace(b, error=b.error * _cells_per_pixel(b, one.grid) ** 0.5) for b in home]
     return image_term(
-        groups, grating.of_scene(), transfer.interpolation, shared, transfer.nircam, model_errors=errors
+        groups,
+        grating.of_scene(),
+        transfer.interpolation,
+        shared,
+        transfer.nircam,
+        cell_size=one.grid.cell_size,
+        model_errors=errors,
     )
 
 
@@ -217,7 +223,7 @@ def _cells_per_pixel(band, grid):
 
 def _stacked(terms):
     """One data term of the images of all gratings."""
-    names = ("transfer", "data", "weight", "noise")
+    names = ("transfer", "data", "weight", "noise", "noise_transfer")
     return ImageTerm(
         terms[0].groups, **{name: np.concatenate([getattr(term, name) for term in terms]) for name in names}
     )

@@ -39,10 +39,6 @@ WIDTHS = (SMOOTHING, 2 * SMOOTHING, 4 * SMOOTHING)
 #: Draws of the noise for each draw of the prior, of which fewer are needed as its size is measured. Judged.
 NOISE_DRAWS = 4
 
-#: Variance that noise has in what the solution makes of it, over what the residuals show of each pixel: the
-#: drizzle of images and cubes shares noise between neighbours, and the solution sums over them. Judged.
-SHARED_NOISE = 1.5
-
 #: Bounds of the local growth of the residuals that the errors follow. Judged.
 GROWTH_RANGE = (0.25, 100.0)
 
@@ -118,12 +114,11 @@ def posterior(
     """
     k, shape = len(problem.prior.matrix), problem.groups.shape
     growth = residual_growth(problem, solution)
-    images, cube = residual_variances(problem, solution)
+    variances = residual_variances(problem, solution)
     if n_samples == 0:
         covariance = np.broadcast_to(solution.blocks.covariance[:, :, np.newaxis, np.newaxis], (k, k, *shape))
-        return Posterior((1.0 if absolute else images) * growth * covariance, np.zeros(shape))
+        return Posterior((1.0 if absolute else variances[0]) * growth * covariance, np.zeros(shape))
     rngs = np.random.default_rng(seed).spawn(2)  # the draws are the same in any order
-    variances = SHARED_NOISE * images, SHARED_NOISE * cube
     blur = blur or (lambda error: error)
 
     noise_draws = (problem.noise(rngs[0], variances) for _ in range(n_samples))

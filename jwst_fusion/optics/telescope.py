@@ -68,6 +68,24 @@ class Wavefront:
     rms: float
     correlation_length: float
 
+    def halo(self, wavelength: float) -> tuple[float, float]:
+        """
+        Find how much light is scattered out of the core of the PSF, and how far.
+
+        Parameters
+        ----------
+        wavelength : float
+            Wavelength [um].
+
+        Returns
+        -------
+        light : float
+            Variance of the wavefront [rad^2]: for small errors the share of the light that is scattered.
+        size : float
+            Length s of the OTF of the halo, ``exp(-s * frequency)`` [arcsec].
+        """
+        return (2e-3 * np.pi * self.rms / wavelength) ** 2, _BASELINE * wavelength / self.correlation_length
+
 
 SHORT_WAVEFRONT = Wavefront(69.6, 0.33)
 """NIRCam's short channel: encircled energies of WebbPSF with an in-flight OPD to 0.21 %."""

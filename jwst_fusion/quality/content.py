@@ -1,4 +1,4 @@
-"""What a report is made of: plain arrays and words, taken out of a product."""
+"""Content of a report, plain arrays and words from a product."""
 
 from dataclasses import dataclass, field
 
@@ -40,7 +40,7 @@ class SkyFrame:
 @dataclass(frozen=True, eq=False)
 class LineErrors:
     """
-    What the errors of a line's flux and velocity in each cell are made of.
+    Parts of the errors of a line's flux and velocity in each cell.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class BandRow:
     scale, scale_err : float
         NIRCam image over synthetic photometry.
     offset_east, offset_north, offset_err : float
-        NIRCam's place of a source less the cube's [arcsec].
+        Position of a source in NIRCam's coordinates minus that in the cube's [arcsec].
     psnr, ssim, chi2 : float
         Agreement of the fused cube with the image: [dB], similarity, mean squared residual over variance.
     psnr_unseen, ssim_unseen : float
@@ -139,7 +139,7 @@ class ReportContent:
     settings : dict
         ``meta.fusion`` of the product.
     provenance : tuple of (str, str)
-        Words and what they say: versions, inputs, date.
+        Names and values: versions, inputs, date.
     inputs : tuple of dict
         Input files with their checksums and versions.
     parameters : tuple of (str, str)
@@ -147,13 +147,16 @@ class ReportContent:
     flags : tuple of (str, float)
         Data quality flags and the share of the voxels inside the footprint that carry them.
     seen_by_one : float
-        Share of the voxels with data that one instrument alone sees.
+        Share of the voxels with data that only one instrument sees.
     preflight : tuple of dict
         Rows of the table of the checks before the run.
+    set_cubes, set_images, set_seams : tuple of dict
+        Of several cubes that were fused together: each cube and each image with what it constrains, and how
+        the cubes agree where they meet (`~jwst_fusion.quality.seams.Seam`).
     log : tuple of str
         Lines of the run's log.
     diagnosis : Diagnosis
-        Arrays that the fusion left for the report.
+        Arrays that the fusion computed for the report.
     line_errors : LineErrors or None
         Errors of lines; none if the product has no draws of its errors.
     """
@@ -179,6 +182,9 @@ class ReportContent:
     flags: tuple = ()
     seen_by_one: float = float("nan")
     preflight: tuple = ()
+    set_cubes: tuple = ()
+    set_images: tuple = ()
+    set_seams: tuple = ()
     log: tuple = ()
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
     line_errors: LineErrors | None = None

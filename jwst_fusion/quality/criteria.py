@@ -1,4 +1,4 @@
-"""The limits that the figures of a fusion are held against."""
+"""Limits of the measures by which a fusion is judged."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ __all__ = ["LIMITS", "STRUCTURE", "Limit"]
 @dataclass(frozen=True)
 class Limit:
     """
-    Limits of a measure; if ``red`` is the smaller of the two, more is better.
+    Limits of a measure. If ``red`` is smaller than ``green``, larger values are better.
 
     Attributes
     ----------
@@ -17,11 +17,11 @@ class Limit:
     words : str
         What is measured.
     concerns : str
-        What a value beyond the limits spoils.
+        What is affected by a value beyond the limits.
     look : str
         Section of the report, or file, that shows more.
     unit : str
-        Unit in which it is told.
+        Unit in which the measure is reported.
     """
 
     green: float
@@ -36,7 +36,7 @@ STRUCTURE = "structure smaller than a spaxel, at all wavelengths"
 _AGREEMENT = "Agreement with NIRCam"
 _SHAPES = "continuum shapes, and ratios of lines that are far apart in wavelength"
 
-#: Limits of each measure, causes before their consequences: of reasons of one level the first is told first.
+#: Limits of each measure, causes before their consequences: reasons of one level are reported in this order.
 LIMITS = {
     # At least 0.997 in four good scenes; 0.968 to 0.98 with images turned by ten degrees, 0.3 to 0.96 with a
     # transposed image, a mirrored cube, or a source that is five times as bright for one instrument.
@@ -147,6 +147,12 @@ LIMITS = {
     "held_out_ssim": Limit(
         0.75, 0.5, "structural similarity of a band that was held out",
         "wavelengths that no image covers", _AGREEMENT
+    ),
+    # Gratings are expected to agree to 3 % before they are brought to one flux scale.
+    "seam": Limit(
+        0.005, 0.03, "difference of the fused cubes where they meet, minus twice its error",
+        "ratios of lines in different gratings, and spectra across the wavelengths where they meet",
+        "Several cubes", "%",
     ),
     "unseen": Limit(
         0.7, 0.9, "share of the wavelengths that no image covers", STRUCTURE, "Throughputs", "%"

@@ -8,7 +8,7 @@ from bokeh.plotting import figure
 
 from .explorer import FUSED, NIRSPEC
 
-__all__ = ["Curve", "curve", "footprints", "scree", "tuning"]
+__all__ = ["Curve", "bars", "curve", "footprints", "scree", "tuning"]
 
 COLOURS = (FUSED, NIRSPEC, "#2da44e", "#bf5af2", "#d4a72c", "#e5534b", "#57b6c2", "#8b949e")
 
@@ -29,7 +29,7 @@ class Curve:
     plot : bokeh.models.Plot
         The figure.
     alt, caption : str
-        What it shows, for those who do not see it and for those who do.
+        Text in place of the figure, and its caption.
     """
 
     key: str
@@ -93,6 +93,34 @@ def curve(key, caption, x, lines, *, x_label, y_label, level=None, alt=None, **o
     plot.add_tools(HoverTool(tooltips=[(x_label, "$x{0.0000}"), (y_label, "$y{0.0000}")]))
     _tidy_legend(plot)
     return Curve(key, plot, alt or f"{caption} {'; '.join(said)}.", caption)
+
+
+def bars(key, caption, ranges, *, x_label, alt):
+    """
+    Draw ranges below each other.
+
+    Parameters
+    ----------
+    key, caption : str
+        Name and caption.
+    ranges : dict of (float, float)
+        Beginning and end by name, from top to bottom.
+    x_label : str
+        Axis.
+    alt : str
+        Text in place of the figure.
+
+    Returns
+    -------
+    Curve
+        The figure.
+    """
+    names = list(ranges)
+    plot = _empty(key, x_label, "", y_range=names[::-1], height=70 + 20 * len(names))
+    low, high = np.transpose(list(ranges.values()))
+    plot.hbar(y=names, left=low, right=high, height=0.5, color=FUSED)
+    plot.ygrid.visible = False
+    return Curve(key, plot, alt, caption)
 
 
 def _tidy_legend(plot):

@@ -1,4 +1,4 @@
-"""What a fusion tells about itself beyond the fused cube: the arrays that a report needs."""
+"""Comparison of a fused cube with its data: the arrays that a report needs."""
 
 from dataclasses import astuple, dataclass, replace
 
@@ -46,13 +46,13 @@ class Diagnosis:
     images, predicted : ndarray, shape (n_band, ny, nx)
         NIRCam images over their scale, and the fused cube seen through each band [MJy/sr].
     image_residuals : ndarray, shape (n_band, ny, nx)
-        Image less prediction, over the image's stated error.
+        Image minus prediction, over the image's stated error.
     matched : ndarray, shape (n_band, ny, nx)
         NIRCam images at the IFU's resolution, over their scale [MJy/sr].
     bandpasses : ndarray, shape (n_band, n_wave)
         Weights of the channels in each band.
     comparisons : ndarray, shape (n_band, 11)
-        What each image and the cube still differ by after registration, as in
+        Differences that remain between each image and the cube after registration, as in
         `~jwst_fusion.coregistration.comparison.Comparison`.
     known : ndarray, shape (n_band,)
         Share of the field that each image covers.
@@ -60,15 +60,15 @@ class Diagnosis:
         Misfit of each image in its own band over that in another band of the cube, as in
         `~jwst_fusion.coregistration.comparison.mismatch`.
     misfit : ndarray, shape (n_band,)
-        Root mean square of image less prediction, over the image's stated error and the one that its PSF
-        makes.
+        Root mean square of image minus prediction, over the image's stated error and that due to its PSF,
+        in quadrature.
     patch : ndarray, shape (n_band,)
         Area of the largest connected patch of such residuals that, averaged over a spaxel, are beyond
         `PATCH_RESIDUAL` [spaxels].
     outside : ndarray, shape (n_band,)
         Largest light that the IFU's PSF carries into a cell from outside the field, over the mean light.
     spectra : ndarray of int16, shape (n_kept, my, mx)
-        The cube less its projection on the components, in steps of ``spectra_step``; see `restore_spectra`.
+        The cube minus its projection on the components, in steps of ``spectra_step``; see `restore_spectra`.
     spectra_step : ndarray, shape (n_kept,)
         [MJy/sr]; a quarter of the noise.
     spectra_coefficients : ndarray, shape (k, my, mx)
@@ -78,8 +78,8 @@ class Diagnosis:
     cube_mean, cube_rms : ndarray, shape (my, mx)
         Mean and root mean square over the wavelengths of the cube's residuals, over the noise.
     cube_misfit : ndarray, shape (my, mx)
-        Root mean square over the wavelengths of the cube's residuals, over the noise and the error that the
-        IFU's PSF makes.
+        Root mean square over the wavelengths of the cube's residuals, over the noise and the error due to
+        the IFU's PSF, in quadrature.
     residual_mean, residual_rms, channel_misfit : ndarray, shape (n_wave,)
         The same over the spaxels.
     wiggle : float
@@ -186,7 +186,7 @@ def _tuning(fused):
 
 def rescaled(found, factor):
     """
-    Bring what is surface brightness to another flux scale.
+    Convert surface brightnesses to another flux scale.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def rescaled(found, factor):
 
 
 def _image_diagnosis(observation, fused):
-    """Images, predictions, residuals and what registration left, on the field."""
+    """Images, predictions, residuals and the differences that registration left, on the field."""
     cells = tuple(
         slice(*(observation.grid.decimation_factor * np.array([part.start, part.stop])))
         for part in observation.grid.field
@@ -254,7 +254,7 @@ def _mismatches(observation, fused, matched, coefficients):
     cube, field = observation.cube, observation.grid.field
     bandpasses = np.array([band.bandpass for band in observation.bands])
     mixing = bandpasses @ fused.basis
-    # The cube's projection on the components: what they leave out is mostly noise.
+    # The cube's projection on the components; the remainder is mostly noise.
     seen = np.tensordot(mixing, coefficients, axes=1) + (bandpasses @ fused.mean_spectrum)[:, None, None]
     seen = np.where(cube.footprint[field], seen, np.nan)
     precision = np.nan_to_num(np.where(cube.noise > 0, cube.noise, np.nan) ** -2.0)
@@ -269,7 +269,7 @@ def _mismatches(observation, fused, matched, coefficients):
 
 
 def _cube_diagnosis(observation, fused, seen):
-    """Residuals of the cube, and its own spectra in few bits."""
+    """Residuals of the cube, and its spectra in compact form."""
     cube, field = observation.cube, observation.grid.field
     noise = np.where(cube.noise > 0, cube.noise, np.nan).astype(np.float32)
     box = (slice(None), *field)
@@ -312,12 +312,12 @@ def _mean(values, known, axis):
 
 def quantise_spectra(departure, basis, noise, *, max_voxels=MAX_VOXELS):
     """
-    Keep the cube's spectra in few bits: a projection on the components, and the rest in whole steps.
+    Store the cube's spectra compactly: the projection on the components, and the remainder in integer steps.
 
     Parameters
     ----------
     departure : ndarray, shape (n_wave, my, mx)
-        Cube less the mean spectrum [MJy/sr]; NaN where unknown.
+        Cube minus the mean spectrum [MJy/sr]; NaN where unknown.
     basis : ndarray, shape (n_wave, k)
         Basis spectra [MJy/sr].
     noise : ndarray, shape (n_wave,)
@@ -379,12 +379,12 @@ def weight_average(values, n):
 
 def restore_spectra(diagnosis, mean_spectrum, basis):
     """
-    Rebuild the NIRSpec cube from what was kept of it.
+    Rebuild the NIRSpec cube from its compact form.
 
     Parameters
     ----------
     diagnosis : Diagnosis
-        With ``spectra`` and what belongs to them.
+        Diagnosis that contains ``spectra``.
     mean_spectrum : ndarray, shape (n_wave,)
         [MJy/sr].
     basis : ndarray, shape (n_wave, k)

@@ -1,4 +1,4 @@
-"""The explorer of a report: what the page holds of the cube, and the figures that show it."""
+"""The explorer of a report: the data that the page contains, and the figures that show them."""
 
 import base64
 
@@ -38,7 +38,7 @@ STEPS = 16
 #: Step of a covariance of coefficients, in their typical standard errors. Judged.
 COVARIANCE_STEP = 0.01
 
-#: Blue for the fused cube, orange for NIRSpec: told apart by the colour-blind, and on white and on black.
+#: Blue for the fused cube, orange for NIRSpec: distinguishable to the colour-blind, on white and on black.
 FUSED, NIRSPEC = "#2f81c7", "#e08214"
 
 
@@ -70,7 +70,7 @@ def first_channel(content):
 
 def explorer_data(content):
     """
-    Pack what the page rebuilds the cube from.
+    Pack the data from which the page computes the cube.
 
     Parameters
     ----------

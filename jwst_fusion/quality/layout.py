@@ -1,4 +1,4 @@
-"""What the sections of a report are made of, and the words for its numbers."""
+"""Elements of the sections of a report, and the format of its numbers."""
 
 from dataclasses import dataclass
 
@@ -55,7 +55,7 @@ class Section:
     Attributes
     ----------
     key, title, text : str
-        Anchor, title, what it tells.
+        Anchor, title and introduction.
     images : tuple of Picture
         Images.
     curves : tuple of Curve
@@ -86,7 +86,7 @@ class Section:
 
 
 def number(value, digits=4):
-    """Write a number in some significant digits, or that it is not known."""
+    """Write a number with some significant digits, or that it is not known."""
     return f"{value:.{digits}g}" if np.isfinite(value) else "not known"
 
 
@@ -101,9 +101,14 @@ def words(value):
     return str(value)
 
 
-def records(entries, caption=""):
-    """Make a tuple of one table of records (dict) with the same entries, empty without a record."""
+def records(entries, caption="", *, first=()):
+    """
+    Make a tuple of one table of records (dict) with the same entries, empty without a record.
+
+    The columns are in the order of the entries, after those that are to be first: ASDF sorts entries by name.
+    """
     rows = [record for record in entries if isinstance(record, dict)]
-    head = list(dict.fromkeys(name for row in rows for name in row))
+    names = dict.fromkeys(name for row in rows for name in row)
+    head = [*(name for name in first if name in names), *(name for name in names if name not in first)]
     cells = tuple(tuple(str(row.get(name, "")) for name in head) for row in rows)
     return (Table(tuple(head), cells, caption),) if rows else ()

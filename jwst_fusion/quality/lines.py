@@ -1,4 +1,4 @@
-"""Spectral lines that a look at a cube begins with."""
+"""List of spectral lines."""
 
 import math
 import re
@@ -34,7 +34,7 @@ class Line:
     wavelength : float
         In vacuum, at rest [um].
     source : str
-        Where the wavelength is from.
+        Source of the wavelength.
     """
 
     name: str
@@ -138,7 +138,7 @@ def find_line(text):
     Returns
     -------
     Line
-        The line; one of a given wavelength is called by it.
+        The line. A line given by its wavelength has that as its name.
 
     Raises
     ------

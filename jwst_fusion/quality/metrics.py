@@ -39,7 +39,7 @@ def psnr(reference, image):
     Parameters
     ----------
     reference, image : ndarray
-        What should be and what is; where either is NaN it does not count.
+        Expected and actual values. Values that are NaN in either are ignored.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def ssim(reference, image):
     Parameters
     ----------
     reference, image : ndarray, shape (ny, nx)
-        What should be and what is. Patches with a NaN in either do not count.
+        Expected and actual image. Patches with a NaN in either are ignored.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def spectral_angle(reference, cube):
     Parameters
     ----------
     reference, cube : ndarray, shape (n_wave, ...)
-        What should be and what is; wavelengths where either is NaN do not count.
+        Expected and actual spectra. Wavelengths where either is NaN are ignored.
 
     Returns
     -------

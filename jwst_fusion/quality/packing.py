@@ -1,4 +1,4 @@
-"""Arrays in few bytes, for a page that holds a whole cube."""
+"""Compact storage of arrays, for a page that contains a whole cube."""
 
 import base64
 import zlib
@@ -23,14 +23,14 @@ UNKNOWN = 0
 
 def pack(values, step):
     """
-    Write an array in whole steps: zigzag numbers, byte by byte, deflated, in base64.
+    Store an array in integer steps: zigzag numbers, byte by byte, deflated, in base64.
 
     Parameters
     ----------
     values : ndarray
         Values; NaN where unknown.
     step : float
-        Largest distance of two values that need not be told apart.
+        Step to which values are rounded.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def pack_floats(values):
 
 def factor_errors(errors, inside, alive):
     """
-    Write the errors of a cube as few spectra times few maps.
+    Factorise the errors of a cube into a few spectra times a few maps.
 
     Parameters
     ----------

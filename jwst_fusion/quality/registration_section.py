@@ -14,7 +14,7 @@ __all__ = ["registration_section"]
 
 def registration_section(content):
     """
-    Show images before and after registration, to blink against the cube's, and what is left.
+    Show images before and after registration, to blink against the cube's, and the remaining differences.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def registration_section(content):
     Returns
     -------
     Section
-        The section; empty if the product does not tell.
+        The section; empty if the product lacks the data.
     """
     diagnosis = content.diagnosis
     rows = []
@@ -37,9 +37,9 @@ def registration_section(content):
             number(1e3 * row.offset_err, 3),
             f"{1e3 * left.east:+.1f}", f"{1e3 * left.north:+.1f}", number(1e3 * left.shift_error, 3),
             number(left.correlation, 4),
-            f"{left.roll:+.2f} +- {left.roll_error:.2f}",
-            f"{100 * left.magnification:+.2f} +- {100 * left.magnification_error:.2f}",
-            f"{1e6 * left.blur:+.0f} +- {1e6 * left.blur_error:.0f}", f"{100 * left.change:.0f}",
+            f"{left.roll:+.2f} ± {left.roll_error:.2f}",
+            f"{100 * left.magnification:+.2f} ± {100 * left.magnification_error:.2f}",
+            f"{1e6 * left.blur:+.0f} ± {1e6 * left.blur_error:.0f}", f"{100 * left.change:.0f}",
             number(mismatch, 3),
         ))  # fmt: skip
     head = (

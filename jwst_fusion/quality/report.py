@@ -1,4 +1,4 @@
-"""The report of a fusion: one page that holds all that it shows."""
+"""The report of a fusion, a single page without external resources."""
 
 import json
 from importlib.resources import files
@@ -27,7 +27,7 @@ def report_page(content):
     Parameters
     ----------
     content : ReportContent
-        What it shows.
+        The content.
 
     Returns
     -------
@@ -85,12 +85,12 @@ def _bokeh_script():
 
 
 def _script(text):
-    """Mark a program as such; it must not end its element."""
+    """Wrap a program in a script element, which it must not end."""
     return Markup(text.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
 
 
 def _json(value):
-    """Write JSON that can stand in a script element whatever it holds."""
+    """Write JSON that is safe within a script element."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 

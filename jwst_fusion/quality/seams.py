@@ -25,9 +25,9 @@ class Seam:
     low, high : float
         Wavelengths that they share [um].
     cubes, cubes_err : float
-        Light in the first cube over that in the second, less one, after both were brought to one flux scale;
+        Light in the first cube over that in the second, minus one, after both were brought to one flux scale;
         and its standard error.
-    fused : float
+    fused, fused_err : float
         The same of the fused cubes of two gratings; of two pointings with one grating, which have one fused
         cube, that of the cubes.
     """
@@ -39,6 +39,7 @@ class Seam:
     cubes: float
     cubes_err: float
     fused: float
+    fused_err: float
 
 
 def measure_seams(observations, gratings):
@@ -63,25 +64,43 @@ def measure_seams(observations, gratings):
         found = overlap(observations[a], observations[b])
         if found is None:
             continue
-        same = of[a] is of[b]
-        fused = found.ratio - 1 if same else _fused_ratio(of[a], of[b], found) - 1
-        seams.append(Seam(a, b, found.low, found.high, found.ratio - 1, found.error, float(fused)))
+        own, same = (found.ratio - 1, found.error), of[a] is of[b]
+        fused = own if same else _fused_difference(of[a], of[b], found)
+        seams.append(Seam(a, b, found.low, found.high, *own, *fused))
         log.info(
             "Seam from %.3f to %.3f um: the cubes differ by %+.2f +- %.2f %%%s",
-            found.low, found.high, 100 * (found.ratio - 1), 100 * found.error,
-            "" if same else f", the fused cubes by {100 * fused:+.2f} %",
+            found.low, found.high, 100 * own[0], 100 * own[1],
+            "" if same else f", the fused cubes by {100 * fused[0]:+.2f} +- {100 * fused[1]:.2f} %",
         )  # fmt: skip
     return seams
 
 
-def _fused_ratio(a, b, found):
-    """Light in one fused cube over that in another, over the cells and wavelengths that both have."""
+def _fused_difference(a, b, found):
+    """
+    Light in one fused cube over that in another, less one, over the cells and wavelengths that both have.
+
+    Its error is that of the coefficients, which both have in common, and that of the mean spectrum and the
+    basis, which each has from the noise of its own channels: to first order that of a linear regression
+    (`jwst_fusion.science.scene.Scene.leverage`).
+    """
     d = a.observation.grid.decimation_factor
-    both = np.kron(a.observation.cube.footprint & b.observation.cube.footprint, np.ones((d, d), dtype=bool))
-    means = []
-    for each in (a, b):
-        wavelength = each.observation.cube.wavelength
-        weights = np.diff(np.clip(channel_edges(wavelength), found.low, found.high))
-        coefficients = each.result.coefficients[:, both].mean(axis=1)
-        means.append(weights @ (each.result.mean_spectrum + each.result.basis @ coefficients) / weights.sum())
-    return means[0] / means[1]
+    seen = [np.kron(each.observation.cube.footprint, np.ones((d, d), dtype=bool)) for each in (a, b)]
+    both = seen[0] & seen[1]
+    light, change, square = [], [], 0.0
+    for each, own in zip((a, b), seen, strict=True):
+        cube, result = each.observation.cube, each.result
+        weights = np.diff(np.clip(channel_edges(cube.wavelength), found.low, found.high))
+        weights = np.where(np.isfinite(cube.noise), weights, 0.0)
+        weights /= weights.sum()
+        mean = np.concatenate([[1.0], result.coefficients[:, both].mean(axis=1)])
+        light.append(weights @ (result.mean_spectrum + result.basis @ mean[1:]))
+        known = np.concatenate([np.ones((1, own.sum())), result.coefficients[:, own]])
+        leverage = mean @ np.linalg.pinv(known @ known.T / own.sum(), hermitian=True) @ mean
+        square += leverage * (weights**2 @ np.nan_to_num(result.mean_noise) ** 2) / light[-1] ** 2
+        change.append(weights @ result.basis / light[-1])
+    draws = a.result.draws
+    if draws is not None:
+        shared = draws[..., both].mean(axis=-1) @ (change[0] - change[1])
+        square += np.mean(shared**2)
+    ratio = light[0] / light[1]
+    return float(ratio - 1), float(abs(ratio) * np.sqrt(square))

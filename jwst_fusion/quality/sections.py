@@ -7,6 +7,7 @@ from .curves import curve, footprints, scree, tuning
 from .layout import Picture, Section, Table, number, records, words
 from .raster import INFERNO, brightness_png, png, sigma_png
 from .registration_section import registration_section
+from .set_section import set_section
 
 __all__ = ["quality_sections"]
 
@@ -29,8 +30,8 @@ def quality_sections(content):
         Those for which the product holds the data.
     """
     makers = (
-        _preflight, _footprints, registration_section, _factors, _throughputs, _optics, _subspace, _tuning,
-        _residuals, _bands, _resolution, _errors, _provenance,
+        _preflight, set_section, _footprints, registration_section, _factors, _throughputs, _optics,
+        _subspace, _tuning, _residuals, _bands, _resolution, _errors, _provenance,
     )  # fmt: skip
     sections = [make(content) for make in makers]
     return tuple(section for section in sections if not section.is_empty)
@@ -38,7 +39,11 @@ def quality_sections(content):
 
 def _preflight(content):
     """Table of the checks before the run."""
-    return Section("preflight", "Checks before the run", tables=records(content.preflight))
+    return Section(
+        "preflight",
+        "Checks before the run",
+        tables=records(content.preflight, first=("file", "what", "verdict", "cure")),
+    )
 
 
 def _outline(mask, frame):
@@ -89,7 +94,7 @@ def _factors(content):
             f"{100 * (row.scale - 1):+.1f} %" if np.isfinite(row.scale) else "not known",
             usual if np.isfinite(row.scale) else "",
         ))  # fmt: skip
-    head = ("band", "pivot wavelength (um)", "scale", "error", "departure from one", "")
+    head = ("band", "pivot wavelength (um)", "scale", "error", "departure from one", "judgement")
     return Section(
         "calibration", "Cross-calibration",
         "Flux in the NIRCam image over the cube's synthetic photometry. Differences of up to "

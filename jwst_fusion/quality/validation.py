@@ -152,7 +152,7 @@ def mean_spectra(cube, seen):
     Returns
     -------
     cube_mean, fused_mean, relative_error : ndarray, shape (n_wave,)
-        Means over the voxels that both know, and fused over cube less one; NaN where there are none.
+        Means over the voxels known in both, and their ratio minus one; NaN where there are none.
     """
     known = np.isfinite(cube) & np.isfinite(seen)
     count = known.sum(axis=(1, 2))

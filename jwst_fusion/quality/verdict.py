@@ -9,7 +9,7 @@ from jwst_fusion.coregistration.comparison import common, figures
 from .criteria import LIMITS, STRUCTURE
 from .metrics import largest_patch
 
-__all__ = ["Measures", "Reason", "Verdict", "judge", "measure"]
+__all__ = ["Measures", "Reason", "Verdict", "judge", "measure", "seam_departure"]
 
 GREEN, AMBER, RED = "green", "amber", "red"
 _ORDER = (GREEN, AMBER, RED)
@@ -76,6 +76,9 @@ class Measures:
         Least structural similarity of the bands used and held out.
     wiggle : float
         Relative amplitude in bright single-spaxel spectra.
+    seam : float or None
+        Largest relative difference of fused cubes where they meet, at least: less `SIGNIFICANT` standard
+        errors; None for a single cube.
     unseen : float
         Share of the voxels at wavelengths that no image covers.
     prior_driven : float
@@ -118,6 +121,7 @@ class Measures:
     mean_spectrum: float = float("nan")
     used_ssim: float = float("nan")
     held_out_ssim: float = float("nan")
+    seam: float | None = float("nan")
     unseen: float = float("nan")
     prior_driven: float = float("nan")
     registered: bool | None = None
@@ -195,13 +199,13 @@ def judge(measures):
     reasons, unknown = [], []
     for entry in fields(measures):
         value = getattr(measures, entry.name)
+        if value is None:
+            continue
         if entry.name in ("warnings", "by_hand"):
-            if value is not None:
-                reasons.append(_warned(value) if entry.name == "warnings" else _by_hand(value))
+            reasons.append(_warned(value) if entry.name == "warnings" else _by_hand(value))
         elif entry.name in _YES_OR_NO:
             good, bad = _YES_OR_NO[entry.name]
-            if value is not None:
-                reasons.append(Reason(GREEN, good) if value else Reason(AMBER, bad))
+            reasons.append(Reason(GREEN, good) if value else Reason(AMBER, bad))
         elif not np.isfinite(value):
             unknown.append(LIMITS[entry.name].words)
         else:
@@ -302,6 +306,7 @@ def measure(content):
         used_ssim=-_most([-band.ssim for band in used]),
         held_out_ssim=-_most([-(band.ssim if band.held_out else band.ssim_unseen) for band in bands]),
         wiggle=float("nan") if diagnosis.wiggle is None else float(diagnosis.wiggle),
+        seam=_most([seam_departure(row) for row in content.set_seams]) if content.set_cubes else None,
         unseen=_unseen(diagnosis),
         prior_driven=flags.get("PRIOR_DRIVEN", content.seen_by_one),
         registered=None if alignment is None else alignment not in ("wcs", "none"),
@@ -309,6 +314,23 @@ def measure(content):
         warnings=(settings.get("warnings") or "") if "n_warnings" in settings else None,
         by_hand=(settings.get("set_by_hand") or "") if "n_warnings" in settings else None,
     )
+
+
+def seam_departure(seam):
+    """
+    Get the difference of two fused cubes where they meet that their errors do not explain.
+
+    Parameters
+    ----------
+    seam : dict
+        Row of ``ReportContent.set_seams``.
+
+    Returns
+    -------
+    float
+        Relative difference.
+    """
+    return max(abs(seam["fused"]) - SIGNIFICANT * seam["fused_err"], 0.0)
 
 
 def _departure(compared, name):

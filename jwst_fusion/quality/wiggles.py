@@ -16,14 +16,14 @@ def wiggle_amplitude(residual, noise, data):
     """
     Measure the modulations that undersampling leaves in the IFU's single-spaxel spectra.
 
-    The IFU's PSF is sampled too coarsely, so that the light of a compact source wanders between spaxels
+    The IFU's PSF is sampled too coarsely, so that the light of a compact source moves between spaxels
     with a period of tens of channels. In a spaxel's residuals, averaged over 15 channels, the
-    variance beyond that of the noise is theirs.
+    variance beyond that of the noise is due to these modulations.
 
     Parameters
     ----------
     residual : ndarray, shape (n_wave, my, mx)
-        The cube less what the fused cube predicts [MJy/sr]; NaN where unknown.
+        The cube minus the prediction of the fused cube [MJy/sr]; NaN where unknown.
     noise : ndarray, shape (n_wave,)
         Noise of a voxel [MJy/sr]; NaN for channels without data.
     data : ndarray, shape (n_wave, my, mx)

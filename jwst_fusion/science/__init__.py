@@ -1,1 +1,1 @@
-"""What astronomers measure in a fused cube: lines and the spectra of regions."""
+"""Measurements in a fused cube: lines and the spectra of regions."""

@@ -1,4 +1,4 @@
-"""Single channels without data inside lines: interpolated, with the error of that."""
+"""Interpolation in channels without data, with its error."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ LONGEST_GAP = 2
 
 def fill_gaps(spectra: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
-    Interpolate spectra in short gaps, and estimate the error of that.
+    Interpolate spectra in short gaps, and estimate the error of the interpolation.
 
     The value is that of the cubic through the two nearest channels with data on either side. The error is the
-    root of the mean square, over the channel and its two neighbours, of what a straight line through the
-    nearest channels gives less what the cubic gives. For Gaussian lines of 2.2 to 3.3 channels (FWHM), the
-    error of the value over it is 1.5 to 0.6 in the root mean square over all positions of the line.
+    root mean square, over the channel and its two neighbours, of the difference between a straight line
+    through the nearest channels and the cubic. For Gaussian lines of 2.2 to 3.3 channels (FWHM), the true
+    error is 1.5 to 0.6 times this one in the root mean square over all positions of the line.
 
     Parameters
     ----------
     spectra : ndarray, shape (n_wave, m)
-        Spectra; what stands in channels without data is not used.
+        Spectra; values in channels without data are not used.
     alive : ndarray of bool, shape (n_wave,)
         Channels with data.
 
@@ -33,7 +33,7 @@ def fill_gaps(spectra: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray, np.nd
     channels : ndarray of int, shape (n,)
         Channels of the gaps.
     errors : ndarray, shape (n, 3, m)
-        Parts of the error, of which the squares add up.
+        Parts of the error, which add in quadrature.
     """
     known, filled, channels = np.flatnonzero(alive), spectra.copy(), []
     for channel in np.flatnonzero(~alive):

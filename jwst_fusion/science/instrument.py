@@ -32,7 +32,7 @@ def line_spread(grating: str) -> float | None:
     Returns
     -------
     float or None
-        Standard deviation [um]; None for one that is not known.
+        Standard deviation [um]; None for an unknown grating.
     """
     width = PIXEL_WIDTH.get(grating)
     return None if width is None else PIXELS * width / FWHM

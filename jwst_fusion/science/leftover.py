@@ -1,4 +1,4 @@
-"""Signal of a line that the components of a fused cube do not carry."""
+"""Signal of a line that the components of a fused cube do not represent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.signal import fftconvolve
 
 __all__ = ["Leftover"]
 
-#: Windows of the same shape elsewhere in the spectrum, which show what noise leaves: how far they reach and
+#: Windows of the same shape elsewhere in the spectrum, which contain only noise: how far they reach and
 #: their distance [channel]. Judged.
 REACH = 100
 STEP = 10
@@ -30,14 +30,14 @@ NORMAL = 1.4826
 @dataclass(frozen=True, eq=False)
 class Leftover:
     """
-    The NIRSpec cube less its projection on the components.
+    The NIRSpec cube minus its projection on the components.
 
     Attributes
     ----------
     steps : ndarray of int, shape (n_wave, my, mx)
         Residual of each voxel in steps.
     unknown : int
-        What stands where there are no data.
+        Value where there are no data.
     step : ndarray, shape (n_wave,)
         The step of each channel [MJy/sr].
     """
@@ -48,11 +48,11 @@ class Leftover:
 
     def variance(self, functional: np.ndarray, weight: np.ndarray | None = None) -> float:
         """
-        Estimate the variance of what the flux of a line loses.
+        Estimate the variance of the flux that a line loses in the fused cube.
 
-        Residuals are noise, and signal that is too faint to form a component. In a line the signal adds up
-        over the channels. The mean square of the residuals' flux over the field, less the median of that in
-        windows of the same shape beside the line, is that of the signal.
+        Residuals consist of noise and of signal that is too faint to form a component. The signal adds up
+        over the channels of a line. Its mean square is that of the residuals' flux over the field, minus the
+        median of the same in windows of the same shape beside the line.
 
         Parameters
         ----------

@@ -29,8 +29,8 @@ BRIGHTNESS = (1 * u.MJy / u.sr * u.Hz).to_value("W m-2 arcsec-2")
 #: Where the continuum begins and ends, in half widths of the window. Judged.
 CONTINUUM_RANGE = (1.25, 4.0)
 
-#: Factor by which the squared residual of a channel of another line exceeds the continuum's median one; fits
-#: by which it is found; and least number of channels on a side. Judged.
+#: Factor by which the squared residual of a channel of another line exceeds the continuum's median; number
+#: of fits; and smallest number of channels on a side. Judged.
 OTHER_LINE = 16.0
 FITS = 20
 LEAST_CHANNELS = 3
@@ -38,7 +38,7 @@ LEAST_CHANNELS = 3
 #: Least share of a window that has data. Judged.
 LEAST_SHARE = 0.8
 
-#: Errors that a squared width may be from zero before its root has a normal error. Derived.
+#: Squared width, in units of its error, above which the error of its root is normal. Derived.
 MOST_ERRORS = 30.0
 
 
@@ -90,10 +90,11 @@ class Window:
     Attributes
     ----------
     wavelength : float
-        Where the line would be at the systemic velocity [um].
+        Wavelength of the line at the systemic velocity [um].
     functionals : ndarray, shape (4, n_wave)
-        What makes of a spectrum [MJy/sr] the line's zeroth, first and second moment in velocity, less a
-        linear continuum [W m-2 arcsec-2, (km/s)^n], and the continuum at its place [MJy/sr].
+        Weights of the channels that give, for a spectrum [MJy/sr], the line's zeroth, first and second moment
+        in velocity minus a linear continuum [W m-2 arcsec-2, (km/s)^n], and the continuum at the line
+        [MJy/sr].
     continuum : ndarray of bool, shape (n_wave,)
         Channels of the continuum.
     instrument : float
@@ -114,14 +115,14 @@ class LineMeasurement:
     Attributes
     ----------
     flux : Quantity
-        Integrated over the window, less the continuum; of a region the sum.
+        Integral over the window minus the continuum; for a region the sum.
     continuum : Quantity
-        At the line's place; of a region the mean.
+        At the wavelength of the line; for a region the mean.
     velocity : Quantity
-        Mean velocity, from the systemic one; positive: away from us.
+        Mean velocity relative to the systemic one, positive away from us.
     dispersion : Quantity
-        Standard deviation of the velocities, the instrument's taken out; where it is not resolved about as
-        large as its error.
+        Standard deviation of the velocities, corrected for the instrument. For an unresolved line it is about
+        as large as its error.
     equivalent_width : Quantity
         Flux over the continuum; positive for emission.
     significance : ndarray
@@ -148,15 +149,15 @@ def line_window(
     """
     Choose the channels of a line and of its continuum.
 
-    The continuum is a straight line through the channels on both sides. Those are left out that stand off it
-    in the mean spectrum or in the components: other lines.
+    The continuum is a straight line through the channels on both sides. Channels that deviate from it in the
+    mean spectrum or in the components contain other lines and are left out.
 
     Parameters
     ----------
     scene : Scene
         The scene.
     wavelength : float
-        Where the line would be at the systemic velocity [um].
+        Wavelength of the line at the systemic velocity [um].
     half_width : float
         Half width of the window [km/s].
     instrument_width : float, optional
@@ -209,7 +210,7 @@ def line_window(
     functionals[:3, off] -= moments.sum(axis=1)[:, np.newaxis] * fit[0]
     functionals[:3, off] -= (moments @ velocity)[:, np.newaxis] * fit[1]
     functionals[3, off] = fit[0]
-    width = scene.instrument_width if instrument_width is None else instrument_width
+    width = scene.line_spread(wavelength) if instrument_width is None else instrument_width
     return Window(wavelength, functionals, off, LIGHT_SPEED * width / wavelength)
 
 
@@ -220,7 +221,7 @@ def _edges(wavelength):
 
 
 def _without_other_lines(scene, velocity, off):
-    """Leave out channels that stand off the straight line in the mean spectrum or in a component."""
+    """Leave out channels that deviate from a straight line in the mean spectrum or in a component."""
     if off.sum() <= 2 * LEAST_CHANNELS:
         return off
     spread = np.nanstd(scene.coefficients, axis=(1, 2))
@@ -242,8 +243,8 @@ def measure_line(cells: Sum, window: Window) -> LineMeasurement:
     """
     Measure a line.
 
-    Flux, and flux times velocity and its square, are linear in the coefficients; the errors of what is made
-    of them are those of the first order.
+    Flux, and flux times velocity and its square, are linear in the coefficients. The errors of the quantities
+    derived from them are propagated to first order.
 
     Parameters
     ----------
@@ -255,7 +256,7 @@ def measure_line(cells: Sum, window: Window) -> LineMeasurement:
     Returns
     -------
     LineMeasurement
-        The line; NaN where nothing is known. A region's flux is in W m-2.
+        The line; NaN outside the field. The flux of a region is in W m-2.
     """
     scene, functionals = cells.scene, window.functionals
     moments = cells.apply(functionals)
@@ -286,9 +287,9 @@ def measure_line(cells: Sum, window: Window) -> LineMeasurement:
 
 def _dispersion(square, error):
     """
-    Width of which the square has been measured, and may be negative by its error.
+    Width whose square was measured, which may be negative within its error.
 
-    Mean and standard deviation of what the measurement leaves likely if all widths were alike before.
+    Mean and standard deviation of the posterior, with a flat prior for the width.
     """
     ratio, mean, spread = _likely_widths()
     measured = np.maximum(square / np.where(error > 0, error, np.nan), ratio[0])

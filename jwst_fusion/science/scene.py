@@ -1,4 +1,4 @@
-"""A fused cube in its low-rank form with its errors, from which lines and regions are measured."""
+"""Low-rank form of a fused cube with its errors, in which lines and regions are measured."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 from jwst_fusion.exceptions import ParameterError
 
 from .gaps import fill_gaps
+from .halo import halo_change
 from .leftover import Leftover
 
 __all__ = ["Scene", "Sum", "cell_covariance"]
@@ -19,11 +20,11 @@ __all__ = ["Scene", "Sum", "cell_covariance"]
 #: Standard deviation of the Gaussian over which products of draws are averaged [cells], as for ERR. Judged.
 SMOOTHING = 1.5
 
-#: How far a region is moved over the draws, each way [cells]: the covariance of its sum is the mean over
-#: these places, as that of a cell is one over its neighbours. Judged.
+#: How far a region is moved over the draws, each way [cells]. The covariance of its sum is the mean over
+#: these places, as that of a cell is a mean over its neighbours. Judged.
 MOVE = 3
 
-#: Share of a region that has to lie in the field at such a place. Judged.
+#: Smallest share of a region that has to lie in the field at such a place. Judged.
 LEAST_INSIDE = 0.9
 
 
@@ -48,20 +49,24 @@ class Scene:
         Channels with data.
     cell_area : float
         Area of a cell [arcsec^2].
-    instrument_width : float
+    instrument_width : float or ndarray, shape (n_wave,)
         Standard deviation of the instrument's line spread function [um].
     spectral_noise : ndarray, shape (n_wave,)
-        Noise of the cube's mean spectrum [MJy/sr], from which the components have theirs.
+        Noise of the cube's mean spectrum [MJy/sr], which gives that of the components.
     scale_error : float
         Relative error of the flux scale between the instruments.
     offset_error : float
-        Error of the images' place on the coordinates, east and north each [arcsec].
+        Error of the position of the images in the cube's coordinates, along east and north [arcsec].
+    halo_error : float
+        Error of the light that the halo of the IFU's PSF takes from its core, as a share of all light.
+    halo_size : float
+        Length s of the OTF of that halo, ``exp(-s * frequency)`` [arcsec].
     gaps : ndarray of int, shape (n,)
         Channels without data in which mean spectrum and basis were interpolated.
     gap_errors : ndarray, shape (n, 3, 1 + k)
         Parts of the errors of mean spectrum and basis there (`fill_gaps`).
     leftover : Leftover, optional
-        What the components do not carry of the NIRSpec cube.
+        Signal of the NIRSpec cube that the components do not represent.
     """
 
     wavelength: np.ndarray
@@ -72,17 +77,19 @@ class Scene:
     draws: np.ndarray
     alive: np.ndarray
     cell_area: float
-    instrument_width: float
+    instrument_width: float | np.ndarray
     spectral_noise: np.ndarray
     scale_error: float = 0.0
     offset_error: float = 0.0
+    halo_error: float = 0.0
+    halo_size: float = 0.0
     gaps: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     gap_errors: np.ndarray | None = None
     leftover: Leftover | None = None
 
     def without_gaps(self) -> Scene:
         """
-        Interpolate mean spectrum and basis in short gaps (`fill_gaps`), with the error of that.
+        Interpolate mean spectrum and basis in short gaps (`fill_gaps`), with the error of the interpolation.
 
         Returns
         -------
@@ -92,13 +99,30 @@ class Scene:
         spectra, gaps, errors = fill_gaps(np.column_stack([self.mean_spectrum, self.basis]), self.alive)
         return replace(self, mean_spectrum=spectra[:, 0], basis=spectra[:, 1:], gaps=gaps, gap_errors=errors)
 
+    def line_spread(self, wavelength: float) -> float:
+        """
+        Get the width of the line spread function.
+
+        Parameters
+        ----------
+        wavelength : float
+            Where it is wanted [um].
+
+        Returns
+        -------
+        float
+            Standard deviation [um]; NaN if it is not known.
+        """
+        widths = np.broadcast_to(self.instrument_width, self.wavelength.shape)
+        return float(np.interp(wavelength, self.wavelength, widths))
+
     def leverage(self, amount: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """
-        Compute how much of the noise of the components a spectrum has.
+        Compute the contribution of the components' noise to a spectrum.
 
-        A channel of the mean spectrum and of the basis is, to first order, fitted to that channel of all
-        spaxels, given their coefficients; its noise is in each spectrum that is made of them by the leverage
-        of linear regression (Hoaglin and Welsch 1978), the same for all cells in sign.
+        Each channel of the mean spectrum and of the basis is, to first order, a linear regression of that
+        channel of all spaxels on their coefficients. Its noise enters a spectrum by the leverage of that
+        regression (Hoaglin and Welsch 1978), with the same sign in all cells.
 
         Parameters
         ----------
@@ -140,22 +164,24 @@ class Scene:
         return np.isfinite(self.coefficients).all(axis=0)
 
     @cached_property
-    def _displacement(self):
-        """What a displacement by the offset's error changes, by column and row, (2, k, ny, nx)."""
-        cells = self.offset_error / np.sqrt(self.cell_area)
-        return np.nan_to_num(np.stack(np.gradient(self.coefficients, axis=(2, 1)))) * cells
+    def _changes(self):
+        """Changes of the coefficients by errors that all cells share, ndarray of shape (3, k, ny, nx)."""
+        cell = np.sqrt(self.cell_area)
+        displaced = np.stack(np.gradient(self.coefficients, axis=(2, 1))) * (self.offset_error / cell)
+        scattered = self.halo_error * halo_change(self.coefficients, self.halo_size / cell)
+        return np.nan_to_num(np.concatenate([displaced, scattered[np.newaxis]]))
 
     def cells(self) -> Sum:
-        """Every cell for itself."""
+        """Sum of a single cell, for every cell."""
         inside = self.inside
         covariance = cell_covariance(self.draws, np.where(inside, self.errors, 0.0))
-        for change in self._displacement:
+        for change in self._changes:
             covariance += change[:, np.newaxis] * change
         return Sum(self, np.where(inside, 1.0, np.nan), self.coefficients.astype(np.float64), covariance)
 
     def region(self, weight: np.ndarray) -> Sum:
         """
-        Add up the cells of a region, with the errors that they share.
+        Add up the cells of a region, with their correlated errors.
 
         Parameters
         ----------
@@ -190,7 +216,7 @@ class Scene:
             added = np.einsum("piyx,iyx->pi", relative, weighted, optimize=True)
             products.append(added.T @ added / len(added))
         covariance = np.mean(products, axis=0)
-        changes = np.einsum("siyx,yx->si", self._displacement[(slice(None), slice(None), *box)], weight)
+        changes = np.einsum("siyx,yx->si", self._changes[(slice(None), slice(None), *box)], weight)
         covariance += changes.T @ changes
         total = np.einsum("iyx,yx->i", coefficients, weight)
         return Sum(self, np.asarray(weight.sum()), total, covariance, whole)
@@ -199,20 +225,20 @@ class Scene:
 @dataclass(frozen=True, eq=False)
 class Sum:
     """
-    Cells of a scene, one by one or added up.
+    Single cells of a scene, or the sum over a region.
 
     Attributes
     ----------
     scene : Scene
         The scene.
     amount : ndarray, any shape
-        How many cells each is the sum of.
+        Number of cells in each sum.
     coefficients : ndarray, shape (k, ...)
         Sums of their coefficients.
     covariance : ndarray, shape (k, k, ...)
         Covariance of their errors.
     weight : ndarray, shape (ny, nx), optional
-        Share of each cell in a region; None: every cell for itself.
+        Share of each cell in a region; None for single cells.
     """
 
     scene: Scene
@@ -223,7 +249,7 @@ class Sum:
 
     @cached_property
     def leverage(self) -> np.ndarray:
-        """Variance by the noise of the components, in units of that of the mean spectrum."""
+        """Variance due to the noise of the components, in units of that of the mean spectrum."""
         return self.scene.leverage(self.amount, self.coefficients)
 
     def spectra(self) -> tuple[np.ndarray, np.ndarray]:
@@ -261,7 +287,7 @@ class Sum:
 
     def lost(self, functional: np.ndarray) -> float:
         """
-        Estimate the variance of what the flux of a line loses, for the components do not carry it.
+        Estimate the variance of a line's flux due to signal that the components do not represent.
 
         Parameters
         ----------
@@ -286,7 +312,7 @@ class Sum:
 
     def error(self, functionals: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """
-        Propagate the errors to a function of linear functionals, but for that of the flux scale.
+        Propagate the errors to a function of linear functionals, without that of the flux scale.
 
         Parameters
         ----------
@@ -298,7 +324,7 @@ class Sum:
         Returns
         -------
         ndarray, shape (...)
-            Standard error: of the coefficients, by the noise of the components, and by the interpolation of
+            Standard error due to the coefficients, the noise of the components, and the interpolation of
             channels without data.
         """
         components = functionals @ self.scene.basis
@@ -309,7 +335,7 @@ class Sum:
         return np.sqrt(squares + self._gaps(functionals, gradient))
 
     def _gaps(self, functionals, gradient):
-        """Variance by the interpolation of channels without data."""
+        """Variance due to the interpolation of channels without data."""
         scene = self.scene
         used = functionals[:, scene.gaps].any(axis=0)
         if not used.any():
@@ -324,8 +350,8 @@ def cell_covariance(draws: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """
     Compute the covariance of each cell's coefficients from draws.
 
-    The correlations are those of the draws' products, averaged over neighbouring cells; the variances are
-    the stated ones.
+    The correlations come from the products of the draws, averaged over neighbouring cells, and the variances
+    from the stated errors.
 
     Parameters
     ----------
@@ -353,5 +379,5 @@ def cell_covariance(draws: np.ndarray, errors: np.ndarray) -> np.ndarray:
 
 
 def _quadratic(gradient, covariance):
-    """Variance of a quantity of derivatives (k, ...) by what has a covariance (k, k, ...)."""
+    """Variance of a quantity with derivatives (k, ...) by parameters with a covariance (k, k, ...)."""
     return np.maximum((gradient * (covariance * gradient).sum(axis=1)).sum(axis=0), 0.0)

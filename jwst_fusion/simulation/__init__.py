@@ -16,7 +16,7 @@ __all__ = list(_LAZY)  # noqa: PLE0605
 
 
 def __getattr__(name):
-    """Import a public name when it is first asked for: jwst is heavy."""
+    """Import a public name when it is first used: jwst is slow to import."""
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

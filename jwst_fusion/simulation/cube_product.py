@@ -73,26 +73,10 @@ def _fill_observation(meta, setup, scene, sky_centre):
 
 def cube_model(arrays, cube_grid, wavelength, setup, scene, sky_centre):
     """
-    Wrap a cube as the pipeline's stage 3 writes it.
+    Wrap the arrays of a cube as the pipeline's stage 3 writes it, an IFUCubeModel.
 
-    Parameters
-    ----------
-    arrays : CubeArrays
-        The arrays.
-    cube_grid : CubeGrid
-        The spaxels.
-    wavelength : ndarray, shape (n_wave,)
-        Wavelengths [um], evenly spaced.
-    setup : Setup
-        Grating and filter.
-    scene : Scene
-        What is observed.
-    sky_centre : (float, float)
-        Where the cube's WCS puts the scene's centre, (ra, dec) [deg].
-
-    Returns
-    -------
-    stdatamodels.jwst.datamodels.IFUCubeModel
+    The wavelengths [um] are evenly spaced. The cube's WCS puts the scene's centre at sky_centre, (ra, dec)
+    [deg].
     """
     n_wave, ny, nx = arrays.data.shape
     column = wavelength.astype(np.float32)

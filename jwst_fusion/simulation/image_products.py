@@ -12,8 +12,8 @@ from jwst.assign_mtwcs.moving_target_wcs import add_mt_frame
 from jwst.resample import ResampleStep
 from stdatamodels.jwst.datamodels import ImageModel
 
+from jwst_fusion.optics.throughput import PUPIL_FILTERS
 from jwst_fusion.ownership import MARK
-from jwst_fusion.simulation.setups import PUPIL_FILTERS
 from jwst_fusion.simulation.sky import polygon, shift_position
 
 __all__ = ["drizzle", "exposure_model"]
@@ -108,24 +108,10 @@ def _fill_observation(model, band, scene, number):
 
 def exposure_model(exposure, band, scene, sky_centre, number):
     """
-    Wrap an exposure as the pipeline's stage 2 writes it.
+    Wrap an exposure as the pipeline's stage 2 writes it, an ImageModel.
 
-    Parameters
-    ----------
-    exposure : Exposure
-        The arrays.
-    band : Band
-        The band.
-    scene : Scene
-        What is observed.
-    sky_centre : (float, float)
-        Where this exposure's WCS puts the scene's centre, (ra, dec) [deg].
-    number : int
-        Running number of the exposure, from 0.
-
-    Returns
-    -------
-    stdatamodels.jwst.datamodels.ImageModel
+    The exposure's WCS puts the scene's centre at sky_centre, (ra, dec) [deg]. The number counts exposures
+    from 0.
     """
     pointing = exposure.pointing
     model = ImageModel(data=exposure.data.astype(np.float32))
@@ -145,16 +131,7 @@ def exposure_model(exposure, band, scene, sky_centre, number):
 
 
 def drizzle(models, path):
-    """
-    Combine exposures by the pipeline's own resample step, and save the image.
-
-    Parameters
-    ----------
-    models : list of stdatamodels.jwst.datamodels.ImageModel
-        The exposures.
-    path : pathlib.Path
-        Where to save it (``*_i2d.fits``).
-    """
+    """Combine exposures by the pipeline's own resample step, and save the image (``*_i2d.fits``)."""
     step = ResampleStep()
     step.save_results = False
     result = step.run(models)

@@ -1,4 +1,4 @@
-"""What a band shows of the sky: the scene, a flat sky around it, and stars on that."""
+"""The sky in a band: the scene, a flat sky around it, and field stars."""
 
 from dataclasses import dataclass
 
@@ -22,52 +22,20 @@ _KINDS = (Spectrum(power_law(1.0, -2.2)), Spectrum(power_law(1.0, -0.8)))
 
 @dataclass(frozen=True)
 class FieldStar:
-    """
-    A star outside the IFU's field, a point.
+    """A star outside the IFU's field, a point."""
 
-    Attributes
-    ----------
-    east, north : float
-        Offset from the scene's centre [arcsec].
-    snr : float
-        Signal-to-noise ratio of its brightest pixel in the first band, if a pixel is centred on it.
-    kind : int
-        Which of the stars' spectra it has.
-    """
-
-    east: float
+    east: float  # offset from the scene's centre [arcsec]
     north: float
-    snr: float
-    kind: int
+    snr: float  # of its brightest pixel in the first band, if a pixel is centred on it
+    kind: int  # which of the stars' spectra it has
 
 
 def draw_field_stars(seed, number, cube_grid, image_side, image_centre, roll):
     """
     Draw stars in the mosaic around the IFU's field, evenly over the sky and in log signal-to-noise ratio.
 
-    Parameters
-    ----------
-    seed : int
-        Seed.
-    number : int
-        How many.
-    cube_grid : CubeGrid
-        The IFU's field.
-    image_side : float
-        Side of the exposures [arcsec].
-    image_centre : (float, float)
-        Offset of their centre (east, north) [arcsec].
-    roll : float
-        Position angle of their y axis [deg E of N].
-
-    Returns
-    -------
-    tuple of FieldStar
-
-    Raises
-    ------
-    ParameterError
-        If the mosaic leaves no room for stars.
+    The exposures have a side [arcsec], a centre (east, north) [arcsec] and a position angle of their y axis
+    [deg E of N]. Raises ParameterError if the mosaic leaves no room for stars.
     """
     nearest, half = cube_grid.field / np.sqrt(2) + _DISTANCE, image_side / 2 - _EDGE
     if number and half < nearest:
@@ -88,23 +56,10 @@ def draw_field_stars(seed, number, cube_grid, image_side, image_centre, roll):
 
 def star_stamps(telescope, band, roll, cell):
     """
-    Compute the images of a star of each kind, of flux one where its spectrum is one.
+    Compute the images (kinds, n, n) of a star of each kind, of unit flux where its spectrum is one.
 
-    Parameters
-    ----------
-    telescope : Telescope
-        The telescope.
-    band : Band
-        The band.
-    roll : float
-        Position angle of V3 [deg E of N].
-    cell : float
-        Side of a cell [arcsec].
-
-    Returns
-    -------
-    ndarray, shape (kinds, n, n)
-        As of `band_image`, the star at cell (0, 0) of a periodic grid [1/arcsec^2].
+    They are as of `band_image` [1/arcsec^2], the star at cell (0, 0) of a periodic grid of this cell
+    [arcsec].
     """
     size = 2 * round(_STAMP / cell)
     point = np.full((1, size, size // 2 + 1), 1 / cell**2, dtype=complex)
@@ -116,21 +71,10 @@ def star_stamps(telescope, band, roll, cell):
 
 def peak_brightness(snr, level, image_snr):
     """
-    Compute how bright a pixel is that has a signal-to-noise ratio.
+    Compute the brightness [MJy/sr] of a pixel over the scene's typical level from its signal-to-noise ratio.
 
-    Parameters
-    ----------
-    snr : float
-        The ratio.
-    level : float
-        The scene's typical brightness, which the star stands on [MJy/sr].
-    image_snr : float
-        Signal-to-noise ratio of a pixel at that brightness.
-
-    Returns
-    -------
-    float
-        Brightness over that [MJy/sr]: the positive root of S^2 = snr^2 (variance at level + S).
+    It is the positive root S of S^2 = snr^2 (variance at level + S); image_snr is the ratio of a pixel at the
+    level.
     """
     variance = (level / image_snr) ** 2
     square = snr**-2 - FLAT_ERROR**2
@@ -141,25 +85,12 @@ def peak_brightness(snr, level, image_snr):
 
 @dataclass(frozen=True, eq=False)
 class BandSky:
-    """
-    The noise-free sky in a band, as a function of the sky offset.
+    """The noise-free sky in a band, as a function of the sky offset."""
 
-    Attributes
-    ----------
-    image : ndarray, shape (n, n)
-        The scene as `band_image` gives it [MJy/sr].
-    grid : SceneGrid
-        Its grid.
-    stars : tuple of (FieldStar, float)
-        Stars around, and the flux of each [MJy/sr arcsec^2].
-    stamps : ndarray, shape (kinds, m, m), optional
-        Their images, as of `star_stamps`.
-    """
-
-    image: np.ndarray
+    image: np.ndarray  # the scene (n, n) as `band_image` makes it [MJy/sr]
     grid: SceneGrid
-    stars: tuple = ()
-    stamps: np.ndarray | None = None
+    stars: tuple = ()  # each a FieldStar and its flux [MJy/sr arcsec^2]
+    stamps: np.ndarray | None = None  # their images, as of `star_stamps`
 
     def __call__(self, east, north):
         """Surface brightness [MJy/sr] at sky offsets [arcsec], arrays of one shape."""

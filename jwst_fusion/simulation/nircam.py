@@ -1,4 +1,4 @@
-"""What NIRCam's detector records of a scene: dithered exposures in one band."""
+"""Dithered exposures of a scene by NIRCam's detector, in one band."""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -32,27 +32,17 @@ _PIXEL = {"SHORT": 0.0311, "LONG": 0.0630}  # arcsec
 _DIFFUSION = {"SHORT": 0.0062, "LONG": 0.018}  # arcsec
 _JITTER = 0.0008  # arcsec
 _MODULE = "B"
+_SPACING = 0.0002  # um, of the wavelengths of a band
 
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """
-    A NIRCam band.
+    """A NIRCam band."""
 
-    Attributes
-    ----------
-    filter : str
-        Effective filter.
-    channel : str
-        SHORT or LONG.
-    wavelength, throughput : ndarray, shape (n,)
-        Wavelengths [um], evenly spaced, and throughput of module B.
-    """
-
-    filter: str
-    channel: str
-    wavelength: np.ndarray
-    throughput: np.ndarray
+    filter: str  # effective one
+    channel: str  # SHORT or LONG
+    wavelength: np.ndarray  # (n,) [um], evenly spaced
+    throughput: np.ndarray  # (n,) of module B
 
     @property
     def pixel(self):
@@ -68,37 +58,15 @@ class Band:
 
 @dataclass(frozen=True)
 class Pointing:
-    """
-    Where a detector looks.
+    """Pointing of a detector."""
 
-    Attributes
-    ----------
-    east, north : float
-        True sky offset of the detector's centre from the scene's centre [arcsec].
-    roll : float
-        Position angle of V3 and of the detector's y axis [deg E of N]; x points away from V2.
-    size : int
-        Pixels along an axis.
-    """
-
-    east: float
+    east: float  # true sky offset of its centre from the scene's centre [arcsec]
     north: float
-    roll: float
-    size: int
+    roll: float  # position angle of V3 and of its y axis [deg E of N]; x points away from V2
+    size: int  # pixels along an axis
 
     def pixel_offsets(self, pixel):
-        """
-        Compute the true sky offsets (east, north) of all pixel centres [arcsec].
-
-        Parameters
-        ----------
-        pixel : float
-            Side of a pixel [arcsec].
-
-        Returns
-        -------
-        east, north : ndarray, shape (size, size)
-        """
+        """Compute the true sky offsets (east, north) of all pixel centres, pixels of this side [arcsec]."""
         step = (np.arange(self.size) - (self.size - 1) / 2) * pixel
         x, y = np.meshgrid(step, step)
         sine, cosine = np.sin(np.radians(self.roll)), np.cos(np.radians(self.roll))
@@ -107,47 +75,18 @@ class Pointing:
 
 @dataclass(frozen=True, eq=False)
 class Exposure:
-    """
-    Calibrated arrays of an exposure.
-
-    Attributes
-    ----------
-    pointing : Pointing
-        Where the detector looked.
-    data, var_rnoise, var_poisson, var_flat : ndarray, shape (size, size)
-        Surface brightness [MJy/sr] and variances [MJy^2/sr^2].
-    bad : ndarray of bool, shape (size, size)
-        Pixels not to be used.
-    """
+    """Calibrated arrays of an exposure: surface brightness [MJy/sr] and variances [MJy^2/sr^2]."""
 
     pointing: Pointing
     data: np.ndarray
     var_rnoise: np.ndarray
     var_poisson: np.ndarray
     var_flat: np.ndarray
-    bad: np.ndarray
+    bad: np.ndarray  # pixels not to be used
 
 
-def read_band(name, *, spacing=0.0002):
-    """
-    Read a filter's throughput from the packaged table.
-
-    Parameters
-    ----------
-    name : str
-        Effective filter.
-    spacing : float, optional
-        Spacing of the wavelengths on which to give it [um].
-
-    Returns
-    -------
-    Band
-
-    Raises
-    ------
-    ParameterError
-        If the table does not have the filter.
-    """
+def read_band(name):
+    """Read a filter's throughput from the packaged table; raise ParameterError if it is not there."""
     path = files("jwst_fusion") / "data" / "nircam_throughput.asdf"
     with asdf.open(path, memmap=False) as table:
         rows = table["filters"]
@@ -156,7 +95,7 @@ def read_band(name, *, spacing=0.0002):
         tabulated = np.array(rows[name]["wavelength"], dtype=float)
         values = np.array(rows[name][_MODULE], dtype=float)
     used = values > 1e-4 * values.max()
-    wavelength = np.arange(tabulated[used].min(), tabulated[used].max(), spacing)
+    wavelength = np.arange(tabulated[used].min(), tabulated[used].max(), _SPACING)
     channel = "SHORT" if wavelength.mean() < 2.4 else "LONG"
     return Band(name, channel, wavelength, np.interp(wavelength, tabulated, values))
 
@@ -172,26 +111,11 @@ def _detector_transfer(band, east, north, roll):
 
 def band_image(scene_transform, scene, telescope, band, roll):
     """
-    Compute the noise-free band image that the detector's pixels sample, ready to be interpolated.
+    Compute the noise-free band image [MJy/sr] that the detector's pixels sample, ready to be interpolated.
 
-    Parameters
-    ----------
-    scene_transform : ndarray, shape (k, n, n // 2 + 1), complex
-        Real FFT of the scene's maps.
-    scene : RasteredScene
-        The scene.
-    telescope : Telescope
-        The telescope.
-    band : Band
-        The band.
-    roll : float
-        Position angle of V3 [deg E of N].
-
-    Returns
-    -------
-    ndarray, shape (n, n)
-        Coefficients of the periodic quintic spline through the surface brightness [MJy/sr] on the
-        scene's grid.
+    The transform is the real FFT (k, n, n // 2 + 1) of the scene's maps, roll the position angle of V3 [deg E
+    of N]. The image (n, n) is the coefficients of the periodic quintic spline through the surface brightness
+    on the scene's grid.
     """
     spectra = scene.evaluate_spectra(band.wavelength)
     nodes = wavelength_nodes(band.wavelength[0], band.wavelength[-1], ratio=1.03)
@@ -216,30 +140,10 @@ def _bad_pixels(rng, pointing, pixel, dead_spot):
 
 def take_exposure(sky, band, pointing, *, rng, snr, level, scale, dead_spot):
     """
-    Sample the sky at the pixels of one exposure, with noise.
+    Sample the sky at the pixels of one exposure, with noise, and with bad pixels about the dead spot.
 
-    Parameters
-    ----------
-    sky : callable
-        Noise-free surface brightness [MJy/sr] that a pixel records at sky offsets (east, north) [arcsec].
-    band : Band
-        The band.
-    pointing : Pointing
-        Where the detector looks.
-    rng : numpy.random.Generator
-        Source of randomness.
-    snr : float
-        Signal-to-noise ratio of a pixel at the scene's typical level.
-    level : float
-        The scene's typical level [MJy/sr].
-    scale : float
-        NIRCam's flux scale.
-    dead_spot : (float, float)
-        Sky offset (east, north) [arcsec] where all exposures have bad pixels.
-
-    Returns
-    -------
-    Exposure
+    The sky is a function of sky offsets (east, north) [arcsec] in MJy/sr. The signal-to-noise ratio is that
+    of a pixel at the scene's typical level [MJy/sr]; scale is NIRCam's flux scale.
     """
     east, north = pointing.pixel_offsets(band.pixel)
     truth = scale * sky(east, north)

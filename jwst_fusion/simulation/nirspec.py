@@ -1,4 +1,4 @@
-"""What the NIRSpec IFU and its drizzled cube make of a scene."""
+"""Observation of a scene by the NIRSpec IFU, as a drizzled cube."""
 
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ SPAXEL = 0.1  # arcsec
 _SLICE = 0.104  # arcsec, width of a slice and of a pixel along it
 _NOISE_KERNEL = np.array([0.25, 1.0, 0.25])
 _OPTIMISM = 1.4
+_OUTLIER_RATE = 2e-4  # share of voxels that a cosmic ray hits
 
 
 @dataclass(frozen=True)
@@ -20,28 +21,17 @@ class CubeGrid:
     """
     The cube's sky-aligned spaxels, x to the west.
 
-    Attributes
-    ----------
-    shape : (int, int)
-        Spaxels (ny, nx).
-    east, north : float
-        True sky offset of the centre of spaxel (0, 0) from the scene's centre [arcsec].
-    field_east, field_north : float
-        True sky offset of the centre of the IFU's field [arcsec].
-    field : float
-        Side of the IFU's field [arcsec].
-    roll, aperture_angle : float
-        Position angles of V3 and of the IFU's y axis [deg E of N].
+    Offsets are true ones from the scene's centre [arcsec].
     """
 
-    shape: tuple
-    east: float
+    shape: tuple  # spaxels (ny, nx)
+    east: float  # of the centre of spaxel (0, 0)
     north: float
-    field_east: float
+    field_east: float  # of the centre of the IFU's field
     field_north: float
-    field: float
-    roll: float
-    aperture_angle: float
+    field: float  # side of the IFU's field [arcsec]
+    roll: float  # position angle of V3 [deg E of N]
+    aperture_angle: float  # that of the IFU's y axis
 
     def aperture_offsets(self):
         """Offsets of the spaxels across and along the IFU's y axis [arcsec], each of shape (ny, nx)."""
@@ -68,30 +58,15 @@ class CubeGrid:
 
 @dataclass(frozen=True, eq=False)
 class CubeArrays:
-    """
-    Arrays of the cube.
-
-    Attributes
-    ----------
-    data, error, weight : ndarray, shape (n_wave, ny, nx)
-        Surface brightness and its stated error [MJy/sr], and the weight map.
-    dq : ndarray of uint32, shape (n_wave, ny, nx)
-        Data quality flags.
-    noise : ndarray, shape (n_wave,)
-        True noise of each channel: median over the footprint [MJy/sr].
-    outliers : list of [int, int, int]
-        Voxels (l, y, x) hit by cosmic rays.
-    dead_planes : list of int
-        Planes without data.
-    """
+    """Arrays (n_wave, ny, nx) of the cube: surface brightness, stated error [MJy/sr], weights, flags."""
 
     data: np.ndarray
     error: np.ndarray
     weight: np.ndarray
     dq: np.ndarray
-    noise: np.ndarray
-    outliers: list
-    dead_planes: list
+    noise: np.ndarray  # true noise of each channel: median over the footprint [MJy/sr]
+    outliers: list  # voxels [l, y, x] hit by cosmic rays
+    dead_planes: list  # without data
 
 
 def _instrument_transfer(east, north, aperture_angle, stretch, blur):
@@ -105,27 +80,10 @@ def _instrument_transfer(east, north, aperture_angle, stretch, blur):
 
 def observe_cube(scene_transform, scene, telescope, cube_grid, wavelength, *, blur=0.0):
     """
-    Compute the noise-free cube at the spaxels' centres.
+    Compute the noise-free cube (n_wave, ny, nx) at the spaxels' centres [MJy/sr].
 
-    Parameters
-    ----------
-    scene_transform : ndarray, shape (k, n, n // 2 + 1), complex
-        Real FFT of the scene's maps.
-    scene : RasteredScene
-        The scene.
-    telescope : Telescope
-        The telescope.
-    cube_grid : CubeGrid
-        The spaxels.
-    wavelength : ndarray, shape (n_wave,)
-        Wavelengths [um].
-    blur : float, optional
-        Sigma of a Gaussian that blurs the IFU beyond its slices and pixels [arcsec].
-
-    Returns
-    -------
-    ndarray, shape (n_wave, ny, nx)
-        Surface brightness [MJy/sr].
+    The transform is the real FFT (k, n, n // 2 + 1) of the scene's maps; blur is the sigma of a Gaussian that
+    blurs the IFU beyond its slices and pixels [arcsec].
     """
     grid = scene.grid
     cutoff = 6.62 / (wavelength[0] * 1e-6) * np.pi / 180 / 3600
@@ -158,25 +116,8 @@ def add_noise(clean, footprint, *, rng, snr, level):
     """
     Add noise that neighbouring spaxels share, as drizzled cubes have it.
 
-    Parameters
-    ----------
-    clean : ndarray, shape (n_wave, ny, nx)
-        Noise-free cube [MJy/sr].
-    footprint : ndarray of bool, shape (ny, nx)
-        Spaxels that the IFU saw.
-    rng : numpy.random.Generator
-        Source of randomness.
-    snr : float
-        Signal-to-noise ratio of a voxel at the scene's typical level.
-    level : float
-        The scene's typical level [MJy/sr].
-
-    Returns
-    -------
-    data, sigma : ndarray, shape (n_wave, ny, nx)
-        Noisy cube and the noise's true standard deviation [MJy/sr].
-    noise : ndarray, shape (n_wave,)
-        Median standard deviation of each channel [MJy/sr].
+    The signal-to-noise ratio is that of a voxel at the scene's typical level [MJy/sr]. Returns the cube, the
+    noise's true standard deviation, both (n_wave, ny, nx), and its median in each channel [MJy/sr].
     """
     n_wave = clean.shape[0]
     from_centre = np.linspace(-1, 1, n_wave)
@@ -190,10 +131,10 @@ def add_noise(clean, footprint, *, rng, snr, level):
     return clean + sigma * white, sigma, noise
 
 
-def _hits(rng, valid, rate):
+def _hits(rng, valid):
     """Choose voxels hit by cosmic rays, a third of them with a neighbour: list of (l, y, x), fraction."""
     candidates = np.flatnonzero(valid)
-    chosen = rng.choice(candidates, size=rng.poisson(rate * candidates.size), replace=False)
+    chosen = rng.choice(candidates, size=rng.poisson(_OUTLIER_RATE * candidates.size), replace=False)
     hits = {}
     for voxel in np.stack(np.unravel_index(np.sort(chosen), valid.shape), axis=1).tolist():
         hits[tuple(voxel)] = 1.0
@@ -218,37 +159,18 @@ def _valid_voxels(cube_grid, wavelength, gap, dead_planes):
     return valid
 
 
-def add_defects(data, sigma, noise, cube_grid, wavelength, *, rng, gap, outlier_rate=2e-4):
+def add_defects(data, sigma, noise, cube_grid, wavelength, *, rng, gap):
     """
-    Apply footprint, detector gap, dead planes, surviving outliers and optimistic errors to a cube.
+    Apply footprint, detector gap [um], dead planes, surviving outliers and optimistic errors to a cube.
 
-    Parameters
-    ----------
-    data, sigma : ndarray, shape (n_wave, ny, nx)
-        Cube and its true noise [MJy/sr].
-    noise : ndarray, shape (n_wave,)
-        True noise of each channel [MJy/sr].
-    cube_grid : CubeGrid
-        The spaxels.
-    wavelength : ndarray, shape (n_wave,)
-        Wavelengths [um].
-    rng : numpy.random.Generator
-        Source of randomness.
-    gap : (float, float) or None
-        Wavelengths between the two detectors [um].
-    outlier_rate : float, optional
-        Share of voxels that a cosmic ray hit.
-
-    Returns
-    -------
-    CubeArrays
+    The cube and its true noise are in MJy/sr.
     """
     n_wave = wavelength.size
     number = 3 if n_wave >= 200 else 1
     dead_planes = sorted(rng.choice(np.arange(1, n_wave - 1), size=number, replace=False).tolist())
     valid = _valid_voxels(cube_grid, wavelength, gap, dead_planes)
     data = data.copy()
-    hits = _hits(rng, valid, outlier_rate)
+    hits = _hits(rng, valid)
     for voxel, fraction in hits.items():
         data[voxel] += fraction * 20.0 * rng.uniform(0.8, 1.6) * sigma[voxel]
     weight = valid * (1.0 + 0.3 * rng.random(cube_grid.shape))

@@ -139,22 +139,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class SceneGrid:
-    """
-    A square sky-aligned grid, x to the west and y to the north.
+    """A square sky-aligned grid, x to the west and y to the north."""
 
-    Attributes
-    ----------
-    size : int
-        Cells along an axis.
-    cell : float
-        Side of a cell [arcsec].
-    east, north : float
-        Sky offset of the centre of cell (0, 0) [arcsec].
-    """
-
-    size: int
-    cell: float
-    east: float
+    size: int  # cells along an axis
+    cell: float  # side of one [arcsec]
+    east: float  # sky offset of the centre of cell (0, 0) [arcsec]
     north: float
 
     def offsets(self):
@@ -169,22 +158,11 @@ class SceneGrid:
 
 @dataclass(frozen=True, eq=False)
 class RasteredScene:
-    """
-    A scene on a grid.
-
-    Attributes
-    ----------
-    grid : SceneGrid
-        The grid.
-    maps : ndarray, shape (k, size, size)
-        Map of each component, velocity of a component, and kind of star [MJy/sr].
-    spectra : tuple of Spectrum
-        Their k spectra.
-    """
+    """A scene on a grid."""
 
     grid: SceneGrid
-    maps: np.ndarray
-    spectra: tuple
+    maps: np.ndarray  # (k, size, size) of components, their velocities, and kinds of star [MJy/sr]
+    spectra: tuple  # of the k maps
 
     def evaluate_spectra(self, wavelength, *, channel_width=0.0):
         """Evaluate the k spectra at n_wave wavelengths [um]: shape (k, n_wave)."""
@@ -205,17 +183,6 @@ def raster_scene(scene, grid):
     Evaluate a scene on a grid.
 
     Stars become Gaussians of sigma 0.015", normalised to their flux; those of one spectrum share a map.
-
-    Parameters
-    ----------
-    scene : Scene
-        The scene.
-    grid : SceneGrid
-        The grid.
-
-    Returns
-    -------
-    RasteredScene
     """
     east, north = grid.offsets()
     mesh_east, mesh_north = np.meshgrid(east, north)

@@ -99,18 +99,7 @@ def _extended_components(textures):
 
 
 def disk_scene(seed=0):
-    """
-    Build the disk scene.
-
-    Parameters
-    ----------
-    seed : int, optional
-        Seed of its textures.
-
-    Returns
-    -------
-    Scene
-    """
+    """Build the disk scene; the seed is that of its textures."""
     smooth = Texture([seed, 11], slope=-3.6, scales=(3.0, 0.10))
     fine = Texture([seed, 12], slope=-2.0, scales=(0.5, 0.05))
     filaments = Texture([seed, 13], slope=-3.0, scales=(2.0, 0.06), stretch=(2.5, 40.0))

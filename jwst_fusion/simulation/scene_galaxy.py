@@ -25,19 +25,7 @@ def _plane(east, north):
 
 
 def gas_velocity(east, north):
-    """
-    Compute the velocity of the gas along the line of sight, relative to the galaxy's centre.
-
-    Parameters
-    ----------
-    east, north : ndarray
-        Offsets from the centre [arcsec].
-
-    Returns
-    -------
-    ndarray
-        Velocity [km/s], positive for gas that recedes.
-    """
+    """Compute the line-of-sight velocity of the gas [km/s] at offsets [arcsec], positive where it recedes."""
     radius, _, along = _plane(east, north)
     speed = _TOP_SPEED * np.tanh(radius / _TURNOVER)
     return speed * np.sin(np.radians(_TILT)) * along / np.maximum(radius, 1e-6)
@@ -68,18 +56,7 @@ def _lines(family, strength):
 
 
 def galaxy_scene(seed=0):
-    """
-    Build the galaxy scene.
-
-    Parameters
-    ----------
-    seed : int, optional
-        Seed of its textures.
-
-    Returns
-    -------
-    Scene
-    """
+    """Build the galaxy scene; the seed is that of its textures."""
     stars, ionised, molecular = (
         Texture([seed, 61 + index], slope=slope, scales=(0.6, 0.05))
         for index, slope in enumerate((-3.4, -2.8, -3.0))

@@ -18,18 +18,7 @@ def _cloud(texture, level, contrast, tilt):
 
 
 def nebula_scene(seed=0):
-    """
-    Build the nebula scene.
-
-    Parameters
-    ----------
-    seed : int, optional
-        Seed of its textures.
-
-    Returns
-    -------
-    Scene
-    """
+    """Build the nebula scene; the seed is that of its textures."""
     rows = (
         ("continuum", -3.2, (3.0, 0.06), (1.0, 0.0), 60.0, 0.40, (0.05, 0.03), power_law(1.0, -1.0), ()),
         ("hydrogen", -3.0, (2.5, 0.05), (1.5, 70.0), 45.0, 0.45, (-0.03, 0.06), power_law(0.5, 0.2),

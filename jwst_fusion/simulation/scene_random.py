@@ -14,46 +14,19 @@ _CO = (2.40, 0.07, -0.15)  # absorption bands of cool stars
 
 @dataclass(frozen=True)
 class Conditions:
-    """
-    Conditions of an observation that the user has not set.
-
-    Attributes
-    ----------
-    filters : tuple of str
-        NIRCam filters.
-    snr, image_snr : float
-        Signal-to-noise ratio at the scene's typical level of a voxel and of a detector pixel.
-    rolls : tuple of float
-        Position angles of V3 of NIRCam and of NIRSpec [deg E of N].
-    wavefront : tuple of float
-        Wavefront error of NIRCam's short and long channel and of NIRSpec, rms [um].
-    ifu_blur : float
-        Sigma of a Gaussian that blurs the IFU beyond its slices and pixels [arcsec].
-    """
+    """Conditions of an observation that the user has not set."""
 
     filters: tuple
-    snr: float = 15.0
-    image_snr: float = 70.0
-    rolls: tuple = (248.3, 111.7)
+    snr: float = 15.0  # signal-to-noise ratio of a voxel at the scene's typical level
+    image_snr: float = 70.0  # that of a detector pixel
+    rolls: tuple = (248.3, 111.7)  # position angles of V3 of NIRCam and of NIRSpec [deg E of N]
+    # rms error of NIRCam's short and long channel and of NIRSpec [um]
     wavefront: tuple = (0.070, 0.095, 0.100)
-    ifu_blur: float = 0.0
+    ifu_blur: float = 0.0  # sigma of a Gaussian that blurs the IFU beyond its slices and pixels [arcsec]
 
 
 def draw_conditions(seed, setup):
-    """
-    Draw the conditions of an observation.
-
-    Parameters
-    ----------
-    seed : int
-        Seed.
-    setup : Setup
-        Its filters are those to choose from.
-
-    Returns
-    -------
-    Conditions
-    """
+    """Draw the conditions of an observation, its filters from those of the setup."""
     rng = np.random.default_rng([seed, 52])
     number = rng.integers(min(2, len(setup.filters)), len(setup.filters) + 1)
     chosen = np.sort(rng.choice(len(setup.filters), number, replace=False))
@@ -183,18 +156,7 @@ def _star_field(rng, level):
 
 
 def random_scene(seed=0):
-    """
-    Draw a scene.
-
-    Parameters
-    ----------
-    seed : int, optional
-        Seed of all that is drawn.
-
-    Returns
-    -------
-    Scene
-    """
+    """Draw a scene; the seed is that of all that is drawn."""
     rng = np.random.default_rng([seed, 51])
     level = _log_uniform(rng, 5, 100)
     components, stars = list(_gas(rng, level)), list(_star_field(rng, level))

@@ -105,18 +105,7 @@ def _components(dark):
 
 
 def titan_scene(seed=0):
-    """
-    Build the titan scene.
-
-    Parameters
-    ----------
-    seed : int, optional
-        Seed of its surface.
-
-    Returns
-    -------
-    Scene
-    """
+    """Build the titan scene; the seed is that of its textures."""
     coarse = Texture([seed, 21], slope=-3.0, scales=(0.6, 0.06))
     fine = Texture([seed, 22], slope=-2.2, scales=(0.25, 0.05), stretch=(2.0, 90.0 + _POLE))
     components = _components(_dark_terrain(coarse, fine))

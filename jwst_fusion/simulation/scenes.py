@@ -20,25 +20,7 @@ SCENES = {
 
 
 def make_scene(name, *, seed=0):
-    """
-    Build a scene.
-
-    Parameters
-    ----------
-    name : str
-        A key of `SCENES`.
-    seed : int, optional
-        Seed of its random textures.
-
-    Returns
-    -------
-    Scene
-
-    Raises
-    ------
-    ParameterError
-        If there is no such scene.
-    """
+    """Build a scene by its name, a key of `SCENES`; raise ParameterError if there is none."""
     if name not in SCENES:
         raise ParameterError(f"scene {name!r} is not known: expected one of {', '.join(SCENES)}")
     return SCENES[name](seed)

@@ -4,17 +4,7 @@ from dataclasses import dataclass
 
 from jwst_fusion.exceptions import ParameterError
 
-__all__ = ["PUPIL_FILTERS", "SETUPS", "Setup", "get_setup"]
-
-#: Filters that sit in NIRCam's pupil wheel, with what FILTER then says.
-PUPIL_FILTERS = {
-    "F162M": "F150W2",
-    "F164N": "F150W2",
-    "F323N": "F322W2",
-    "F405N": "F444W",
-    "F466N": "F444W",
-    "F470N": "F444W",
-}
+__all__ = ["SETUPS", "Setup", "get_setup"]
 
 
 @dataclass(frozen=True)
@@ -55,75 +45,52 @@ class Setup:
         return "SHORT" if self.decimation_factor == 3 else "LONG"
 
 
-_G140H_GAP, _G235H_GAP, _G395H_GAP = (1.40780, 1.48580), (2.36067, 2.49153), (4.05580, 4.18040)
 _SHORT_BANDS = ("F182M", "F187N", "F200W", "F210M", "F212N")
 _MIDDLE_BANDS = ("F300M", "F323N", "F335M", "F356W", "F360M")
 _LONG_BANDS = ("F460M", "F466N", "F470N")
+_RED_BANDS = ("F162M", "F164N")
+
+#: Grating and filter: wavelengths of the cube, channel width, and the gap between the detectors [um].
+_CUBES = {
+    "G140H/F070LP": ((0.97, 1.27), 0.000235, None),
+    "G140H/F100LP": ((0.97, 1.89), 0.000235, (1.40780, 1.48580)),
+    "G235H/F170LP": ((1.66, 3.17), 0.000396, (2.36067, 2.49153)),
+    "G395H/F290LP": ((2.87, 5.27), 0.000665, (4.05580, 4.18040)),
+    "G140M/F070LP": ((0.90, 1.27), 0.000636, None), "G140M/F100LP": ((0.97, 1.89), 0.000636, None),
+    "G235M/F170LP": ((1.66, 3.17), 0.00106, None), "G395M/F290LP": ((2.87, 5.27), 0.00179, None),
+    "PRISM/CLEAR": ((0.60, 5.30), 0.005, None),
+}  # fmt: skip
+
+#: Setup: wavelengths of interest [um], NIRCam filters, and truth cells per spaxel along an axis.
+_FUSIONS = {
+    "G235H/F170LP": ((1.66, 2.36), _SHORT_BANDS, 3), "G140H/F070LP": ((0.97, 1.27), ("F115W",), 3),
+    "G140H/F100LP-blue": ((0.97, 1.355), ("F115W",), 3), "G140H/F100LP-red": ((1.49, 1.89), _RED_BANDS, 3),
+    "G395H/F290LP-blue": ((2.87, 3.98), _MIDDLE_BANDS, 2), "G395H/F290LP-red": ((4.35, 5.10), _LONG_BANDS, 2),
+    "G140H/F100LP": ((0.97, 1.89), ("F115W", *_RED_BANDS), 3),
+    "G235H/F170LP-whole": ((1.66, 3.17), _SHORT_BANDS, 3),
+    "G395H/F290LP": ((2.87, 5.27), (*_MIDDLE_BANDS, *_LONG_BANDS), 2),
+    "G140M/F070LP": ((0.97, 1.27), ("F115W",), 3), "G140M/F100LP-blue": ((0.97, 1.355), ("F115W",), 3),
+    "G140M/F100LP-red": ((1.49, 1.89), _RED_BANDS, 3), "G235M/F170LP": ((1.66, 2.30), _SHORT_BANDS, 3),
+    "G395M/F290LP-blue": ((2.87, 3.98), _MIDDLE_BANDS, 2), "G395M/F290LP-red": ((4.35, 5.10), _LONG_BANDS, 2),
+    "PRISM/CLEAR-short": ((0.95, 2.35), ("F115W", "F150W", "F200W"), 3),
+    "PRISM/CLEAR-long": ((2.30, 4.30), ("F277W", "F356W"), 2),
+}  # fmt: skip
+
+
+def _setup(name, fusion_range, filters, decimation_factor):
+    """Make a setup; the default one, of one fusion, has a cube of the wavelengths that its filters see."""
+    grating, blocking_filter = name.partition("-")[0].split("/")
+    cube_range, spacing, gap = _CUBES[f"{grating}/{blocking_filter}"]
+    cube_range = (1.66, 2.52) if name == "G235H/F170LP" else cube_range
+    return Setup(grating, blocking_filter, cube_range, fusion_range, spacing, gap, filters, decimation_factor)
+
 
 #: Setups by name; the first is the default.
-SETUPS = {
-    "G235H/F170LP": Setup(
-        "G235H", "F170LP", (1.66, 2.52), (1.66, 2.36), 0.000396, _G235H_GAP, _SHORT_BANDS, 3
-    ),
-    "G140H/F070LP": Setup("G140H", "F070LP", (0.97, 1.27), (0.97, 1.27), 0.000235, None, ("F115W",), 3),
-    "G140H/F100LP-blue": Setup(
-        "G140H", "F100LP", (0.97, 1.89), (0.97, 1.355), 0.000235, _G140H_GAP, ("F115W",), 3
-    ),
-    "G140H/F100LP-red": Setup(
-        "G140H", "F100LP", (0.97, 1.89), (1.49, 1.89), 0.000235, _G140H_GAP, ("F162M", "F164N"), 3
-    ),
-    "G395H/F290LP-blue": Setup(
-        "G395H", "F290LP", (2.87, 5.27), (2.87, 3.98), 0.000665, _G395H_GAP, _MIDDLE_BANDS, 2
-    ),
-    "G395H/F290LP-red": Setup(
-        "G395H", "F290LP", (2.87, 5.27), (4.35, 5.10), 0.000665, _G395H_GAP, _LONG_BANDS, 2
-    ),
-    "G140H/F100LP": Setup(
-        "G140H", "F100LP", (0.97, 1.89), (0.97, 1.89), 0.000235, _G140H_GAP, ("F115W", "F162M", "F164N"), 3
-    ),
-    "G235H/F170LP-whole": Setup(
-        "G235H", "F170LP", (1.66, 3.17), (1.66, 3.17), 0.000396, _G235H_GAP, _SHORT_BANDS, 3
-    ),
-    "G395H/F290LP": Setup(
-        "G395H", "F290LP", (2.87, 5.27), (2.87, 5.27), 0.000665, _G395H_GAP, (*_MIDDLE_BANDS, *_LONG_BANDS), 2
-    ),
-    "G140M/F070LP": Setup("G140M", "F070LP", (0.90, 1.27), (0.97, 1.27), 0.000636, None, ("F115W",), 3),
-    "G140M/F100LP-blue": Setup("G140M", "F100LP", (0.97, 1.89), (0.97, 1.355), 0.000636, None, ("F115W",), 3),
-    "G140M/F100LP-red": Setup(
-        "G140M", "F100LP", (0.97, 1.89), (1.49, 1.89), 0.000636, None, ("F162M", "F164N"), 3
-    ),
-    "G235M/F170LP": Setup("G235M", "F170LP", (1.66, 3.17), (1.66, 2.30), 0.00106, None, _SHORT_BANDS, 3),
-    "G395M/F290LP-blue": Setup(
-        "G395M", "F290LP", (2.87, 5.27), (2.87, 3.98), 0.00179, None, _MIDDLE_BANDS, 2
-    ),
-    "G395M/F290LP-red": Setup("G395M", "F290LP", (2.87, 5.27), (4.35, 5.10), 0.00179, None, _LONG_BANDS, 2),
-    "PRISM/CLEAR-short": Setup(
-        "PRISM", "CLEAR", (0.60, 5.30), (0.95, 2.35), 0.005, None, ("F115W", "F150W", "F200W"), 3
-    ),
-    "PRISM/CLEAR-long": Setup(
-        "PRISM", "CLEAR", (0.60, 5.30), (2.30, 4.30), 0.005, None, ("F277W", "F356W"), 2
-    ),
-}
+SETUPS = {name: _setup(name, *values) for name, values in _FUSIONS.items()}
 
 
 def get_setup(name):
-    """
-    Look up a setup.
-
-    Parameters
-    ----------
-    name : str
-        A key of `SETUPS`.
-
-    Returns
-    -------
-    Setup
-
-    Raises
-    ------
-    ParameterError
-        If there is no such setup.
-    """
+    """Look up a setup, a key of `SETUPS`; raise ParameterError if there is none."""
     if name not in SETUPS:
         raise ParameterError(f"setup {name!r} is not known: expected one of {', '.join(SETUPS)}")
     return SETUPS[name]

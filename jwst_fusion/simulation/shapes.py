@@ -26,40 +26,18 @@ LINES = {
 
 def emission(family, strength):
     """
-    Return the lines of a family.
+    Return the lines of a family of `LINES`, wavelengths [um] and peaks.
 
-    Parameters
-    ----------
-    family : str
-        A key of `LINES`.
-    strength : float
-        Peak of a line of relative strength one.
-
-    Returns
-    -------
-    tuple of (float, float)
-        Wavelengths [um] and peaks.
+    The strength is the peak of a line of relative strength one.
     """
     return tuple((wavelength, strength * relative) for wavelength, relative in LINES[family].items())
 
 
 def power_law(level, index, *, bumps=()):
     """
-    Build a continuum ``level * (wavelength / 2 um) ** index`` with Gaussian bumps or absorptions.
+    Build a continuum ``level * (wavelength / 2 um) ** index`` with bumps, a function of wavelength [um].
 
-    Parameters
-    ----------
-    level : float
-        Value at 2 um.
-    index : float
-        Exponent.
-    bumps : sequence of (float, float, float), optional
-        Centre [um], sigma [um] and relative height (negative for an absorption) of each bump.
-
-    Returns
-    -------
-    callable
-        The continuum as a function of the wavelength [um].
+    Bumps are Gaussians: centre [um], sigma [um] and relative height, negative for an absorption.
     """
 
     def continuum(wavelength):
@@ -77,21 +55,7 @@ def soft_step(value, width):
 
 
 def rotate(east, north, position_angle):
-    """
-    Turn sky offsets into offsets across and along an axis.
-
-    Parameters
-    ----------
-    east, north : ndarray
-        Sky offsets [arcsec].
-    position_angle : float
-        Position angle of the axis [deg E of N].
-
-    Returns
-    -------
-    across, along : ndarray
-        Offsets across (positive at the position angle + 90 deg) and along the axis [arcsec].
-    """
+    """Turn sky offsets into those across (towards angle + 90 deg) and along an axis at an angle [deg]."""
     sine, cosine = np.sin(np.radians(position_angle)), np.cos(np.radians(position_angle))
     return east * cosine - north * sine, east * sine + north * cosine
 
@@ -100,16 +64,9 @@ class Texture:
     """
     A random Gaussian field of mean 0 and rms 1 with a power-law spectrum, periodic over 15".
 
-    Parameters
-    ----------
-    seed : int or sequence of int
-        Seed of the random realisation.
-    slope : float
-        Exponent of the power spectrum (negative; -11/3 is Kolmogorov's turbulence).
-    scales : tuple of float
-        Largest and smallest scale [arcsec].
-    stretch : (float, float), optional
-        Elongation, and the position angle [deg E of N] along which it is.
+    The slope is the exponent of the power spectrum (-11/3: Kolmogorov's turbulence), the scales are the
+    largest and the smallest [arcsec], the stretch is an elongation and the position angle [deg E of N] along
+    which it is.
     """
 
     _SIZE = 960

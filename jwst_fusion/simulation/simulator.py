@@ -7,6 +7,7 @@ import numpy as np
 from scipy import fft
 
 from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.optics.throughput import PUPIL_FILTERS
 from jwst_fusion.simulation.cube_product import cube_model
 from jwst_fusion.simulation.image_products import drizzle, exposure_model
 from jwst_fusion.simulation.mosaic import BandSky, draw_field_stars, peak_brightness, star_stamps
@@ -15,7 +16,7 @@ from jwst_fusion.simulation.nirspec import SPAXEL, CubeGrid, add_defects, add_no
 from jwst_fusion.simulation.scene import Scene, SceneGrid, raster_scene
 from jwst_fusion.simulation.scene_random import Conditions, draw_conditions
 from jwst_fusion.simulation.scenes import make_scene
-from jwst_fusion.simulation.setups import PUPIL_FILTERS, get_setup
+from jwst_fusion.simulation.setups import get_setup
 from jwst_fusion.simulation.sky import offset_between, shift_position
 from jwst_fusion.simulation.telescope import make_telescopes
 from jwst_fusion.simulation.truth_products import (

@@ -8,21 +8,7 @@ __all__ = ["offset_between", "polygon", "shift_position"]
 
 
 def shift_position(position, east, north):
-    """
-    Move a sky position by tangent-plane offsets.
-
-    Parameters
-    ----------
-    position : (float, float)
-        Right ascension and declination [deg].
-    east, north : float
-        Offset [arcsec].
-
-    Returns
-    -------
-    (float, float)
-        Right ascension and declination [deg].
-    """
+    """Move a sky position (ra, dec) [deg] by tangent-plane offsets [arcsec]."""
     x, y = np.radians(east / 3600), np.radians(north / 3600)
     start = SkyCoord(*position, unit="deg")
     moved = start.directional_offset_by(np.arctan2(x, y) * u.rad, np.arctan(np.hypot(x, y)) * u.rad)
@@ -31,18 +17,9 @@ def shift_position(position, east, north):
 
 def offset_between(start, end):
     """
-    Measure the offset of a sky position from another, in the frame of the first.
+    Measure the offset (east, north) [arcsec] of a sky position (ra, dec) [deg] from another.
 
-    Parameters
-    ----------
-    start, end : (float, float)
-        Right ascension and declination [deg].
-
-    Returns
-    -------
-    (float, float)
-        East and north [arcsec], as `astropy.coordinates.SkyCoord.spherical_offsets_to` gives them, and
-        as cube_build takes them back in its offset file.
+    It is in the frame of the first, as cube_build takes it back in its offset file.
     """
     east, north = SkyCoord(*start, unit="deg").spherical_offsets_to(SkyCoord(*end, unit="deg"))
     return float(east.arcsec), float(north.arcsec)

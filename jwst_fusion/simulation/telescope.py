@@ -36,14 +36,8 @@ class Telescope:
     """
     The telescope as one instrument sees through it.
 
-    Attributes
-    ----------
-    pupil : ndarray, shape (n, n)
-        Transmission, rows along V3 and columns along V2.
-    wavefront : ndarray, shape (n, n)
-        Wavefront error [um].
-    stretch : float
-        Factor by which PSFs are wider than the pupil makes them.
+    The pupil (n, n) has rows along V3 and columns along V2; the wavefront error is in um; PSFs are wider than
+    the pupil makes them by the factor stretch.
     """
 
     def __init__(self, pupil, wavefront, stretch=1.0):
@@ -60,24 +54,10 @@ class Telescope:
 
     def transfer(self, wavelength, frequency_east, frequency_north, position_angle):
         """
-        Compute the optical transfer function at sky frequencies.
+        Compute the optical transfer function at a wavelength [um] and sky frequencies [cycles/arcsec].
 
-        It is the autocorrelation of the complex pupil at baselines wavelength * frequency, the pupil
-        being turned with V3.
-
-        Parameters
-        ----------
-        wavelength : float
-            Wavelength [um].
-        frequency_east, frequency_north : ndarray
-            Sky frequencies [cycles/arcsec], broadcast together.
-        position_angle : float
-            Position angle of V3 [deg E of N].
-
-        Returns
-        -------
-        ndarray, complex
-            One at frequency zero.
+        It is the autocorrelation of the complex pupil at baselines wavelength * frequency, the pupil being
+        turned with V3, whose position angle is given [deg E of N]. It is one at frequency zero.
         """
         angle = np.radians(position_angle)
         to_lag = self.stretch * wavelength * 1e-6 / _ARCSEC / (_SIDE / _SIZE)
@@ -92,8 +72,9 @@ class Telescope:
         return result
 
 
-def _centred(telescope, wavelength=2.0):
+def _centred(telescope):
     """Take out the tilt that displaces the PSF: the slope of its transfer function's phase."""
+    wavelength = 2.0  # um
     lags = telescope._autocorrelation(wavelength)
     axis = (np.arange(2 * _SIZE) - _SIZE) * (_SIDE / _SIZE)
     lag_v2, lag_v3 = np.meshgrid(axis, axis)
@@ -107,23 +88,7 @@ def _centred(telescope, wavelength=2.0):
 
 
 def make_telescopes(rng, rms, stretch=1.0):
-    """
-    Draw the wavefronts of several instruments: a common part and one of each.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of randomness.
-    rms : dict of float
-        Wavefront error of each instrument [um].
-    stretch : float, optional
-        Factor by which PSFs are wider than the pupil makes them.
-
-    Returns
-    -------
-    dict of Telescope
-        With the keys of ``rms``.
-    """
+    """Draw the wavefronts of instruments, rms errors [um] by name: a common part and one of each."""
     pupil = pupil_amplitude(spacing=_SIDE / _SIZE)
     common = _COMMON_RMS * _screen(rng, pupil)
     result = {}
@@ -135,25 +100,12 @@ def make_telescopes(rng, rms, stretch=1.0):
     return result
 
 
-def wavelength_nodes(low, high, *, ratio=1.015, minimum=4):
+def wavelength_nodes(low, high, *, ratio=1.015):
     """Space nodes evenly in log wavelength [um], at most a factor ``ratio`` apart."""
-    number = max(minimum, int(np.ceil(np.log(high / low) / np.log(ratio))) + 1)
+    number = max(4, int(np.ceil(np.log(high / low) / np.log(ratio))) + 1)
     return np.geomspace(low, high, number)
 
 
 def node_coefficients(nodes, wavelength):
-    """
-    Compute what each node contributes to each wavelength: a cubic spline through the nodes.
-
-    Parameters
-    ----------
-    nodes : ndarray, shape (n_nodes,)
-        Wavelengths of the nodes [um].
-    wavelength : ndarray, shape (n_wave,)
-        Wavelengths [um].
-
-    Returns
-    -------
-    ndarray, shape (n_wave, n_nodes)
-    """
+    """Compute the share of each node in each wavelength (n_wave, n_nodes): a cubic spline through them."""
     return CubicSpline(np.log(nodes), np.eye(nodes.size))(np.log(wavelength))

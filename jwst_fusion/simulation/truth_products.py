@@ -1,11 +1,11 @@
-"""What only a simulation knows: the true scene and all true parameters; and the association."""
+"""Files of the true scene and the true parameters, and the association."""
 
 import json
 
 import numpy as np
 from astropy.io import fits
-from jwst.associations.asn_from_list import asn_from_list
 
+from jwst_fusion.association import make_association
 from jwst_fusion.ownership import MARK
 
 __all__ = ["true_cells", "write_association", "write_parameters", "write_truth"]
@@ -13,25 +13,9 @@ __all__ = ["true_cells", "write_association", "write_parameters", "write_truth"]
 
 def true_cells(scene, cube_grid, spectra, cells_per_spaxel, spaxel):
     """
-    Average the scene over the cells of the fused cube.
+    Average the scene over the cells of the fused cube, float32 (n_wave, d * ny, d * nx) [MJy/sr].
 
-    Parameters
-    ----------
-    scene : RasteredScene
-        The scene, on a grid of which each cell holds a whole number of cells.
-    cube_grid : CubeGrid
-        The cube's spaxels.
-    spectra : ndarray, shape (k, n_wave)
-        The scene's spectra.
-    cells_per_spaxel : int
-        Cells per spaxel along an axis, d.
-    spaxel : float
-        Side of a spaxel [arcsec].
-
-    Returns
-    -------
-    ndarray of float32, shape (n_wave, d * ny, d * nx)
-        Surface brightness [MJy/sr].
+    Each cell, d per spaxel [arcsec] along an axis, holds a whole number of the scene's cells.
     """
     grid = scene.grid
     fine = round(spaxel / grid.cell / cells_per_spaxel)
@@ -46,22 +30,7 @@ def true_cells(scene, cube_grid, spectra, cells_per_spaxel, spaxel):
 
 
 def write_truth(path, truth, wavelength, cube_wcsinfo, cells_per_spaxel):
-    """
-    Write the true scene, in the frame of the cube's WCS.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        File to write.
-    truth : ndarray of float32, shape (n_wave, ny, nx)
-        Surface brightness [MJy/sr].
-    wavelength : ndarray, shape (n_wave,)
-        Wavelengths [um], evenly spaced.
-    cube_wcsinfo : object
-        The cube's ``meta.wcsinfo``.
-    cells_per_spaxel : int
-        Cells per spaxel along an axis, d.
-    """
+    """Write the true scene [MJy/sr], in the frame of the cube's WCS, with cells_per_spaxel along an axis."""
     header = fits.Header()
     header["EXTNAME"] = "SCI"
     header["BUNIT"] = "MJy/sr"
@@ -89,19 +58,5 @@ def write_parameters(path, parameters):
 
 
 def write_association(path, name, members):
-    """
-    Write a level-3 association of the products, as ``asn_from_list`` does.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        File to write.
-    name : str
-        Product name.
-    members : list of str
-        File names.
-    """
-    association = asn_from_list(members, product_name=name)
-    association["made_by"] = MARK
-    _, text = association.dump()
-    path.write_text(text)
+    """Write a level-3 association of files."""
+    path.write_text(make_association(members, name))

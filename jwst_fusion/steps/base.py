@@ -26,7 +26,6 @@ from jwst_fusion.ownership import check_own, is_utf8, product_mark
 from .console import fewer_lines
 from .crds import WithoutCrds
 from .errors import Interrupted, as_exit_error, interruptible, parameter_problem
-from .naming import named_by_grating
 
 __all__ = ["BasePipeline", "BaseStep", "FusionStepMixin"]
 
@@ -46,10 +45,7 @@ class FusionStepMixin(WithoutCrds):
     """
     Mixin of the steps and pipelines of this package, placed before stpipe's class.
 
-    Attributes
-    ----------
-    output_suffix : str or None
-        Ending of the names of the step's products, such as ``fused``.
+    ``output_suffix`` is the ending of the names of the step's products, such as ``fused``.
     """
 
     spec = """
@@ -87,7 +83,7 @@ class FusionStepMixin(WithoutCrds):
         return super().remove_suffix(name)
 
     def open_model(self, init, **kwargs):
-        """Open a file as stpipe does; an InputError for one that no data model can hold."""
+        """Open a file as stpipe does; raise InputError for one that no data model can hold."""
         try:
             return super().open_model(init, **kwargs)
         except FusionError:
@@ -106,28 +102,7 @@ class FusionStepMixin(WithoutCrds):
         return super().prepare_output(init, make_copy=make_copy, **kwargs)
 
     def open_product(self, init, model_class, step):
-        """
-        Open the product of the step before.
-
-        Parameters
-        ----------
-        init : str, path-like or DataModel
-            The input.
-        model_class : type
-            Class of the product.
-        step : str
-            Name of the step that makes it.
-
-        Returns
-        -------
-        model : DataModel
-            The model, which may be changed.
-
-        Raises
-        ------
-        InputError
-            If the input is not such a product.
-        """
+        """Open the product of the step before, which may be changed; raise InputError if it is none."""
         is_file = isinstance(init, str | Path)
         if (is_file and Path(init).suffix != ".json") or isinstance(init, JwstDataModel):
             model = self.prepare_output(init)
@@ -142,55 +117,69 @@ class FusionStepMixin(WithoutCrds):
 
     def open_products(self, init, model_class, step):
         """
-        Open the product of the step before, or those of several cubes.
+        Open the product of the step before, or the list of those of several cubes: a list of models.
+
+        Raises InputError if one is not such a product, or one of several that belong together.
+        """
+        if isinstance(init, str | Path):
+            init = self.whole_set(init, self.open_product(init, model_class, step))
+        if not isinstance(init, list | tuple) or not init:
+            init = [init]
+        models = [self.open_product(each, model_class, step) for each in init]
+        if len(models) != (models[0].meta.fusion.set_size or 1):
+            raise InputError(adapters.refuse_part(models[0]) or f"{step}: one product at a time")
+        if len(models) > 1:
+            adapters.check_set(models)
+        return models
+
+    def whole_set(self, path, model):
+        """
+        Open what is fused together with a product: the products of the other cubes, in files beside it.
 
         Parameters
         ----------
-        init : str, path-like, DataModel or list of DataModel
-            The input.
-        model_class : type
-            Class of the product.
-        step : str
-            Name of the step that makes it.
+        path : str or path-like
+            File of the product.
+        model : FusionModel
+            The product.
 
         Returns
         -------
-        models : list of DataModel
-            The models, which may be changed.
+        FusionModel or list of FusionModel
+            The product itself if it is of a single cube. Otherwise all; they name the output.
 
         Raises
         ------
         InputError
-            If an input is not such a product, or one of several that belong together.
+            One of them is missing, or of another run.
         """
-        if isinstance(init, list | tuple) and init:
-            models = [self.open_product(each, model_class, step) for each in init]
-            if len(models) == (models[0].meta.fusion.set_size or 1):
-                return models
-            raise InputError(adapters.refuse_part(models[0]) or f"{step}: one product at a time")
-        model = self.open_product(init, model_class, step)
-        reason = adapters.refuse_part(model)
-        if reason is not None:
-            raise InputError(reason)
-        return [model]
+        if (model.meta.fusion.set_size or 1) < 2:
+            return model
+        path = Path(self.make_input_path(str(path)))
+        paths = adapters.rest_of_set(path, model)
+        models = [model if each == path else self.open_model(str(each)) for each in paths]
+        adapters.check_set(models)
+        log.info("Together with %s", ", ".join(each.name for each in paths if each != path))
+        owner = self.parent or self
+        if owner.output_file is None:
+            owner.output_file = f"{adapters.name_of_set(path, model)}.fits"
+        self.check_outputs([each.meta.fusion.set_member for each in models], self.fused_names(models))
+        return models
 
     def save_model(self, model, *args, **kwargs):
-        """
-        Save a product; one of several is named by its grating.
+        """Save a product; one of several is named by its grating."""
+        return super().save_model(model, *args, **self.named_by_grating(model, kwargs))
 
-        Parameters
-        ----------
-        model : DataModel
-            The product.
-        *args, **kwargs
-            Passed on to `jwst.stpipe.Step.save_model`.
+    @staticmethod
+    def named_by_grating(model, options):
+        """Put the grating of a product that is one of several in place of its number in the options."""
+        if options.get("idx") is None or not isinstance(model, datamodels.FusionModel):
+            return options
+        return options | {"idx": model.meta.fusion.set_member}
 
-        Returns
-        -------
-        output_path : str or None
-            Path of the file; None if the step does not save.
-        """
-        return super().save_model(model, *args, **named_by_grating(model, kwargs))
+    def given(self, *names):
+        """Parameters by name; null in a parameter file, which stpipe does not check, is the default."""
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def export_config(self, filename, include_metadata=False, mark="class: jwst_fusion\\."):
         """Write the step's parameters as stpipe does, but whole or not at all (see `atomic_file`)."""
@@ -199,17 +188,9 @@ class FusionStepMixin(WithoutCrds):
 
     def check_outputs(self, members=(None,), gratings=(None,)):
         """
-        Check, before any work, that no output replaces the input or what this package did not make.
+        Raise an InputError if an output would replace the input or what this package did not make.
 
-        Parameters
-        ----------
-        members, gratings : sequence of str or None, optional
-            Names of the products of several cubes, and of the fused cubes.
-
-        Raises
-        ------
-        InputError
-            One would.
+        The products of several cubes are named by members, and the fused cubes by gratings.
         """
         outer = self.parent if isinstance(self.parent, FusionStepMixin) else self
         steps = [getattr(outer, name) for name in getattr(outer, "step_defs", {})]
@@ -225,33 +206,35 @@ class FusionStepMixin(WithoutCrds):
                 if step.output_suffix == "fused" and step.report_options()[0]:
                     check_own(path.with_suffix(".html"))
 
-    def run(self, *args):
+    def fused_names(self, models):
         """
-        Run the step.
+        Name the fused cubes that are made of several cubes.
 
         Parameters
         ----------
-        *args
-            Input of the step: path or data model.
+        models : sequence of FusionModel
+            Products of the cubes.
 
         Returns
         -------
-        result : object
-            What ``process`` returns.
+        list of str or None
+            A name for each grating; None for the product of all wavelengths, and for that of one grating.
+        """
+        names = sorted({adapters.grating_name(model) for model in models})
+        outer = self.parent if isinstance(self.parent, FusionStepMixin) else self
+        fusion = getattr(outer, "fusion", outer)
+        if len(names) == 1:
+            return [None]
+        return [*names, None] if getattr(fusion, "output_type", "band") == "multi" else names
 
-        Raises
-        ------
-        FusionError
-            If the input or the parameters cannot be used. Raised by the outermost step it is a
-            `stpipe.exceptions.StpipeExitException` too, so that ``strun`` shows its message, not a
-            traceback.
-        KeyboardInterrupt
-            If it is interrupted; at the command line that is exit status 130.
+    def run(self, *args):
+        """
+        Run the step on its input: path or data model.
 
-        Notes
-        -----
-        An output name that ``process`` sets, and the input that names the output, hold for one run: the
-        next run of the same step does not write over the product of the last.
+        A FusionError that the outermost step raises is a `stpipe.exceptions.StpipeExitException` too, so that
+        ``strun`` shows its message, not a traceback. Ctrl-C is a KeyboardInterrupt, at the command line exit
+        status 130. An output name that ``process`` sets, and the input that names the output, hold for one
+        run: the next run of the same step does not write over the product of the last.
         """
         if self.parent is not None:
             return super().run(*args)

@@ -1,4 +1,4 @@
-"""A log that fits on a screen: what stpipe says of its steps is kept in the product, not on the console."""
+"""A log that fits on a screen: stpipe's lines about its steps are kept in the product only."""
 
 import logging
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ def _demote(record):
 
 @contextmanager
 def fewer_lines():
-    """Give stpipe's lines about each step the level DEBUG: ``strun --verbose`` shows them."""
+    """Lower stpipe's lines about each step to the level DEBUG; ``strun --verbose`` shows them."""
     logger = logging.getLogger("stpipe.step")
     if _demote in logger.filters:  # within another step
         yield

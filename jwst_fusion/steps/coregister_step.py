@@ -19,16 +19,8 @@ log = logging.getLogger(__name__)
 ANY_WAVELENGTH = (0.1, 100.0)
 
 #: Parameters that are settings as they are.
-PLAIN_SETTINGS = (
-    "height",
-    "width",
-    "position_angle",
-    "alignment",
-    "capture",
-    "decimation_factor",
-    "margin",
-    "min_overlap",
-)
+PLAIN_SETTINGS = ("height", "width", "position_angle", "alignment", "capture", "decimation_factor", "margin",
+                  "min_overlap")  # fmt: skip
 
 
 class CoregisterStep(OpticsMixin, BaseStep):
@@ -87,7 +79,7 @@ class CoregisterStep(OpticsMixin, BaseStep):
         return result
 
     def _examine(self, input_data, settings):
-        """Look at all of the inputs before any of them is read, and tell what was found."""
+        """Examine all inputs before any of them is read, and log the findings."""
         fusion = getattr(self.parent, "fusion", None)
         found = adapters.examine(
             input_data,
@@ -96,6 +88,7 @@ class CoregisterStep(OpticsMixin, BaseStep):
             output_dir=self.search_attr("output_dir") or ".",
             max_memory=self.memory_allowed,
             max_components=None if fusion is None or fusion.skip else fusion.most_components,
+            whole=fusion is not None and fusion.output_type == "multi",
         )
         log.info("Pre-flight: %s\n%s", found.verdict, found.table())
         if found.error is not None:
@@ -104,14 +97,12 @@ class CoregisterStep(OpticsMixin, BaseStep):
 
     def _settings(self):
         """Make the settings of the co-registration of the parameters."""
-        given = {
-            "center": " ".join(self.center) if self.center else None,
-            "center_spaxel": tuple(self.center_spaxel) if self.center_spaxel else None,
-            "wavelength_range": _limits(self.wavelength_range),
-        }
-        given |= {name: getattr(self, name) for name in PLAIN_SETTINGS}
-        # null in a parameter file is not checked by stpipe: it stands for the default
-        return CoregistrationSettings(**{name: v for name, v in given.items() if v is not None})
+        return CoregistrationSettings(
+            center=" ".join(self.center) if self.center else None,
+            center_spaxel=tuple(self.center_spaxel) if self.center_spaxel else None,
+            wavelength_range=_limits(self.wavelength_range),
+            **self.given(*PLAIN_SETTINGS),
+        )
 
     def _coregister(self, found, settings):
         """Co-register what has been opened."""
@@ -142,8 +133,7 @@ class CoregisterStep(OpticsMixin, BaseStep):
         ]
         results = adapters.coregistered_set(coregister_set(products, images, settings), inputs)
         members = [result.meta.fusion.set_member for result in results]
-        gratings = sorted({adapters.grating_name(result) for result in results})
-        self.check_outputs(members, gratings if len(gratings) > 1 else (None,))
+        self.check_outputs(members, self.fused_names(results))
         self._record(results, inputs, optics)
         for result in results:
             result.meta.fusion.preflight = found.rows()

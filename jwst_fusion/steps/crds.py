@@ -36,14 +36,7 @@ class WithoutCrds:
         return (*Step.get_stpipe_loggers(), "jwst_fusion")
 
     def get_reference_file(self, input_file, reference_file_type):
-        """
-        Get a reference file: the override of the user, or ``"N/A"`` for what the package brings.
-
-        Raises
-        ------
-        ParameterError
-            If the override is not a file.
-        """
+        """Get the override of the user, which has to be a file, or ``"N/A"`` for what the package brings."""
         override = self.get_ref_override(reference_file_type)
         if isinstance(override, str):
             override = override.strip()

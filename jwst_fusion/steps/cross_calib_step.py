@@ -48,11 +48,9 @@ class CrossCalibStep(OpticsMixin, BaseStep):
         """
         models = self.open_products(input_data, datamodels.CoregisteredModel, "coregister")
         model = models[0]
-        given = {name: getattr(self, name) for name in ("method", "pedestal", "band_policy", "reference")}
-        # null in a parameter file is not checked by stpipe: it stands for the default
         settings = CrossCalibrationSettings(
             factors=adapters.read_factors(self.factors, self.make_input_path),
-            **{name: value for name, value in given.items() if value is not None},
+            **self.given("method", "pedestal", "band_policy", "reference"),
         )
         optics = self.resolve_optics(model)
         if len(models) > 1:

@@ -23,15 +23,6 @@ def interruptible():
 
     A KeyboardInterrupt that comes within a callback or a finalizer of a library is only printed there, and
     the work goes on; then it is raised at the end.
-
-    Yields
-    ------
-    None
-
-    Raises
-    ------
-    KeyboardInterrupt
-        Ctrl-C was pressed.
     """
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(usual):

@@ -20,21 +20,8 @@ __all__ = ["FusionStep"]
 log = logging.getLogger(__name__)
 
 #: Parameters that are settings as they are.
-SETTINGS = (
-    "n_components",
-    "max_components",
-    "tuning",
-    "mu",
-    "gamma",
-    "regularization",
-    "boundary",
-    "weighting",
-    "reweightings",
-    "samples",
-    "rtol",
-    "max_iterations",
-    "beam",
-)
+SETTINGS = ("n_components", "max_components", "tuning", "mu", "gamma", "regularization", "boundary",
+            "weighting", "reweightings", "samples", "rtol", "max_iterations", "beam")  # fmt: skip
 
 
 class FusionStep(ReportMixin, OpticsMixin, BaseStep):
@@ -62,6 +49,7 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         samples = integer(min=0, max=1000, default=12)  # Number of draws for the errors; 0: errors of a field without masks and edges
         rtol = float(min=0.0, default=3e-4)  # Tolerance of the preconditioned residual
         max_iterations = integer(min=1, default=500)  # Largest number of iterations of each solution
+        output_type = option('band', 'multi', default='band')  # Products of several cubes: a fused cube for each grating; multi: also one of all wavelengths
         beam = float(min=0.0, default=None)  # FWHM of the Gaussian beam of the fused cube [arcsec], BMAJ and BMIN; None: no beam
         save_report = boolean(default=True)  # Write the report, a page to explore and judge the fused cube, beside it
         save_figures = boolean(default=False)  # Also write the main figures of the report as PNG files
@@ -87,11 +75,8 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         FusedCubeModel or list of FusedCubeModel
             The fused cube; for each grating if several cubes are fused.
         """
-        given = {name: getattr(self, name) for name in SETTINGS}
         held_out = [name.strip() for name in self.held_out_filters or ()]
-        given["leave_each_out"] = held_out == ["each"]
-        # null in a parameter file is not checked by stpipe: it stands for the default
-        settings = FusionSettings(**{name: value for name, value in given.items() if value is not None})
+        settings = FusionSettings(leave_each_out=held_out == ["each"], **self.given(*SETTINGS))
         models = self.open_products(input_data, datamodels.CrossCalibratedModel, "cross_calib")
         model = models[0]
         optics = self.resolve_optics(model)
@@ -123,9 +108,10 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
         check_fusion_settings(settings)
         observations = adapters.set_observations(models, optics)
         observations = hold_out_of_set(observations, held_out)
-        adapters.refuse_large_set(observations, self.most_components, self.memory_allowed)
+        whole = self.output_type == "multi"
+        adapters.refuse_large_set(observations, self.most_components, self.memory_allowed, whole=whole)
         gratings = fuse_set(observations, settings)
-        seams = measure_seams(observations, gratings)
+        tables = adapters.set_tables(observations, models, measure_seams(observations, gratings))
         names = adapters.name_gratings(models, [each.members for each in gratings])
         adapters.release_cubes(models)
         observations.clear()  # the products need the memory
@@ -135,8 +121,10 @@ class FusionStep(ReportMixin, OpticsMixin, BaseStep):
             log.info("%s:", name)
             result = self._product(each.observation, each.result, models[each.members[0]], optics)
             sources = [models[i] for i in each.members]
-            adapters.store_set(result, name, seams, sources, [m.meta.fusion.cube_file for m in models])
+            adapters.store_set(result, name, tables, sources)
             results.append(result)
+        if whole and len(results) > 1:
+            results.append(adapters.whole_range_model(results, self.search_attr("output_dir")))
         return results
 
 

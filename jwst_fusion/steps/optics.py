@@ -42,24 +42,11 @@ class OpticsMixin:
 
     def resolve_optics(self, model, cube=None, images=None):
         """
-        Find what the products were seen through, and tell; in a pipeline the first step does for all.
+        Find the optics of the products, and log their source; in a pipeline the first step does so for all.
 
-        Parameters
-        ----------
-        model : DataModel or LazyModel
-            Input of the step, which states the cube's grating.
-        cube, images : CubeProduct and sequence of ImageProduct, optional
-            Whole products, to measure PSFs on; by default those are taken that a step before has measured.
-
-        Returns
-        -------
-        Optics
-            PSFs and throughputs.
-
-        Raises
-        ------
-        FusionError
-            They cannot be used.
+        The model states the grating. PSFs are measured on cube and images, which are whole products, if they
+        are given, and else taken from what a step before has measured. Raises FusionError if they cannot be
+        used.
         """
         given = {kind: self.get_reference_file(model, kind) for kind in self.reference_file_types}
         given = {kind: path for kind, path in given.items() if path != "N/A"}
@@ -119,17 +106,9 @@ def _throughputs(path):
 @contextmanager
 def shared_optics(steps):
     """
-    Let what one step is given of PSFs and throughputs hold for all, while they run, and be resolved once.
+    Let the PSFs and throughputs that one step is given hold for all while they run, and be resolved once.
 
-    Parameters
-    ----------
-    steps : sequence of Step
-        Steps of a pipeline.
-
-    Raises
-    ------
-    ParameterError
-        Two steps are given different values.
+    Raises ParameterError if two steps are given different values.
     """
     before = []
     for name, none in SHARED.items():

@@ -26,20 +26,8 @@ def check_parameters(path):
     """
     Check a parameter file without running or importing anything that it names, and without making folders.
 
-    Parameters
-    ----------
-    path : str or path-like
-        ASDF file, as ``--save-parameters`` writes it.
-
-    Returns
-    -------
-    str
-        Alias of the step or pipeline that it is for.
-
-    Raises
-    ------
-    ParameterError
-        It cannot be read, or a parameter is unknown or has a wrong value.
+    Returns the alias of the step or pipeline that it is for. Raises ParameterError if it cannot be read, or a
+    parameter is unknown or has a wrong value.
     """
     if not Path(path).is_file():
         raise ParameterError(f"{path}: no such file; give the path of a parameter file (*.asdf)")
@@ -126,12 +114,8 @@ def write_parameters(name, path):
     """
     Write a packaged parameter file out, with the value of each parameter.
 
-    Raises
-    ------
-    ParameterError
-        There is no such file in the package.
-    FileExistsError
-        The file is there: somebody may have edited it.
+    Raises ParameterError if there is none of this name, FileExistsError if the file is there: it may have
+    been edited.
     """
     packaged = packaged_parameters()
     if name not in packaged:

@@ -1,4 +1,4 @@
-"""What a product tells of the run that made it: its warnings and the parameters of its steps."""
+"""Record of a run in its product: warnings, and parameters of the steps."""
 
 import re
 import textwrap
@@ -28,16 +28,7 @@ def record_warnings(model, records):
 
 
 def record_parameters(model, step):
-    """
-    Write a step's parameters into its product, and what a FITS header can hold of them as HISTORY.
-
-    Parameters
-    ----------
-    model : FusionModel
-        The product, which is changed.
-    step : Step
-        The step.
-    """
+    """Write a step's parameters into its product, and what a FITS header can hold of them as HISTORY."""
     generic = Step().get_pars()
     parameters = {
         name: "None" if value is None else _plain(value)

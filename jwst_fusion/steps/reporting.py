@@ -8,8 +8,6 @@ from jwst_fusion.atomic import write_atomic
 from jwst_fusion.exceptions import one_line
 from jwst_fusion.quality.verdict import judge, measure
 
-from .naming import named_by_grating
-
 __all__ = ["ReportMixin", "tell_failure"]
 
 log = logging.getLogger(__name__)
@@ -26,10 +24,9 @@ class ReportMixin:
         """
         Save a product as stpipe does, and if it is a fused cube its report beside it.
 
-        A report that fails is told in the log and in the product's keyword FUSREPRT; the product is
-        saved all the same.
+        If the report fails, a warning is logged, the keyword FUSREPRT says so, and the product is saved.
         """
-        kwargs = named_by_grating(model, kwargs)
+        kwargs = self.named_by_grating(model, kwargs)
         is_saved = kwargs.get("force") or self.save_results or kwargs.get("output_file") or self.output_file
         if not (is_saved and isinstance(model, datamodels.FusedCubeModel)):
             return super().save_model(model, *args, **kwargs)

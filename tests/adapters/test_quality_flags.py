@@ -100,14 +100,6 @@ def test_errors_are_those_of_the_covariance(observation, result, cells, inside):
     assert (grown > errors).all()
 
 
-def test_bits_are_those_of_jwst():
-    from jwst.datamodels import dqflags
-
-    for value, (name, meaning) in flags.MEANINGS.items():
-        assert dqflags.pixel[name] == value
-        assert meaning
-
-
 def test_arrays_in_files_have_the_same_values(observation, result, cells, inside, tmp_path, monkeypatch):
     inside[0, 0] = False
     made = [make(observation, result, cells, inside, tmp_path) for make in (cube_errors, fused_quality)]

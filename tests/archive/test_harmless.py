@@ -104,7 +104,6 @@ BATCHES = {
     "natural layout, dry run": (natural, ["batch", "m.csv", "--dry-run"], 1, ["/HH211: not made", "rename"]),
     "natural layout, queue": (natural, ["batch", "m.csv", "--submit", "slurm"], 1, ["/HH211: not made"]),
     "natural layout, job": (natural, ["batch", "m.csv", "--index", "0"], 1, ["/HH211: not made"]),
-    "natural layout, clobber": (natural, ["batch", "m.csv", "--clobber"], 1, ["/HH211: not made"]),
     "record of another target": (
         beside("a/record.json", '{"name": "b", "work_key": "1"}'), BATCH, 1, ["/a: not made by a batch"]
     ),
@@ -116,15 +115,12 @@ BATCHES = {
     "log of someone else": (beside("logs/a.log"), BATCH, 1, ["/logs/a.log: not made by a batch"]),
     "logs is a file": (beside("logs"), BATCH, 1, ["/logs: not a folder", "--output-dir"]),
     "summary.html": (beside("summary.html"), BATCH, 1, ["/summary.html: not made", "move it"]),
-    "summary.json": (beside("summary.json"), DRY, 1, ["/summary.json: not made", "move it"]),
-    "summary.ecsv": (beside("summary.ecsv"), BATCH, 1, ["/summary.ecsv: not made", "move it"]),
     "state of someone else": (beside("batch.jsonl"), BATCH, 1, ["/batch.jsonl: not made", "move it"]),
     "state that is a folder": (beside("batch.jsonl/x"), BATCH, 1, ["/batch.jsonl: not made", "move it"]),
     "script of the same name": (
         beside("submit.sh", "jwst-fusion batch m.json"), [*BATCH, "--submit", "slurm"], 1,
         ["/submit.sh: not made by jwst-fusion", "move it"],
     ),
-    "target named logs": (lambda: one("logs"), BATCH, 1, ["m.json", "'logs' for itself", "otherwise"]),
     "target named LOGS": (lambda: one("LOGS"), DRY, 1, ["m.json", "'LOGS' for itself", "otherwise"]),
     "target named ..": (lambda: one(".."), BATCH, 1, ["m.json", "'..' cannot name a folder"]),
     "name with a surrogate": (lambda: one("a\ud800"), BATCH, 1, ["m.json", r"'a\ud800' cannot name"]),
@@ -165,12 +161,10 @@ BATCHES = {
     ),
     "outputs in a name of 300": (one, [*BATCH, "--output-dir", "x" * 300], 1, ["xxx: File name too long"]),
     "outputs not in UTF-8": (one, [*BATCH, "--output-dir", "o\udcff"], 1, [r"o\udcff': the folder's name"]),
-    "scheduler empty": (one, [*SCHEDULER, ""], 1, ["no Dask scheduler at ''", "port", "tcp://host"]),
     "scheduler http://": (one, [*SCHEDULER, "http://"], 1, ["'http://'", "unknown address", "tcp://host"]),
     "scheduler by TLS": (one, [*SCHEDULER, "tls://127.0.0.1:9"], 1, ["'tls://127.0.0.1:9'", "certificate"]),
     "scheduler of port x": (one, [*SCHEDULER, "tcp://localhost:x"], 1, ["'tcp://localhost:x'", "tcp://host"]),
     "scheduler not there": (one, [*SCHEDULER, "tcp://127.0.0.1:9"], 1, ["127.0.0.1:9'", "refused", "start"]),
-    "scheduler inproc": (one, [*SCHEDULER, "inproc://x"], 1, ["no Dask scheduler at 'inproc://x'"]),
 }  # fmt: skip
 
 #: What a batch makes beside the manifest, whatever comes of the targets.
@@ -234,7 +228,6 @@ OF_A_MATCH = {f"work/out{name}" for name in
               ("", "/match.ecsv", "/manifest.json", "/a_f182m_asn.json", "/checksums.sha256")}  # fmt: skip
 
 MATCHES = {
-    "image in ../": (table(image("../../a_i2d.fits")), FETCH, 64, [PATH]),
     "image with a null": (table(image("a\0_i2d.fits")), FETCH, 64, [PATH]),  # more: tests/test_ownership.py
     "observation in ../": (table(image("", name="../../a")), FETCH, 64, [PATH]),
     "other size, not to be had": (

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jwst_fusion.coregistration.alignment import find_target, measure_offset
+from jwst_fusion.coregistration.alignment import _binned, find_target, measure_offset
 from jwst_fusion.coregistration.field import field_window
-from jwst_fusion.coregistration.grid import cube_footprint, make_grid
+from jwst_fusion.coregistration.grid import cube_footprint, grid_wcs, make_grid
 from jwst_fusion.observation import CubeData
 from jwst_fusion.optics.photometry import synthetic_photometry
 from jwst_fusion.optics.throughput import bandpass
@@ -77,6 +77,16 @@ def test_what_is_missing_or_wrong_does_not_pull(upright):
     assert (offset.east, offset.north) == pytest.approx((1.9, -1.2), abs=0.01)
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_an_image_of_little_more_than_half_of_the_field(upright, side):
+    """An offset that brings more of the image onto the field is not taken for that."""
+    image = SKY.image("F210M", offset=(0.2, -0.1), noise=0.01, angle=0.0)
+    from_middle = np.arange(image.data.shape[1]) - image.data.shape[1] // 2
+    data = np.where(side * from_middle > 6, np.nan, image.data)
+    offset = measure_offset(image=replace(image, data=data), **upright)
+    assert (offset.east, offset.north) == pytest.approx((0.2, -0.1), abs=0.01)
+
+
 def test_the_stated_error_is_the_scatter():
     prepared = prepare(noise=0.0)
     image = SKY.image("F210M")
@@ -134,3 +144,15 @@ def test_a_target_is_found_anywhere_in_the_image(setup, steps, monkeypatch):
     assert np.isfinite(start.error)
     assert (start.east, start.north) == pytest.approx((2.1, -2.0), abs=start.error)
     assert start.error == pytest.approx(0.1 if steps == 2048 else 0.3, rel=1e-3)
+
+
+@pytest.mark.parametrize("bins", [3, 5])
+def test_spaxels_put_together_keep_their_place(upright, bins):
+    """The last ones too, where the bins reach beyond the grid."""
+    synthetic, grid = upright["synthetic"], upright["grid"]
+    means, coarse = _binned(synthetic, grid, bins)
+    assert means[1, 2] == pytest.approx(synthetic[bins : 2 * bins, 2 * bins : 3 * bins].mean())
+    middle = (bins * grid.decimation_factor - 1) / 2
+    at = (middle, middle + bins * grid.decimation_factor)
+    expected = grid_wcs(grid).wcs_pix2world(*at, 0)
+    np.testing.assert_allclose(grid_wcs(coarse).wcs_pix2world(0, 1, 0), expected, rtol=0, atol=1e-3 / 3600)

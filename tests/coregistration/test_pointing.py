@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 
 from jwst_fusion.coregistration import pointing
 from jwst_fusion.coregistration.alignment import Offset
@@ -29,6 +30,17 @@ def test_bands_that_agree_share_one_offset():
     assert tied[0].error == pytest.approx(np.hypot(np.sqrt((1e-6 + 4.9e-7) / 2), 0.0022), rel=1e-6)
 
 
+@pytest.mark.parametrize("number", [2, 4])
+def test_bands_are_taken_apart_by_a_chance_of_one_in_a_thousand(number):
+    """Offsets in the east alone, whose sum of squares is exceeded with a known probability."""
+    error = np.hypot(0.001, pointing.CHROMATIC_ASYMMETRY)
+    for probability, together in ((0.002, True), (0.0005, False)):
+        step = error * np.sqrt(chi2.isf(probability, 2 * (number - 1)) / number)
+        measured = [offset(0.1 + step * (-1) ** i, -0.2, 0.001) for i in range(number)]
+        tied = pointing._tie(measured, moving=False)
+        assert bool(tied[0].east == tied[1].east) is together
+
+
 def test_bands_that_differ_keep_their_own():
     first, second = pointing._tie([offset(0.10, -0.2, 0.001), offset(0.12, -0.2, 0.001)], moving=False)
     assert (first.east, second.east) == (0.10, 0.12)
@@ -48,6 +60,16 @@ def test_a_trend_with_wavelength_is_measured():
     assert slope == pytest.approx((0.05, 0.0), abs=1e-9)
     assert 0.001 < error < 0.01
     assert np.isnan(pointing._trend(measured[:2], pivots[:2])[1])
+
+
+def test_the_error_of_a_trend_is_its_scatter_where_the_stated_errors_are_too_small():
+    rng, pivots = np.random.default_rng(3), np.linspace(1.7, 2.3, 8)
+    pulls = []
+    for places in rng.normal(0.0, 0.01, (300, 8, 2)):
+        slope, error = pointing._trend([offset(*place, 0.001) for place in places], pivots)
+        pulls.append(np.array(slope) / error)
+    # those of Student's distribution with 12 degrees of freedom
+    assert np.std(pulls) == pytest.approx(np.sqrt(12 / 10), rel=0.12)
 
 
 def test_a_blur_is_adopted_from_three_standard_errors():

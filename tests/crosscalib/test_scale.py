@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jwst_fusion.crosscalib.scale import _Comparison, _missed_light, _tie
+from jwst_fusion.crosscalib.scale import _Comparison, _in_words, _missed_light, _tie
 from jwst_fusion.observation import BandImage, CubeData
 from jwst_fusion.optics.throughput import bandpass
 
@@ -92,3 +92,9 @@ def test_light_in_a_lost_channel_is_that_of_the_line_beside_it():
     assert beyond == pytest.approx(far, rel=0.3)
     assert _missed_light(*cube_and_band([])) < 0.2 * near
     assert _missed_light(cube, replace(band, bandpass=0 * band.bandpass)) == 0
+
+
+def test_the_shape_is_told_in_milliarcseconds_and_per_cent():
+    words = _in_words(np.array([1e-4, -4e-4, 0.2]), 2.0)
+    assert "+10 x -20 mas" in words
+    assert "+5.0 % at 2.00 um" in words

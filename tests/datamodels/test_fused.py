@@ -1,6 +1,5 @@
 """The fused cube as a file: order of the HDUs, content, and how other tools read it."""
 
-import asdf
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -11,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from jwst_fusion import datamodels
 from jwst_fusion.datamodels import FusedCubeModel
+from tests.files import edit
 
 HDUS = ["PRIMARY", "SCI", "ERR", "DQ", "WMAP", "WCS-TABLE", "COMPONENTS", "COEFFS", "COEFFERR", "FILTERS",
         "SPECTRAL", "DRAWS", "ASDF"]  # fmt: skip
@@ -89,18 +89,6 @@ def test_second_round_trip_keeps_all(fused_model, tmp_path):
         assert diff.identical, diff.report()
 
 
-def test_fits_to_asdf(fused_model, tmp_path):
-    fits_file = fused_model.save(tmp_path / "disk_fused.fits")
-    with datamodels.open(fits_file) as model:
-        asdf_file = model.save(tmp_path / "disk_fused.asdf")
-    with asdf.open(asdf_file) as file:
-        assert_array_equal(file["data"], fused_model.data)
-        assert_array_equal(file["filters"]["held_out"], [0, 1])
-        assert file["filters"]["filter"][0] == b"F182M"
-        assert_array_equal(file["components"]["basis_2"], fused_model.components["basis_2"])
-        assert file["meta"]["fusion"]["mu"] == 0.25
-
-
 def test_coordinates_of_fits_and_gwcs_agree(product, fused_model, wavelength):
     index = np.arange(len(wavelength))
     assert_allclose(fused_model.meta.wcs(5 + 0 * index, 4 + 0 * index, index)[2], wavelength, rtol=1e-7)
@@ -174,6 +162,26 @@ def test_draws_come_back_within_half_a_step_or_are_none(fused_model, tmp_path):
     del fused_model.draws
     with datamodels.open(fused_model.save(tmp_path / "x.fits")) as model:
         assert (model.unfit(), model.draw_errors) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "finding"),
+    [
+        (lambda hdus: hdus["SCI"].header.update(BUNIT="Jy"), "BUNIT is Jy, MJy/sr expected"),
+        (
+            lambda hdus: setattr(hdus["FILTERS"], "data", hdus["FILTERS"].data[:0]),
+            "filters is missing or empty",
+        ),
+        (
+            lambda hdus: setattr(hdus["SPECTRAL"], "data", hdus["SPECTRAL"].data[:5]),
+            r"spectral is (5,), (20,)",
+        ),
+    ],
+)
+def test_what_was_changed_does_not_fit(product, spoil, finding):
+    edit(product, spoil)
+    with datamodels.open(product) as model:
+        assert model.unfit().startswith(finding)
 
 
 def test_draws_take_a_small_part_of_the_product(fused_model):

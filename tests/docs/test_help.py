@@ -95,4 +95,6 @@ def test_verbose_prints_the_log_of_the_package(capsys, tmp_path):
     assert "DEBUG jwst_fusion" in text
     assert "Traceback" not in text
     assert main([*command, "--traceback"]) == 1
-    assert "Traceback" in capsys.readouterr().err
+    text = capsys.readouterr().err
+    assert "Traceback" in text
+    assert text.splitlines()[-1].startswith("jwst-fusion: error: ")

@@ -11,7 +11,7 @@ from jwst_fusion.inversion.fuse import FusionSettings, at_beam, build_problem, f
 from jwst_fusion.inversion.prior import Prior, gradient_power
 from jwst_fusion.inversion.solver import solve
 from jwst_fusion.inversion.subspace import find_subspace
-from jwst_fusion.inversion.uncertainty import SHARED_NOISE, blurred, posterior, residual_growth
+from jwst_fusion.inversion.uncertainty import blurred, posterior, residual_growth
 
 from .field import fused_scene, make_field, prior_scene, rms, stated_error
 
@@ -31,13 +31,12 @@ def problem(field):
 
 @pytest.fixture
 def full(problem):
-    """The problem with data in all cells."""
+    """The problem with data in all cells, their noise white."""
     image, cube = problem.image_term, problem.cube_term
-    weight = image.weight.max()
-    image = replace(
-        image, weight=np.full_like(image.weight, weight), noise=np.full_like(image.noise, weight**-0.5)
-    )
-    cube = replace(cube, weight=np.ones_like(cube.weight), noise=np.ones_like(cube.noise))
+    weight, white = image.weight.max(), {"noise_transfer": None}
+    noise = np.full_like(image.noise, weight**-0.5)
+    image = replace(image, weight=np.full_like(image.weight, weight), noise=noise, **white)
+    cube = replace(cube, weight=np.ones_like(cube.weight), noise=np.ones_like(cube.noise), **white)
     return replace(problem, image_term=image, cube_term=cube)
 
 
@@ -62,7 +61,7 @@ def scene_of(prior, rng, shape):
 
 def test_draws_scatter_as_the_blocks_say(full, monkeypatch):
     """Where all cells are known, errors by noise and by smoothing are the posterior covariance."""
-    monkeypatch.setattr(uncertainty, "residual_variances", lambda *_: (1 / SHARED_NOISE, 1 / SHARED_NOISE))
+    monkeypatch.setattr(uncertainty, "residual_variances", lambda *_: (1.0, 1.0))
     monkeypatch.setattr(uncertainty, "residual_growth", lambda *_: np.ones(full.groups.shape))
     monkeypatch.setattr(uncertainty, "prior_scales", lambda *_: [1.0] * (len(uncertainty.WIDTHS) + 1))
     solution = solve(full)
@@ -77,7 +76,7 @@ def test_draws_scatter_as_the_blocks_say(full, monkeypatch):
 @pytest.mark.parametrize("size", [0.4, 1.0, 3.0])
 def test_errors_follow_the_structure_of_the_scene(full, size, monkeypatch):
     """They are right for scenes with more or less structure than the prior expects."""
-    monkeypatch.setattr(uncertainty, "residual_variances", lambda *_: (1 / SHARED_NOISE, 1 / SHARED_NOISE))
+    monkeypatch.setattr(uncertainty, "residual_variances", lambda *_: (1.0, 1.0))
     rng = np.random.default_rng(8)
     scene = size * scene_of(full.prior, rng, full.groups.shape)
     seen = observed(full, scene, rng)
@@ -88,7 +87,7 @@ def test_errors_follow_the_structure_of_the_scene(full, size, monkeypatch):
 
 
 def test_errors_are_large_where_the_scene_has_structure(full, monkeypatch):
-    monkeypatch.setattr(uncertainty, "residual_variances", lambda *_: (1 / SHARED_NOISE, 1 / SHARED_NOISE))
+    monkeypatch.setattr(uncertainty, "residual_variances", lambda *_: (1.0, 1.0))
     rng = np.random.default_rng(9)
     scene = scene_of(full.prior, rng, full.groups.shape)
     half = scene.shape[2] // 2

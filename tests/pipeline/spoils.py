@@ -47,10 +47,6 @@ def members(*listed):
     return lambda work: write_association(work, listed)
 
 
-def product(name):
-    return lambda work: write_association(work, product=name)
-
-
 def text(content):
     return lambda work: (work.folder / ASN).write_bytes(content)
 
@@ -181,6 +177,12 @@ def one_spaxel(hdus):
     data[middle] = kept
 
 
+def few_voxels(hdus):
+    """Leave data in a part of each channel, another one each time."""
+    data = hdus["SCI"].data
+    data[np.random.default_rng(1).random(data.shape) < 0.97] = np.nan
+
+
 def in_a_table(n_lost, factor=1.0):
     """Wavelengths in a table, in another unit, and planes lost at the end."""
 
@@ -269,10 +271,6 @@ BAD = {
         text(b'{"products": [{"name": "p", "members": [{"a": 1}]}]}'), ASN, "no expname", "asn_from_list",
     ),
     "two products": (lambda work: write_association(work, copies=2), ASN, "2 products", "make an asso"),
-    **{
-        f"product {name!r}": (product(name), ASN, f"{name!r} cannot name a file", "asn_from_list")
-        for name in ("../p", None)  # more in tests/test_security.py
-    },
     # other instruments and modes
     "MIRI image": (
         keywords(FIRST, INSTRUME="MIRI", EXP_TYPE="MIR_IMAGE", FILTER="F770W"),
@@ -324,7 +322,17 @@ BAD = {
         )
         for name, unit in ((FIRST, "DN/s"), (FIRST, "MJy"), (FIRST, None), (CUBE, "Jy"), (CUBE, "Jy/sr"))
     },
+    # position angles
+    **{
+        f"{keyword} {value}": (
+            keywords(name, **{keyword: value}), name, f"{keyword} is {value}, an angle", "correct the header",
+        )
+        for name, keyword, value in (
+            (CUBE, "PA_V3", "north"), (CUBE, "PA_APER", 1e9), (FIRST, "PA_V3", 400.0),
+        )
+    },
     # wavelengths
+    "no step": (keywords(CUBE, CDELT3=None), CUBE, "CDELT3 is None, a number", "rebuild"),
     "frequencies": (keywords(CUBE, CTYPE3="FREQ"), CUBE, "CTYPE3 is FREQ, WAVE", "rebuild"),
     "unit of time": (keywords(CUBE, CUNIT3="Hz"), CUBE, "CUNIT3 is Hz, um needed", "rebuild"),
     "one channel": (everywhere(CUBE, window(planes=slice(0, 1))), CUBE, "1 planes, at least 3", "use a cube"),
@@ -360,6 +368,7 @@ BAD = {
     "negative flux": (
         several(*(everywhere(name, added(-1e4)) for name in (CUBE, FIRST, SECOND))), "F182M", "MJy", "use ",
     ),
+    "a few voxels": (everywhere(CUBE, few_voxels), CUBE, "no spaxel has data in half", "rebuild"),
     "one valid spaxel": (everywhere(CUBE, one_spaxel), CUBE, "1 spaxel with data", "rebuild"),
     "one spaxel": (everywhere(CUBE, window(slice(7, 8), slice(7, 8))), CUBE, "1 spaxel with data", "rebuild"),
     "a brighter body": (

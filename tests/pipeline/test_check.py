@@ -139,15 +139,6 @@ def test_too_little_memory_or_disk_is_told_before_any_work(work, monkeypatch, ca
     assert examine(max_components=None).error is None
 
 
-def test_traceback_shows_where_an_error_comes_from(capsys):
-    assert cli.main(["simulate", "nothing", "there"]) == 1
-    assert "Traceback" not in capsys.readouterr().err
-    assert cli.main(["simulate", "nothing", "there", "--traceback"]) == 1
-    text = capsys.readouterr().err
-    assert "Traceback" in text
-    assert text.splitlines()[-1].startswith("jwst-fusion: error: ")
-
-
 def test_estimates_grow_with_what_is_asked_for():
     def grid(n):
         field = (slice(6, 6 + n), slice(6, 6 + n))

@@ -6,7 +6,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from jwst_fusion import CoregisterStep, datamodels
+from jwst_fusion import CoregisterStep
 from jwst_fusion.adapters.products import celestial_wcs
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
 
@@ -165,15 +165,6 @@ def test_outliers_are_marked_and_not_used(reference, data):
     places = np.array(data.truth["outliers"]) - (0, fusion.crop_y, fusion.crop_x)
     inside = np.all((places >= 0) & (places < marked.shape), axis=1)
     assert marked[tuple(places[inside].T)].mean() > 0.7
-
-
-def test_all_that_the_next_step_needs_is_in_the_file(reference, tmp_path):
-    path = reference.save(str(tmp_path / "x_coreg.fits"))
-    with datamodels.open(path) as model:
-        assert isinstance(model, datamodels.CoregisteredModel)
-        np.testing.assert_array_equal(model.images, reference.images)
-        for name in ("ifu_excess_x", "ifu_excess_err", "noise_ratio", "n_outliers", "alignment"):
-            assert getattr(model.meta.fusion, name) == getattr(reference.meta.fusion, name)
 
 
 def test_wavelength_range_in_words_and_numbers():

@@ -37,6 +37,7 @@ def snapshot(model):
 
 
 def test_models_in_memory_give_the_product_of_the_files(models, smoothed, folder):
+    assert all(np.asarray(model.data).dtype.byteorder == ">" for model in models)
     before = [snapshot(model) for model in models]
     result = Fusion4Pipeline.call(models, steps={"fusion": QUICK | {"mu": 20}}, configure_log=False)
     with datamodels.open(smoothed.folder / f"{NAME}_fused.fits") as saved:

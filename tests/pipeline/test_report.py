@@ -493,7 +493,7 @@ def test_a_line_in_two_bands_is_shown_less_its_continuum(window):
 def test_nircam_shows_a_chosen_line_in_the_unit_of_the_flux(window, at_rest):
     told = "return ['nircam-name', 'nircam-unit'].map((id) => document.getElementById(id).textContent)"
     choose_line(window, "Pa alpha")
-    assert window.execute_script(told) == ["F182M less F210M", "W m\u207b\u00b2 arcsec\u207b\u00b2"]
+    assert window.execute_script(told) == ["F182M minus F210M", "W m\u207b\u00b2 arcsec\u207b\u00b2"]
     choose(window, "mode", "channel")
     assert window.execute_script(told)[1] == "MJy/sr"
 

@@ -8,11 +8,15 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
+from stdatamodels.jwst.datamodels import IFUCubeModel
 
-from jwst_fusion import Fusion4Pipeline, FusionStep, datamodels
+import jwst_fusion
+from jwst_fusion import CrossCalibStep, Fusion4Pipeline, FusionStep, datamodels
 from jwst_fusion.adapters import examine
+from jwst_fusion.cli import main
 from jwst_fusion.coregistration.coregister import CoregistrationSettings
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
+from jwst_fusion.quality.diagnosis import UNKNOWN
 from jwst_fusion.quality.metrics import psnr
 from jwst_fusion.simulation import simulate_set
 from tests.console import run_command, start_command
@@ -61,7 +65,9 @@ def pointings(shared):
 def fused_gratings(shared, gratings):
     """The pipeline run on two gratings by its command."""
     return run_once(
-        shared / "fused_gratings", "strun", "calwebb_fusion4", "s_asn.json", "--output_dir=.", *QUICK,
+        shared / "fused_gratings", "strun", "calwebb_fusion4", "s_asn.json", "--output_dir=.",
+        "--steps.fusion.output_type=multi", "--steps.coregister.save_results=true",
+        "--steps.cross_calib.save_results=true", *QUICK,
         inputs=gratings.inputs, run=start_command,
     )  # fmt: skip
 
@@ -118,6 +124,128 @@ def test_two_gratings_make_two_products_on_one_grid(fused_gratings):
         assert set(red["FILTERS"].data["filter"]) == {"F200W", "F212N"}
     with datamodels.open(fused_gratings.folder / f"s_{RED}_fused.fits") as model:
         assert isinstance(model, datamodels.FusedCubeModel)
+
+
+def test_one_product_has_all_wavelengths(fused_gratings):
+    """A table of wavelengths that others read; channels of one grating as they are, and of two in between."""
+    whole, blue, red = (
+        fits.open(fused_gratings.folder / f"s_{name}fused.fits") for name in ("", f"{BLUE}_", f"{RED}_")
+    )
+    with whole, blue, red:
+        wavelength, own, other = (
+            hdus["COMPONENTS"].data["wavelength"].astype(float) for hdus in (whole, blue, red)
+        )
+        assert (np.diff(wavelength) > 0).all()
+        header, n = whole["SCI"].header, np.arange(wavelength.size)
+        assert header["CTYPE3"] == "WAVE-TAB"
+        read = WCS(header, whole).pixel_to_world_values(5 + 0 * n, 7 + 0 * n, n)[2]
+        np.testing.assert_allclose(read, wavelength, rtol=1e-7)
+        assert WCS(header, whole).celestial.wcs.compare(WCS(blue["SCI"].header).celestial.wcs)
+        planes = {name: [hdus[name].data for hdus in (whole, blue, red)] for name in ("SCI", "ERR", "DQ")}
+        alone = wavelength < other[0] - 0.03
+        for made, first, second in planes.values():
+            np.testing.assert_array_equal(made[alone], first[: alone.sum()])
+            alone_too = wavelength > own[-1] + 0.03
+            np.testing.assert_array_equal(made[alone_too], second[-alone_too.sum() :])
+        between = int(np.argmin(abs(wavelength - 1.78)))
+        parts = [between, int(np.argmin(abs(own - wavelength[between]))), between - wavelength.size]
+        scene, first, second = (data[i] for data, i in zip(planes["SCI"], parts, strict=True))
+        either = np.isfinite(first) | np.isfinite(second)
+        np.testing.assert_array_equal(np.isfinite(scene), either)
+        both = np.isfinite(first) & np.isfinite(second)
+        levels = sorted([first[both].mean(), second[both].mean()])
+        assert 0.98 * levels[0] < scene[both].mean() < 1.02 * levels[1]  # their noise is 2 %
+        spectra = [whole["COMPONENTS"].data[c] for c in whole["COMPONENTS"].columns.names if "basis" in c]
+        model = np.tensordot(np.array(spectra).T, whole["COEFFS"].data, axes=1)
+        model += whole["COMPONENTS"].data["mean_spectrum"][:, None, None]
+        known = np.isfinite(planes["SCI"][0])
+        np.testing.assert_allclose(planes["SCI"][0][known], model[known], rtol=1e-4, atol=1e-3)
+        assert set(whole["FILTERS"].data["filter"]) == {"F115W", "F162M", "F200W", "F212N"}
+    with IFUCubeModel(fused_gratings.folder / "s_fused.fits") as model:
+        found = model.meta.wcs(5.0 + 0 * n, 7.0 + 0 * n, n.astype(float))[2]
+        np.testing.assert_allclose(found, wavelength, rtol=1e-6)
+        assert model.meta.instrument.grating == "MULTIPLE"
+
+
+def test_spectra_of_spaxels_that_one_grating_saw_are_kept_as_well(fused_gratings):
+    """Their projections on the components are as near to the fused cube as those that both saw."""
+    with datamodels.open(fused_gratings.folder / "s_fused.fits") as model:
+        kept, fused = model.report.instance, np.array(model.coefficients)
+        wavelength = np.asarray(model.components["wavelength"])
+    known = np.array(kept["spectra"]) != UNKNOWN
+    blue, red = known[wavelength < 1.6].any(axis=0), known[wavelength > 2.0].any(axis=0)
+    own = np.array(kept["spectra_coefficients"])
+    k, my, mx = own.shape
+    departure = own - fused.reshape(k, my, CELLS, mx, CELLS).mean(axis=(2, 4))
+    assert (blue ^ red).sum() > 20
+    for each in departure:
+        assert np.nanstd(each[blue ^ red]) < 1.3 * np.nanstd(each[blue & red])
+
+
+def test_a_line_in_the_overlap_is_measured_better_with_both(fused_gratings):
+    """Pa alpha of the whole product, that of each grating, and where only one of them looks."""
+    found = {}
+    for name in ("", f"{RED}_"):
+        (found[name],) = jwst_fusion.lines(
+            fused_gratings.folder / f"s_{name}fused.fits", 1.79, window=9000.0, significance=1.0
+        )
+    both, red = (found[name].cells for name in ("", f"{RED}_"))
+    with fits.open(fused_gratings.folder / f"s_{BLUE}_fused.fits") as hdus:
+        seen = np.isfinite(red.flux.value) & np.isfinite(hdus["COEFFS"].data[0])
+    np.testing.assert_array_equal(np.isfinite(both.flux.value), seen)  # its window is wider than the overlap
+    assert np.median(both.flux.error[seen]) < np.median(red.flux.error[seen])
+    departure = (both.flux.value - red.flux.value)[seen] / red.flux.error[seen]
+    assert np.sqrt(np.mean(departure**2)) < 2
+    for name, wavelength in ((f"{BLUE}_", 1.2), (f"{RED}_", 2.1)):
+        (own,), (whole,) = (
+            jwst_fusion.lines(fused_gratings.folder / f"s_{n}fused.fits", wavelength, window=9000.0)
+            for n in (name, "")
+        )
+        departure = (whole.cells.flux.value - own.cells.flux.value) / own.cells.flux.error
+        assert np.sqrt(np.nanmean(departure**2)) < 0.5  # the same, but for channels of the continuum
+        assert whole.window.instrument == pytest.approx(own.window.instrument, rel=1e-3)
+
+
+def test_the_products_of_the_gratings_together_are_as_good_as_the_whole(fused_gratings, tmp_path, capsys):
+    blue, red, whole = (fused_gratings.folder / f"s_{name}fused.fits" for name in (f"{BLUE}_", f"{RED}_", ""))
+    (together,), (once,) = (
+        jwst_fusion.lines(product, 1.79, window=9000.0) for product in ([red, blue], whole)
+    )
+    for one, other in zip(together.cells.quantities.values(), once.cells.quantities.values(), strict=True):
+        np.testing.assert_allclose(one.value, other.value, rtol=1e-5)
+        np.testing.assert_allclose(one.error, other.error, rtol=1e-5)
+    line = ["--line", "1.79", "--window", "9000", "--output-dir", str(tmp_path)]
+    assert main(["lines", str(blue), str(red), *line]) == 0
+    assert main(["extract", str(blue), str(red), "--region", "image; circle(21, 21, 3)", *line]) == 0
+    assert sorted(path.name for path in tmp_path.glob("*.fits")) == ["s_line_1.79.fits", "s_regions_x1d.fits"]
+    assert main(["info", str(blue), str(red)]) == 0
+    capsys.readouterr()
+    for wrong, words in (([whole, blue], "no product of one grating"), ([blue, blue], "is there twice")):
+        assert main(["lines", *map(str, wrong), *line]) == 1
+        assert words in capsys.readouterr().err
+
+
+def test_a_region_is_extracted_over_all_wavelengths(fused_gratings):
+    """Where a grating did not look at a part of it, its spectrum is not known."""
+    product = fused_gratings.folder / "s_fused.fits"
+    with fits.open(product) as hdus:
+        seen = np.isfinite(hdus["SCI"].data)
+        wavelength = hdus["COMPONENTS"].data["wavelength"]
+        scene = hdus["SCI"].data
+    alive = seen.any(axis=(1, 2))
+    rows, columns = np.nonzero(seen[alive].all(axis=0))
+    y, x = int(np.median(rows)), int(np.median(columns))
+    (spectrum,) = jwst_fusion.extract(product, f"image; circle({x + 1}, {y + 1}, 1.5)")
+    assert np.isfinite(spectrum.flux[alive]).all()
+    inner = np.nan_to_num(scene[:, y, x])
+    area = spectrum.sum.scene.cell_area / 3600**2 * np.radians(1) ** 2 * 1e6
+    expected = spectrum.flux / area / spectrum.sum.amount
+    assert np.corrcoef(expected[alive], inner[alive])[0, 1] > 0.8
+    only = seen[np.argmin(abs(wavelength - 1.2))] & ~seen[np.argmin(abs(wavelength - 2.1))]
+    y, x = np.argwhere(only)[0]
+    (spectrum,) = jwst_fusion.extract(product, f"image; circle({x + 1}, {y + 1}, 0.4)")
+    assert np.isfinite(spectrum.flux[(wavelength < 1.3) & alive]).all()
+    assert np.isnan(spectrum.flux[wavelength > 2.0]).all()
 
 
 @pytest.mark.parametrize("name", [BLUE, RED])
@@ -393,6 +521,28 @@ def test_what_does_not_belong_together_is_refused(gratings, tmp_path, change, er
     assert gratings.cubes[1].name in str(found.error) or gratings.cubes[0].name in str(found.error)
 
 
+def test_associate_takes_several_cubes(gratings, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = [path.name for path in (*gratings.cubes, *gratings.images)]
+    link(tmp_path, gratings.inputs)
+    assert main(["associate", *names, "-o", "made_asn.json"]) == 0
+    capsys.readouterr()
+    assert main(["associate", "--check", "made_asn.json"]) == 0
+    told = capsys.readouterr().out
+    assert "made_asn.json: product s\n" in told
+    assert told.count("  cube ") == 2 and told.count("  image ") == 4
+    product = json.loads((tmp_path / "made_asn.json").read_text())["products"][0]
+    assert sorted(member["expname"] for member in product["members"]) == sorted(names)
+    (tmp_path / "far").mkdir()
+    spoilt(gratings, tmp_path / "far", elsewhere)
+    monkeypatch.chdir(tmp_path / "far")
+    assert main(["associate", *names]) == 64
+    assert "no other cube shows the same sky" in capsys.readouterr().err
+    without = [name for name in names if "f115w" not in name and "f162m" not in name]
+    assert main(["associate", *without, "-o", "one_asn.json"]) == 0
+    assert f"left out: {gratings.cubes[0].name}: none of the images lies" in capsys.readouterr().out
+
+
 def test_the_same_cube_twice_is_refused(gratings, tmp_path):
     copy = tmp_path / "copy_s3d.fits"
     copy.symlink_to(gratings.cubes[0])
@@ -427,14 +577,48 @@ def test_parameters_for_one_cube_are_refused(gratings, tmp_path, option):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_product_of_a_set_is_not_fused_alone(gratings, tmp_path, monkeypatch):
+def test_each_step_goes_on_from_the_files_of_the_one_before(fused_gratings, tmp_path, monkeypatch):
+    """Given one of them, it finds the others; the results are the same bits as in one run."""
     monkeypatch.chdir(tmp_path)
-    link(tmp_path, gratings.inputs)
-    done = run_command(tmp_path, "strun", "coregister", "s_asn.json")
-    assert done.status == 0
-    assert {path.name for path in tmp_path.glob("*_coreg.fits")} == {f"s_{n}_coreg.fits" for n in (BLUE, RED)}
-    told = run_command(tmp_path, "strun", "cross_calib", f"s_{BLUE}_coreg.fits")
+    link(tmp_path, [fused_gratings.folder / f"s_{name}_coreg.fits" for name in (BLUE, RED)])
+    done = run_command(tmp_path, "strun", "cross_calib", f"s_{RED}_coreg.fits")
+    assert done.status == 0, done.text
+    xcal, fused = ({f"s_{name}_{end}.fits" for name in (BLUE, RED)} for end in ("xcal", "fused"))
+    assert {path.name for path in tmp_path.glob("*_xcal.fits")} == xcal
+    done = run_command(tmp_path, "strun", "calwebb_fusion4", f"s_{BLUE}_xcal.fits", *QUICK)
+    assert done.status == 0, done.text
+    assert {path.name for path in tmp_path.glob("*_fused.fits")} == fused
+    for name in (*xcal, *fused):
+        with fits.open(tmp_path / name) as again, fits.open(fused_gratings.folder / name) as before:
+            for extension in ("SCI", "ERR"):
+                np.testing.assert_array_equal(again[extension].data, before[extension].data)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [("missing", "no such file; it is fused together with"), ("other", "not of the same run as"),
+     ("renamed", "call it NAME_g140h-f100lp_coreg.fits")],
+)  # fmt: skip
+def test_a_product_of_a_set_without_the_others_is_refused(
+    fused_gratings, tmp_path, monkeypatch, spoil, words
+):
+    monkeypatch.chdir(tmp_path)
+    blue, red = (f"s_{name}_coreg.fits" for name in (BLUE, RED))
+    given = "x_coreg.fits" if spoil == "renamed" else blue
+    (tmp_path / given).symlink_to(fused_gratings.folder / blue)
+    if spoil != "missing":
+        with datamodels.open(fused_gratings.folder / red) as model:
+            if spoil == "other":
+                model.meta.fusion.parameters.coregister.margin = 0.9
+            model.save(tmp_path / red)
+    told = run_command(tmp_path, "strun", "cross_calib", given)
     assert told.status == 1
-    assert "is one of the products of 2 cubes" in told.text
+    assert words in told.text
+    assert not list(tmp_path.glob("*_xcal.fits"))
     with pytest.raises(InputError, match="not a product of the cross_calib step"):
-        FusionStep.call(f"s_{BLUE}_coreg.fits")
+        FusionStep.call(given)
+    with (
+        datamodels.open(fused_gratings.folder / blue) as model,
+        pytest.raises(InputError, match="give the list of all of them"),
+    ):
+        CrossCalibStep.call(model)

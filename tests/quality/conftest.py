@@ -77,7 +77,7 @@ def content():
         inputs=({"file": "a_i2d.fits", "sha256": "0123abcd"}, {"file": "b_s3d.fits"}),
         parameters=(("fusion.mu", "None"),),
         flags=(("DO_NOT_USE", 0.1),),
-        preflight=({"file": "a_i2d.fits", "what": "NIRCam", "verdict": "good", "cure": ""},),
+        preflight=({"cure": "", "file": "a_i2d.fits", "verdict": "good", "what": "NIRCam"},),  # as ASDF sorts
         log=("a line of the log",),
         diagnosis=made_up_diagnosis(wavelength, basis, coefficients),
     )  # fmt: skip

@@ -67,6 +67,18 @@ def test_all_sections_are_there(content):
         assert f'id="{key}"' in page
 
 
+def test_the_page_begins_with_the_explorer_and_tells_checks_file_by_file(content):
+    """Tests that were passed are folded; the columns of the checks are not in the order of the alphabet."""
+    page = report_page(content)
+    assert "<details open" not in page
+    assert re.findall(r"<th[^>]*>(file|what|verdict|cure)</th>", page)[:4] == [
+        "file",
+        "what",
+        "verdict",
+        "cure",
+    ]
+
+
 def test_sections_without_data_are_left_out(bare):
     keys = [section.key for section in quality_sections(bare)]
     assert keys == ["footprints", "registration", "calibration", "subspace", "bands", "errors", "provenance"]
@@ -140,6 +152,33 @@ def test_bands_predicted_from_all_others_are_told(content):
     assert section.tables[0].rows[0][-2:] == ("31.5", "0.7")
     assert measure(told).held_out_ssim == 0.7
     assert judge(measure(told)).level == "amber"
+
+
+def test_a_set_tells_who_constrains_what_and_how_the_cubes_agree(content):
+    cube = {
+        "low": 1.0, "high": 1.9, "field": 0.5, "images": "F115W", "offset_east": 0.1, "offset_north": -0.2,
+        "factor": 1.01, "factor_err": 0.002,
+    }  # fmt: skip
+    image = {"filter": "F115W", "low": 1.0, "high": 1.27, "cubes": "g140h", "field": 1.0, "held_out": False}
+    seam = {"first": "a", "second": "b", "low": 1.7, "high": 1.9, "cubes": 0.01, "cubes_err": 0.004,
+            "fused": -0.0071, "fused_err": 0.0012}  # fmt: skip
+    told = replace(
+        content, set_cubes=({"cube": HOSTILE, **cube}, {"cube": "b", **cube}), set_images=(image,),
+        set_seams=(seam, seam | {"fused": 0.006}),
+    )  # fmt: skip
+    (section,) = [section for section in quality_sections(told) if section.key == "set"]
+    cubes, images, seams = section.tables
+    assert cubes.rows[1] == ("b", "1.000 to 1.900", "50 %", "F115W", "+100.0", "-200.0", "1.0100 +- 0.0020")
+    assert images.rows[0] == ("F115W", "1.000 to 1.270", "g140h", "100 %", "used")
+    assert seams.rows[0][3:] == ("+1.00 +- 0.40", "-0.71 +- 0.12", "0.5 (within)")
+    assert judge(measure(told)).level == "green"
+    seams = replace(told, set_seams=(seam | {"fused_err": 0.0003},))
+    assert quality_sections(seams)[1].tables[2].rows[0][-1] == "0.5 (beyond)"
+    page = report_page(told)
+    assert 'id="set-ranges"' in page
+    assert HOSTILE not in page
+    apart = quality_sections(replace(told, set_seams=()))[1].tables[2]
+    assert "No two cubes share wavelengths and sky" in apart.caption
 
 
 def test_what_the_product_says_is_escaped(content):

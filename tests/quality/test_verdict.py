@@ -14,7 +14,7 @@ GOOD = Measures(
     outside=0.5, offset_error=0.003, scale_departure=0.1, scale_ratio=0.1, scale_error=0.01,
     image_residual=1.0, image_noise=0.7, cube_residual=1.0, cube_channel=1.2, cube_patch=1.0,
     cube_spaxel=1.4, cube_chi2=1.1, mean_spectrum=0.002, used_ssim=0.98, held_out_ssim=0.95,
-    wiggle=0.01, unseen=0.2, prior_driven=0.05, registered=True, converged=True,
+    wiggle=0.01, seam=0.001, unseen=0.2, prior_driven=0.05, registered=True, converged=True,
     warnings="", by_hand="",
 )  # fmt: skip
 
@@ -110,6 +110,35 @@ def test_measures_are_taken_from_the_content(content):
     assert (found.cube_residual, found.mean_spectrum, found.wiggle) == (1.0, 0.001, 0.01)
     assert (found.registered, found.converged) == (True, True)
     assert judge(found).level == "green"
+
+
+def seam(fused, error):
+    """A row of the table of seams."""
+    row = {"first": "a_s3d.fits", "second": "b_s3d.fits", "low": 1.7, "high": 1.9}
+    return row | {"cubes": 0.01, "cubes_err": 0.01, "fused": fused, "fused_err": error}
+
+
+@pytest.mark.parametrize(
+    ("seams", "level"),
+    [
+        ([seam(0.004, 0.0), seam(-0.003, 0.001)], "green"),
+        ([seam(0.001, 0.0), seam(-0.008, 0.001)], "amber"),
+        ([seam(0.02, 0.01)], "green"),
+        ([seam(0.05, 0.001)], "red"),
+    ],
+)
+def test_seams_beyond_their_errors_count(content, seams, level):
+    of_set = replace(content, set_cubes=({"cube": "a_s3d.fits"},), set_seams=tuple(seams))
+    verdict = judge(measure(of_set))
+    assert verdict.level == level
+    assert any("Difference of the fused cubes where they meet" in each.text for each in verdict.reasons)
+
+
+def test_seams_of_one_cube_are_no_matter_and_of_cubes_that_do_not_meet_unknown(content):
+    assert measure(content).seam is None
+    assert judge(replace(GOOD, seam=None)).unknown == ()
+    apart = replace(content, set_cubes=({"cube": "a_s3d.fits"},))
+    assert judge(measure(apart)).unknown.count(LIMITS["seam"].words) == 1
 
 
 def test_alignment_by_coordinates_alone_is_not_a_registration(content):

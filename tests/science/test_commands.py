@@ -124,6 +124,14 @@ def test_lines_tells_what_is_wrong_in_one_line(product, capsys, arguments, words
     assert sorted(path.name for path in Path(product).parent.iterdir()) == ["gas_fused.fits"]
 
 
+def test_a_product_may_have_any_name(product):
+    named = str(Path(product).rename(Path(product).with_name("Nebel Ä 'λ'_fused.fits")))
+    assert main(["lines", named, "--line", str(LINE), "--window", "700"]) == 0
+    assert main(["extract", named, "--region", CIRCLE]) == 0
+    header = fits.getheader(Path(product).with_name("Nebel Ä 'λ'_regions_x1d.fits"))
+    assert header["FUSED"] == "Nebel ? '?'_fused.fits"
+
+
 def test_a_product_without_draws_says_so(product, tmp_path, capsys):
     with datamodels.open(product) as model:
         del model.draws

@@ -211,7 +211,7 @@ def _errors(stamp, stated):
     # differences along diagonals, two pixels apart: the drizzle's correlation and the wings count little
     steps = (stamp[2:, 2:] - stamp[:-2, :-2])[ring[2:, 2:] & ring[:-2, :-2]]
     noise = mad_std(steps) / np.sqrt(2)
-    if stated is None or not np.nanmedian(stated[ring]) > 0:
+    if stated is None or not (stated[ring] > 0).any() or not np.nanmedian(stated[ring]) > 0:
         stated = np.full(stamp.shape, noise)
     scale = noise / np.nanmedian(stated[ring])
     scale = 1.0 if NOISE_RANGE[0] < scale < NOISE_RANGE[1] else np.clip(scale, 0.1, 10.0)

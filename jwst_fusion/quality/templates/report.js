@@ -425,7 +425,7 @@
     if (state.mode === "band") return `the band ${bands[currentBand()].filter}`;
     if (state.mode !== "line") return at;
     const named = state.line === null ? "the line" : `${data.lines[state.line].name}, z = ${Number(state.redshift.toPrecision(5))},`;
-    return `${named} at ${lineCentre().toFixed(4)} um less its continuum`;
+    return `${named} at ${lineCentre().toFixed(4)} um minus its continuum`;
   }
 
   function shownLine(window) {
@@ -491,7 +491,7 @@
     if (pair) {
       const other = bands[pair.bands[1]];
       view.nircam = band.image.map((value, i) => pair.weights[0] * value + pair.weights[1] * other.image[i]);
-      [unit, name] = ["W m-2 arcsec-2", `${band.filter} less ${other.filter}`];
+      [unit, name] = ["W m-2 arcsec-2", `${band.filter} minus ${other.filter}`];
     }
     view.nircamUnit = unit;
     const isComparable = common && (pair || state.mode === "band");

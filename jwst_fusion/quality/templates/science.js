@@ -50,7 +50,7 @@ const fusionScience = (() => {
   }
 
   // The channels of a line at a wavelength [um], half a width [km/s] each way, and the weights of all channels that
-  // make flux, and flux times velocity, less a linear continuum.
+  // make flux, and flux times velocity, minus a linear continuum.
   function lineWindow({ wavelength, alive, spectra }, centre, halfWidth) {
     const n = wavelength.length, edges = edgesOf(wavelength);
     const velocity = Float64Array.from(wavelength, (value) => LIGHT_SPEED * (value / centre - 1));
@@ -81,7 +81,7 @@ const fusionScience = (() => {
   }
 
   // Variance of a line's flux that the components do not carry: the mean square of what is left of the cube in the line's
-  // window, less the median of that in windows of the same shape beside it (as jwst_fusion.science.leftover).
+  // window, minus the median of that in windows of the same shape beside it (as jwst_fusion.science.leftover).
   const REACH = 100, WINDOW_STEP = 10, LEAST_KNOWN = 0.9, LEAST_WINDOWS = 4, LEAST_EXCESS = 2, NORMAL = 1.4826;
   function lostVariance(weight, rest, nWave) {
     const size = weight.map(Math.abs), highest = size.reduce((most, value) => Math.max(most, value), 0);
@@ -117,7 +117,7 @@ const fusionScience = (() => {
     return count ? total / count : NaN;
   }
 
-  // A line in two images: of the narrowest band that has it, less the continuum that another band shows. With the ratio
+  // A line in two images: of the narrowest band that has it, minus the continuum that another band shows. With the ratio
   // of the bands' continua, which is that of the field's mean spectrum without the line, the flux of the line solves
   // image_f = response_f * flux + continuum_f for both. { bands, weights } of the images, or null if they do not tell.
   const LEAST_RESPONSE = 0.5; // of a band at the line, over its highest

@@ -97,7 +97,8 @@ def test_noise_is_taken_from_the_sky_where_the_stated_one_is_wrong():
     image, _ = star_image(PSF, 6)
     wrong = find_stars(image.data, image.error * 10, image.weight)
     none = find_stars(image.data, None, None)
-    for found in (wrong, none):
+    lost = find_stars(image.data, np.full_like(image.data, np.nan), image.weight)
+    for found in (wrong, none, lost):
         assert np.median(found.error) == pytest.approx(1.0, rel=0.7)
 
 
