@@ -52,6 +52,8 @@ def _make(arguments):
     if not is_plain_name(name):
         raise ParameterError(f"--name {name!r} cannot begin the names of files; choose one without folders")
     output = Path(arguments.output or f"{name}_asn.json")
+    if output.suffix != ".json":
+        raise ParameterError(f"{output}: strun knows an association by .json; give it another name")
     text = adapters.make_association(chosen, name, output.parent)
     write_atomic(output, text.encode())
     _tell(chosen, left_out)
