@@ -54,6 +54,8 @@ def _make(arguments):
     if len(cubes) > 1:
         _check_sky(chosen)
     output = Path(arguments.output or f"{name}_asn.json")
+    if output.suffix != ".json":
+        raise ParameterError(f"{output}: strun knows an association by .json; give it another name")
     text = make_association([os.path.relpath(member.path, output.parent) for member in chosen], name)
     write_atomic(output, text.encode())
     _tell(chosen, left_out)

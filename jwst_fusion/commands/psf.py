@@ -69,7 +69,11 @@ def run(arguments):
         return measure(arguments.from_images, Path(arguments.library or "psf_measured.asdf"))
     grating, filters = _choose_filters(arguments)
     path = Path(arguments.library or f"psf_{grating[0]}_{'_'.join(filters[:1])}.asdf".lower())
-    if path.is_file() and path.suffix.lower() != ".asdf" and arguments.plot is None:
+    if arguments.plot and Path(arguments.plot).suffix.lower() != ".png":
+        raise ParameterError(
+            f"--plot {arguments.plot}: a picture is a .png file; give the library before --plot"
+        )
+    if path.suffix.lower() != ".asdf" and (arguments.plot is None or not path.is_file()):
         raise ParameterError(f"{path}: a library is an .asdf file; give it another name")
     entries = list(read_library(path)) if path.is_file() else []
     if arguments.library is None or not entries or path.suffix.lower() == ".asdf":

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from jwst_fusion.cli import main
 from jwst_fusion.exceptions import InputError, ParameterError
 from jwst_fusion.optics.library import LibraryEntry, file_key, find_entry, read_library, write_library
 from jwst_fusion.optics.sources import choose_source
+from jwst_fusion.ownership import MARK
 
 from .test_sampled import sampled, spots
 
@@ -124,6 +126,25 @@ def test_files_that_are_no_libraries(tmp_path):
     (tmp_path / "x.fits").write_text("nothing")
     with pytest.raises(InputError, match=r"x\.fits: cannot be read as PSFs"):
         read_library(tmp_path / "x.fits")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--plot", "lib.asdf"], "--plot lib.asdf: a picture is a .png file; give the library before --plot"),
+        (["new.txt"], "new.txt: a library is an .asdf file; give it another name"),
+        (["lib.txt"], "lib.txt: a library is an .asdf file; give it another name"),
+    ],
+)
+def test_a_picture_does_not_replace_a_library(tmp_path, monkeypatch, capsys, arguments, words):
+    """An own file may be replaced, but only by one of its kind."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("lib.asdf", "lib.txt"):
+        (tmp_path / name).write_text(f"the work of hours, {MARK}")
+    assert main(["psf", *arguments]) == 1
+    assert capsys.readouterr().err == f"jwst-fusion: error: {words}\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lib.asdf", "lib.txt"]
+    assert (tmp_path / "lib.asdf").read_text().startswith("the work of hours")
 
 
 def test_the_entry_of_a_product():

@@ -11,6 +11,7 @@ from astropy.io import fits
 from jwst_fusion import CoregisterStep, CrossCalibStep, Fusion4Pipeline, FusionStep
 from jwst_fusion.adapters import open_inputs
 from jwst_fusion.cli import main
+from jwst_fusion.ownership import MARK
 from jwst_fusion.steps.parameters import packaged_parameters
 from tests.files import contents
 
@@ -61,6 +62,7 @@ def test_what_can_not_be_associated_and_associations_that_fail_the_check(folder,
     image = data.images[0].name
     (folder / "text.fits").write_text("nothing")
     (folder / "again_i2d.fits").symlink_to(data.images[0])
+    (folder / "lib.asdf").write_text(f"a library, {MARK}")
     (folder / "half_i2d.fits").write_bytes(data.images[1].read_bytes()[:100_000])
     for files, words in (
         ([image], "0 NIRSpec IFU cubes"),
@@ -69,10 +71,12 @@ def test_what_can_not_be_associated_and_associations_that_fail_the_check(folder,
         ([data.cube.name, image, "text.fits"], "text.fits: cannot be read"),
         ([data.cube.name, image, "half_i2d.fits"], "half_i2d.fits: cannot be read"),
         ([data.cube.name, "none_i2d.fits"], "none_i2d.fits: no such file"),
+        ([data.cube.name, image, "-o", "lib.asdf"], "lib.asdf: strun knows an association by .json"),
     ):
         assert main(["associate", *files]) == 1
         assert words in capsys.readouterr().err
     assert not list(folder.glob("*_asn.json"))
+    assert (folder / "lib.asdf").read_text().startswith("a library")
     for members, words in (
         ([IMAGE.format("clear-f182m")], "0 NIRSpec IFU cubes"),
         ([IMAGE.format("clear-f182m"), "cube.fits"], "cube.fits: no such file, and not the name"),
