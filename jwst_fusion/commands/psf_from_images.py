@@ -22,6 +22,13 @@ def measure(files, path):
         raise ParameterError(f"{path}: a library is an .asdf file; give it another name")
     with adapters.open_images(files) as models:
         images = [adapters.image_product(model) for model in models]
+        bands = [image.filter for image in images]
+        twice = next((image for image in images if bands.count(image.filter) > 1), None)
+        if twice is not None:
+            raise ParameterError(
+                f"{twice.name}: one of {bands.count(twice.filter)} images of {twice.filter}; give "
+                "one image of each band"
+            )
         parts = {}
         for image in images:
             parts.setdefault(channel(image.filter), []).append(image)

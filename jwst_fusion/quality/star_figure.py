@@ -46,10 +46,8 @@ def star_figure(measured, bands):
         widths = [1000 * fwhm(psf, cell) for psf in (seen, assumed)]
         width.plot(index, widths[0], "o", color=colour)
         width.plot(index, widths[1], "o", mfc="none", color=colour)
-    energy.set(
-        xscale="log", xlabel="radius [arcsec]", title="Encircled energy (dotted: assumed)", ylim=(0, 1)
-    )
-    energy.legend(fontsize=8)
+    energy.set(xscale="log", xlabel="radius [arcsec]", title="Encircled energy", ylim=(0, 1))
+    energy.legend(fontsize=8, title="dotted: assumed", title_fontsize=8)
     width.set(ylabel="FWHM [mas]", title="Width with pixels (open: assumed)")
     width.set_xticks(range(len(bands)), list(bands))
     return figure
@@ -74,5 +72,5 @@ def _draw_wavefront(figure, axis, psf):
     shown = np.where(amplitude > 0.5, wavefront, np.nan)
     rms = np.nanstd(shown)
     drawn = axis.imshow(shown, origin="lower", cmap="RdBu_r", vmin=-3 * rms, vmax=3 * rms)
-    axis.set(xticks=[], yticks=[], title=f"Wavefront, {rms:.0f} nm rms (V3 up, V2 left)")
+    axis.set(xticks=[], yticks=[], title=f"Wavefront, {rms:.0f} nm rms", xlabel="V3 up, V2 left")
     figure.colorbar(drawn, ax=axis, label="nm", shrink=0.8)

@@ -114,6 +114,14 @@ def test_an_image_without_stars_is_refused_in_one_line(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["empty_i2d.fits"]
 
 
+def test_two_images_of_a_band_are_refused_in_one_line(folder, capsys):
+    """Each would give another blur, and the files are named by band."""
+    image = str(next(folder.glob("*_i2d.fits")))
+    assert cli.main(["psf", str(folder / "twice.asdf"), "--from-images", image, image]) == 1
+    assert "one of 2 images of" in capsys.readouterr().err
+    assert not (folder / "twice.asdf").exists()
+
+
 def test_a_product_keeps_what_was_measured(tmp_path, capsys):
     rng = np.random.default_rng(0)
     blur = {"F212N": tuple(rng.standard_normal(7) * 1e-5)}
