@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.fft import irfft2, rfft2
 
+from jwst_fusion.inversion.noise import correlated_noise, image_noise_transfer
 from jwst_fusion.observation import BandImage, CubeData, FusionGrid, Observation
 from jwst_fusion.optics.throughput import bandpass, pivot_wavelength
 from jwst_fusion.optics.transfer import transfer_functions
@@ -63,7 +64,7 @@ def make_field(
     """
     A field of which NIRCam sees a margin more than the IFU, amid more of the same sky.
 
-    The noises [MJy/sr] are those of a voxel and of a cell; the scene is 4 MJy/sr and varies by about 1.
+    The noises [MJy/sr] are those of a voxel and of a drizzled cell; the scene is 4 MJy/sr and varies by 1.
     ``draw(shape, rng)``, if given, makes another scene than the default one, (n_wave, ny, nx).
     """
     rng = np.random.default_rng(seed)
@@ -106,7 +107,8 @@ def make_field(
     for band, nodes in zip(bands, transfer.nircam, strict=True):
         otf = np.tensordot(transfer.interpolation, nodes, axes=1)
         image = sample(np.einsum("l,lyx->yx", band.bandpass, spectrum * otf), 1.0, d)[0][cells]
-        filled.append(replace(band, data=image + image_noise * rng.normal(size=shape)))
+        shared = image_noise_transfer(band, grid.cell_size, shape)
+        filled.append(replace(band, data=image + image_noise * correlated_noise(rng, shape, shared)))
     error = np.where(footprint, np.full(data.shape, noise), np.nan)
     observation = replace(empty, cube=replace(cube, data=data, error=error), bands=tuple(filled))
     inside = np.kron(footprint, np.ones((d, d), dtype=bool))
