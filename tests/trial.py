@@ -319,7 +319,7 @@ REASONS = {
     "errors of the cube": ("error",),
     "flux": ("scale", "mean brightness"),
     "pedestal": ("scale",),
-    "named": ("second image",),
+    "named": ("filter", "scale"),
     "exchanged": ("filter",),
     "a copy": ("filter",),
     "smeared": ("residuals of the NIRSpec cube", "bad data"),

@@ -3,7 +3,6 @@
 import re
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from jwst_fusion.association import read_association
@@ -76,14 +75,13 @@ def select_members(members):
     Of a single cube, these are the images of one range of its wavelengths and of one channel.
 
     Returns the members, images by wavelength and the cubes last, and a list of (member, reason) of those left
-    out. Raises InputError unless there is a cube, and an image for it, and no filter occurs twice.
+    out. Raises InputError unless there is a cube, and an image for it.
     """
     cubes = [member for member in members if member.kind == "cube"]
     images = [member for member in members if member.kind == "image"]
     if not cubes:
         raise InputError(f"0 NIRSpec IFU cubes among {len(members)} files, at least 1 needed")
     images.sort(key=lambda member: throughput.pivot_wavelength(member.elements[0], "MULTIPLE"))
-    _refuse_two_images(images)
     bands = {image.elements[0] for image in images}
     sets = {cube: filter_sets(*cube.elements) for cube in cubes}
     used = [cube for cube in cubes if bands & {name for names in sets[cube] for name in names}]
@@ -106,14 +104,6 @@ def select_members(members):
             left_out.append((image, f"{name} can be fused with {gratings}, but in a separate fusion" if apart
                              else f"{name} does not lie in the wavelengths of {gratings}"))  # fmt: skip
     return [*(image for image in images if image.elements[0] in best), *used], left_out
-
-
-def _refuse_two_images(images):
-    """Refuse two images in one filter; they are in the order of their wavelengths."""
-    for image, other in pairwise(images):
-        if image.elements == other.elements:
-            name = image.elements[0]
-            raise InputError(f"{other.path.name}: a second image in {name}; keep one image for each filter")
 
 
 def _nothing_to_fuse(cube, sets):

@@ -156,7 +156,7 @@ def label_images(images):
     for image in images:
         count[image.filter] = count.get(image.filter, 0) + 1
         number = count[image.filter]
-        labelled.append(replace(image, label=image.filter if number == 1 else f"{image.filter}-{number}"))
+        labelled.append(image if number == 1 else replace(image, label=f"{image.filter}-{number}"))
     return tuple(labelled)
 
 

@@ -53,13 +53,21 @@ class Blocks:
         image = groups.gather(problem.image_factor * problem.image_term.power())
         each = (image + groups.gather(self._prior)).transpose(2, 3, 0, 1)  # n, d2, k, k
         cube = problem.cube_term.factor()
-        self._inverse = np.empty((n, d2 * self.k, d2 * self.k), dtype=complex)
+        size, q = d2 * self.k, cube.shape[1]
+        self._whole = 2 * q > size  # one product with the inverse is then cheaper than two with its factors
+        self._own = np.empty((n, d2, self.k, self.k), dtype=complex)
+        self._each = None if self._whole else np.empty_like(self._own)
+        self._both = np.empty((n, size, size if self._whole else q), dtype=complex)
         freedom = np.empty(n)
         for first in range(0, n, CHUNK):
             part = slice(first, min(first + CHUNK, n))
-            factor = np.sqrt(problem.cube_factor) * cube[part]
-            self._inverse[part], freedom[part] = _inverted(each[part], factor)
-        self._own = np.einsum("gaiaj->gaij", self._inverse.reshape(n, d2, self.k, d2, self.k))
+            inverse, both, freedom[part] = _factors(each[part], np.sqrt(problem.cube_factor) * cube[part])
+            own = both.reshape(-1, d2, self.k, q)
+            self._own[part] = inverse - own @ own.conj().transpose(0, 1, 3, 2)
+            if self._whole:
+                self._both[part] = _multiplied(inverse, both)
+            else:
+                self._each[part], self._both[part] = inverse, both
         share = groups.multiplicity
         self.cube_parameters = float(share @ freedom)
         self.image_parameters = float(share @ np.einsum("gaij,jiga->g", self._own, image, optimize=True).real)
@@ -74,7 +82,13 @@ class Blocks:
         """Apply the inverse to coefficients of shape (k, ny, nx)."""
         groups = self.groups
         members = groups.gather(rfft2(values)).transpose(1, 2, 0).reshape(groups.n_groups, -1, 1)
-        members = (self._inverse @ members).reshape(groups.n_groups, -1, self.k).transpose(2, 0, 1)
+        if self._whole:
+            members = self._both @ members
+        else:
+            inner = (members.transpose(0, 2, 1).conj() @ self._both).conj().transpose(0, 2, 1)
+            each = self._each @ members.reshape(*self._each.shape[:3], 1)
+            members = each.reshape(members.shape) - self._both @ inner
+        members = members.reshape(groups.n_groups, -1, self.k).transpose(2, 0, 1)
         return irfft2(groups.scatter(members), s=groups.shape)
 
     def response(self, point: np.ndarray) -> np.ndarray:
@@ -99,12 +113,12 @@ class Blocks:
         return scene - self.apply(irfft2(smoothed, s=self.groups.shape))
 
 
-def _inverted(each, cube):
+def _factors(each, cube):
     """
-    Invert blocks ``E + F^H F``, and find how many parameters the cube determines in each.
+    Invert blocks ``E + F^H F`` by Woodbury's identity, and find how many parameters F determines in each.
 
     E is one k x k matrix for each frequency of a group, shape (n, d2, k, k); F has shape (n, q, k * d2). The
-    result has shape (n, d2 * k, d2 * k). By Woodbury's identity, F is often smaller than the block.
+    inverses are ``inverse(E) - B B^H``; B has shape (n, d2 * k, q).
     """
     n, d2, k, _ = each.shape
     each = np.linalg.inv(each)
@@ -114,12 +128,17 @@ def _inverted(each, cube):
     inner += np.eye(inner.shape[-1])
     lower = np.linalg.inv(np.linalg.cholesky(inner))
     freedom = inner.shape[-1] - (np.abs(lower) ** 2).sum(axis=(1, 2))
-    both = half @ lower.conj().transpose(0, 2, 1)
+    return each, half @ lower.conj().transpose(0, 2, 1), freedom
+
+
+def _multiplied(each, both):
+    """Inverses from their factors of `_factors`, (n, d2 * k, d2 * k)."""
+    n, d2, k, _ = each.shape
     inverse = -(both @ both.conj().transpose(0, 2, 1))
     view = inverse.reshape(n, d2, k, d2, k)
     for a in range(d2):
         view[:, a, :, a] += each[:, a]
-    return inverse, freedom
+    return inverse
 
 
 @dataclass(frozen=True, eq=False)
