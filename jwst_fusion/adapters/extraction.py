@@ -21,6 +21,9 @@ __all__ = ["RegionSpectrum", "extraction_hdus", "read_regions", "region_spectrum
 #: Points along each side of a cell at which it is asked whether they lie in a region.
 SUBPIXELS = 10
 
+#: Largest area of the box around a region, in those of the field. Judged.
+LARGEST = 100.0
+
 #: Frames of coordinates that a region of DS9 may begin with.
 FRAMES = ("icrs", "fk4", "fk5", "j2000", "b1950", "galactic", "ecliptic", "image", "physical")
 
@@ -107,6 +110,10 @@ def read_regions(given):
 def _weight(region, wcs, shape):
     """Share of each cell that lies in a region, and the share of the region that lies on the cells."""
     pixel = region.to_pixel(wcs) if hasattr(region, "to_pixel") else region
+    if np.prod([float(n) for n in pixel.bounding_box.shape]) > LARGEST * np.prod(shape):
+        raise ParameterError(
+            'is far larger than the field; sizes without a unit are in degrees, and 0.3" in arcsec'
+        )
     mask = pixel.to_mask(mode="subpixels", subpixels=SUBPIXELS)
     image = mask.to_image(shape)
     total = float(mask.data.sum())
@@ -127,6 +134,8 @@ def region_spectrum(model, scene, name, region, excluded=(), *, content):
         weight, on_cells = _weight(region, wcs, shape)
         for other in excluded:
             weight = weight * (1 - np.clip(_weight(other, wcs, shape)[0], 0, 1))
+    except ParameterError as error:
+        raise ParameterError(f"{name}: {error}") from None
     except (NotImplementedError, AttributeError, TypeError) as error:
         raise ParameterError(f"{name}: a {type(region).__name__} has no area; draw another region") from error
     inside = weight * scene.inside

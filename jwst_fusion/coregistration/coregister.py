@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy.wcs.utils import proj_plane_pixel_area
 from threadpoolctl import threadpool_limits
 
 from jwst_fusion.exceptions import InputError, ParameterError
@@ -45,6 +46,10 @@ log = logging.getLogger(__name__)
 #: Rounding of wavelengths in a file [um]. Derived.
 WAVELENGTH_SLACK = 1e-6
 
+#: Side of a cell [arcsec], at most by a tenth more: about a pixel of NIRCam. Derived.
+SHORT_CELL = 0.1 / 3
+LONG_CELL = 0.05
+
 #: Smallest number of spaxels of a field. Derived.
 MIN_SPAXELS = 2
 
@@ -66,7 +71,8 @@ class CoregistrationSettings:
         Direction of the field's y axis: ``cube`` (no rotation), ``aperture`` (along the IFU) or degrees
         east of north. The cube is resampled only for the latter two.
     decimation_factor : int or None
-        Cells per spaxel along an axis; None: 3 for NIRCam's short channel, 2 for the long.
+        Cells per spaxel along an axis; None: 3 for NIRCam's short channel and 2 for the long with spaxels of
+        0.1", and in proportion to other spaxels.
     margin : float
         Sky around the field [arcsec].
     wavelength_range : tuple of float or None
@@ -336,7 +342,9 @@ def choose_grid(
         width=settings.width,
     )
     channels = {throughput.channel(image.filter) for image in images}
-    d = settings.decimation_factor or (3 if channels == {"short"} else 2)
+    cell = SHORT_CELL if channels == {"short"} else LONG_CELL
+    spaxel = 3600 * np.sqrt(proj_plane_pixel_area(wcs))
+    d = settings.decimation_factor or int(np.ceil(spaxel / cell - 0.1))
     return window, make_grid(window, wcs, d, settings.margin)
 
 

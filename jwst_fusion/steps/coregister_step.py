@@ -44,7 +44,7 @@ class CoregisterStep(OpticsMixin, BaseStep):
         position_angle = string(default='cube')  # Position angle of the field's y axis: cube (no rotation), aperture or degrees E of N
         alignment = option('auto', 'wcs', 'cross_correlation', 'none', default='auto')  # How the offset between the instruments is measured
         capture = float(min=0.0, max=60.0, default=2.0)  # Largest pointing error that can be found [arcsec]
-        decimation_factor = integer(min=1, max=8, default=None)  # Cells per spaxel along an axis; None: 3 for the short channel, 2 for the long channel
+        decimation_factor = integer(min=1, max=8, default=None)  # Cells per spaxel along an axis; None: cells of about 0.033" (short channel) or 0.05" (long channel)
         margin = float(min=0.0, max=60.0, default=0.6)  # NIRCam sky kept around the field [arcsec]
         min_overlap = float(min=0.0, max=1.0, default=0.5)  # Smallest share of the field that an image must cover
         wavelength_range = force_list(default=None)  # symmetric (None): common to filters and cube; cube: all; or two limits [um]

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.wcs import WCS
 
-from jwst_fusion.coregistration.coregister import CoregistrationSettings, coregister
+from jwst_fusion.coregistration.coregister import CoregistrationSettings, choose_grid, coregister
 from jwst_fusion.coregistration.grid import grid_wcs
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
 
@@ -87,6 +88,15 @@ def test_noise_is_measured(cube, images):
     result = coregister(optimistic, images.values(), KEEP)
     np.testing.assert_allclose(result.observation.cube.noise, 0.01, rtol=0.1)
     assert result.noise_ratio == pytest.approx(1.4, rel=0.05)
+
+
+@pytest.mark.parametrize(("spaxel", "factor"), [(0.1, 3), (0.05, 2), (0.02, 1)])
+def test_cells_are_about_as_large_as_nircams_pixels(images, spaxel, factor):
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.cdelt = ("RA---TAN", "DEC--TAN"), (-spaxel / 3600, spaxel / 3600)
+    grid = choose_grid(np.ones((22, 20), bool), wcs, images.values(), CoregistrationSettings())[1]
+    assert grid.decimation_factor == factor
+    assert grid.cell_size == pytest.approx(spaxel / factor)
 
 
 @pytest.mark.parametrize(("factor", "margin"), [(1, 0.0), (2, 0.31)])
