@@ -45,6 +45,13 @@ def add_parser(commands):
         metavar="RATIO",
         help="ratio without extinction; also map A_V [mag] (default: no map)",
     )
+    parser.add_argument(
+        "--significance",
+        type=float,
+        default=SIGNIFICANT,
+        metavar="S/N",
+        help="ratio of flux and error from which a cell is in the mask",
+    )
     parser.set_defaults(run=run)
 
 
@@ -66,13 +73,6 @@ def add_line_options(parser):
     )
     parser.add_argument(
         "--window", type=float, default=WINDOW, metavar="KM/S", help="half width of a line's window [km/s]"
-    )
-    parser.add_argument(
-        "--significance",
-        type=float,
-        default=SIGNIFICANT,
-        metavar="S/N",
-        help="ratio of flux and error from which a cell is in the mask",
     )
     parser.add_argument(
         "--resolving-power",
