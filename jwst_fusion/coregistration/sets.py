@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .pointing import Pointing
 
-__all__ = ["SetMember", "coregister_set"]
+__all__ = ["ALIKE", "SetMember", "coregister_set"]
 
 log = logging.getLogger(__name__)
 

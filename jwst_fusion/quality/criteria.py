@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from jwst_fusion.coregistration.sets import ALIKE
+
 __all__ = ["LIMITS", "STRUCTURE", "Limit"]
 
 
@@ -41,7 +43,7 @@ LIMITS = {
     # At least 0.997 in four good scenes; 0.968 to 0.98 with images turned by ten degrees, 0.3 to 0.96 with a
     # transposed image, a mirrored cube, or a source that is five times as bright for one instrument.
     "correlation": Limit(
-        0.98, 0.965, "correlation between the NIRCam and NIRSpec images of a band, with offset, roll, "
+        0.98, ALIKE, "correlation between the NIRCam and NIRSpec images of a band, with offset, roll, "
         "scale and blur fitted",
         "everything, because of another sky (wrong coordinates, mirrored or transposed pixels), a variable "
         "source, or an artefact of one instrument", "Registration",
