@@ -8,6 +8,7 @@ __all__ = [
     "InputError",
     "LimitError",
     "NoOverlapError",
+    "OneCubeError",
     "ParameterError",
     "one_line",
     "system_cause",
@@ -39,6 +40,13 @@ class InputError(FusionError):
 
 class ParameterError(FusionError):
     """A parameter has a value that cannot be used."""
+
+
+class OneCubeError(ParameterError):
+    """A parameter is for the fusion of one cube, and there are several."""
+
+    def __init__(self, parameter):
+        super().__init__(f"{parameter} is for one cube, and there are several; leave it out")
 
 
 class LimitError(FusionError):

@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BandImage", "CubeData", "CubeProduct", "FusionGrid", "ImageProduct", "Observation"]
+__all__ = [
+    "BandImage",
+    "CubeData",
+    "CubeProduct",
+    "FusionGrid",
+    "ImageProduct",
+    "Observation",
+    "channel_edges",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -323,3 +331,21 @@ class Observation:
     bands: tuple
     alignment: str = "wcs"
     reference: str = "nirspec"
+
+
+def channel_edges(wavelength: np.ndarray) -> np.ndarray:
+    """
+    Find where channels begin and end.
+
+    Parameters
+    ----------
+    wavelength : ndarray, shape (n_wave,)
+        Wavelengths [um].
+
+    Returns
+    -------
+    ndarray, shape (n_wave + 1,)
+        Wavelengths between channels, and at both ends [um].
+    """
+    middle = (wavelength[1:] + wavelength[:-1]) / 2
+    return np.concatenate([[2 * wavelength[0] - middle[0]], middle, [2 * wavelength[-1] - middle[-1]]])

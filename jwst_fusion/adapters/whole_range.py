@@ -7,8 +7,8 @@ from scipy.sparse import diags
 from threadpoolctl import threadpool_limits
 
 from jwst_fusion import datamodels
-from jwst_fusion.crosscalib.sets import channel_edges
 from jwst_fusion.inversion.wavelengths import join_channels
+from jwst_fusion.observation import channel_edges
 from jwst_fusion.quality.diagnosis import STEPS, UNKNOWN, Diagnosis, quantise_spectra, restore_spectra
 from jwst_fusion.science.instrument import line_spread
 from jwst_fusion.scratch import zeros_on_demand

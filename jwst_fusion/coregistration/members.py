@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jwst_fusion.exceptions import InputError, ParameterError
+from jwst_fusion.exceptions import InputError, OneCubeError, ParameterError
 from jwst_fusion.optics import throughput
 
 from .coregister import WAVELENGTH_SLACK
@@ -44,9 +44,9 @@ def check_set_settings(settings: CoregistrationSettings) -> None:
     """
     for name in ("center", "center_spaxel", "height", "width"):
         if getattr(settings, name) is not None:
-            raise ParameterError(f"{name} is for one cube, and there are several; leave it out")
+            raise OneCubeError(name)
     if settings.position_angle != "cube":
-        raise ParameterError("position_angle is for one cube, and there are several; leave it out")
+        raise OneCubeError("position_angle")
     if settings.alignment not in ("auto", "wcs"):
         raise ParameterError(
             f"alignment = {settings.alignment} is for one cube, and there are several; use auto or wcs"

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import binary_erosion, map_coordinates
 
+from jwst_fusion.observation import channel_edges
+
 from .alignment import MIN_CORRELATION, MIN_SPAXELS, agreement
 from .fit import fit_band
 
 if TYPE_CHECKING:
     from jwst_fusion.observation import CubeData
 
-__all__ = ["Displacement", "channel_edges", "common_planes", "measure_displacement"]
+__all__ = ["Displacement", "common_planes", "measure_displacement"]
 
 #: Fewest channels that two cubes need in common to be compared. Judged.
 MIN_CHANNELS = 5
@@ -42,24 +44,6 @@ class Displacement:
     rows: float
     columns: float
     error: float
-
-
-def channel_edges(wavelength: np.ndarray) -> np.ndarray:
-    """
-    Find where channels begin and end.
-
-    Parameters
-    ----------
-    wavelength : ndarray, shape (n_wave,)
-        Wavelengths [um].
-
-    Returns
-    -------
-    ndarray, shape (n_wave + 1,)
-        Wavelengths between channels, and at both ends [um].
-    """
-    middle = (wavelength[1:] + wavelength[:-1]) / 2
-    return np.concatenate([[2 * wavelength[0] - middle[0]], middle, [2 * wavelength[-1] - middle[-1]]])
 
 
 def common_planes(a: CubeData, b: CubeData) -> tuple[np.ndarray, np.ndarray, float, float] | None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from jwst_fusion.coregistration.overlaps import channel_edges, common_planes
+from jwst_fusion.coregistration.overlaps import common_planes
 from jwst_fusion.coregistration.resampling import moved
-from jwst_fusion.exceptions import InputError, ParameterError
+from jwst_fusion.exceptions import InputError, OneCubeError, ParameterError
 
 from .factors import CrossCalibrationSettings, cross_calibrate, hold_out, names_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jwst_fusion.observation import Observation
 
-__all__ = ["CubeFlux", "Overlap", "channel_edges", "cross_calibrate_set", "hold_out_of_set", "overlap"]
+__all__ = ["CubeFlux", "Overlap", "cross_calibrate_set", "hold_out_of_set", "overlap"]
 
 log = logging.getLogger(__name__)
 
@@ -118,9 +118,7 @@ def cross_calibrate_set(
     """
     settings = settings or CrossCalibrationSettings()
     if settings.reference != "nirspec":
-        raise ParameterError(
-            f"reference = {settings.reference} is for one cube, and there are several; leave it out"
-        )
+        raise OneCubeError(f"reference = {settings.reference}")
     there = set().union(*map(names_of, observations))
     if unknown := sorted(set(settings.factors) - there):
         raise ParameterError(

@@ -271,6 +271,13 @@ class ImageTerm(DataTerm):
         """
         return np.einsum("fkyx,fyx->kyx", self.transfer.conj(), rfft2(values))
 
+    def chi2(self, predicted: np.ndarray) -> np.ndarray:
+        """Mean squared residual of each image over its stated variance, (n_band,); NaN without weight."""
+        known = self.weight > 0
+        squares = known * ((self.data - predicted) / np.where(known, self.noise, 1.0)) ** 2
+        count = known.sum(axis=(1, 2))
+        return squares.sum(axis=(1, 2)) / np.where(count, count, np.nan)
+
     def power(self) -> np.ndarray:
         """
         Hermitian k x k matrices of the data term where all cells have data.

@@ -354,10 +354,6 @@ def _result(observation, subspace, problem, solution, settings, history, unseen)
     spectrum = rfft2(solution.coefficients)
     image = problem.image_term
     predicted = image.predict(spectrum)
-    known = image.weight > 0
-    squares = known * ((image.data - predicted) / np.where(known, image.noise, 1.0)) ** 2
-    count = known.sum(axis=(1, 2))
-    chi2 = squares.sum(axis=(1, 2)) / np.where(count, count, np.nan)
     mean = np.array([band.bandpass @ subspace.mean_spectrum for band in observation.bands])
     mean = mean[:, np.newaxis, np.newaxis]
     errors = posterior(
@@ -379,7 +375,7 @@ def _result(observation, subspace, problem, solution, settings, history, unseen)
         dropped_share=share,
         mean_noise=mean_noise(subspace),
         predicted_images=predicted[:, :ny, :nx] + mean,
-        image_chi2=chi2,
+        image_chi2=image.chi2(predicted),
         cube_chi2=problem.cube_term.chi2(spectrum),
         eigenvalues=subspace.eigenvalues,
         info_kept=subspace.info_kept,

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.fft import rfft2
 
 from jwst_fusion.coregistration.mosaic import mosaic
-from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.exceptions import OneCubeError
 from jwst_fusion.observation import Observation
 from jwst_fusion.optics.transfer import transfer_functions
 
@@ -82,7 +82,7 @@ def check_fusion_settings(settings: FusionSettings) -> None:
                 if name == "leave_each_out"
                 else f"{name} = {getattr(settings, name)}"
             )
-            raise ParameterError(f"{shown} is for one cube, and there are several; leave it out")
+            raise OneCubeError(shown)
 
 
 def fuse_set(
@@ -272,12 +272,9 @@ def _results(observations, gratings, seen, homes, joint, problem, solution, sett
     spectrum = rfft2(solution.coefficients)
     image = problem.image_term
     predicted = image.predict(spectrum)
-    known = image.weight > 0
-    squares = known * ((image.data - predicted) / np.where(known, image.noise, 1.0)) ** 2
-    count = known.sum(axis=(1, 2))
     bands = [band for home in homes for band in home]
     shared = np.array([_cells_per_pixel(band, grid) for band in bands])
-    chi2 = shared * squares.sum(axis=(1, 2)) / np.where(count, count, np.nan)
+    chi2 = shared * image.chi2(predicted)
     names = [band.label for band in bands]
     means = [
         band.bandpass @ g.subspace.mean_spectrum

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from jwst_fusion.crosscalib.sets import channel_edges
+from jwst_fusion.observation import channel_edges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

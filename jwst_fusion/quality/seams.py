@@ -6,7 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
-from jwst_fusion.crosscalib.sets import channel_edges, overlap
+from jwst_fusion.crosscalib.sets import overlap
+from jwst_fusion.observation import channel_edges
 
 __all__ = ["Seam", "measure_seams"]
 

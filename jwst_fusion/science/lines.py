@@ -11,6 +11,7 @@ from astropy import constants
 from astropy import units as u
 
 from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.observation import channel_edges
 
 if TYPE_CHECKING:
     from .scene import Scene, Sum
@@ -175,7 +176,7 @@ def line_window(
     """
     if not half_width > 0:
         raise ParameterError(f"its window is {half_width} km/s wide: a positive number is needed")
-    edges = _edges(scene.wavelength)
+    edges = channel_edges(scene.wavelength)
     velocity = LIGHT_SPEED * (scene.wavelength / wavelength - 1)
     low, high = wavelength * (1 + np.array([-half_width, half_width]) / LIGHT_SPEED)
     inside = np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0.0, None)
@@ -212,12 +213,6 @@ def line_window(
     functionals[3, off] = fit[0]
     width = scene.line_spread(wavelength) if instrument_width is None else instrument_width
     return Window(wavelength, functionals, off, LIGHT_SPEED * width / wavelength)
-
-
-def _edges(wavelength):
-    """Edges of the channels, one more than there are channels."""
-    middle = (wavelength[1:] + wavelength[:-1]) / 2
-    return np.concatenate([[2 * wavelength[0] - middle[0]], middle, [2 * wavelength[-1] - middle[-1]]])
 
 
 def _without_other_lines(scene, velocity, off):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from jwst_fusion import adapters
 from jwst_fusion.coregistration.coregister import CoregistrationSettings, coregister
 from jwst_fusion.coregistration.sets import coregister_set
-from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.exceptions import OneCubeError, ParameterError
 
 from .base import BaseStep
 from .optics import OpticsMixin
@@ -123,7 +123,7 @@ class CoregisterStep(OpticsMixin, BaseStep):
         """Co-register several cubes that have been opened; a product for each."""
         inputs = found.inputs
         if self.offset_file:
-            raise ParameterError("offset_file is for one cube, and there are several; leave it out")
+            raise OneCubeError("offset_file")
         products = [adapters.read_cube(*each) for each in zip(found.cubes, inputs.cubes, strict=True)]
         optics = self.resolve_optics(inputs.cube, products[0], found.images)
         images = optics.attach(products[0], found.images, inputs.cube)[1]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jwst_fusion.crosscalib.sets import channel_edges
 from jwst_fusion.inversion.wavelengths import join_channels
+from jwst_fusion.observation import channel_edges
 
 BLUE, RED = np.arange(1.0, 1.9, 0.00235), np.arange(1.66, 3.1, 0.00396)
 NOISES = [np.full(BLUE.size, 0.3), np.full(RED.size, 0.2)]
