@@ -197,7 +197,7 @@ def _units(band):
     return np.array([SQUARES * pixel**2] * 3 + [CUBES * pixel**3] * 4)
 
 
-def retrieve(bands: Sequence[BandStars], modes: WavefrontModes, *, seed: int = 0) -> Retrieval:
+def retrieve(bands: Sequence[BandStars], modes: WavefrontModes) -> Retrieval:
     """
     Measure the wavefront and the blur on the stars of all bands.
 
@@ -207,8 +207,6 @@ def retrieve(bands: Sequence[BandStars], modes: WavefrontModes, *, seed: int = 0
         Stars of each band, all cut-outs of one size.
     modes : WavefrontModes
         Modes of the wavefront.
-    seed : int, optional
-        Of the wavefronts from which the search starts.
 
     Returns
     -------
@@ -221,7 +219,7 @@ def retrieve(bands: Sequence[BandStars], modes: WavefrontModes, *, seed: int = 0
     kept, problem.floor = _fitting(problem, blank, FIRST_FLOOR)
     groups = np.searchsorted(GROUPS, np.arange(modes.number), side="right") - 1
     scales, rest = np.ones(len(GROUPS)), 1.0
-    parameters = _first(problem.with_stars(kept), modes, seed)
+    parameters = _first(problem.with_stars(kept), modes)
     for _ in range(3):
         least = max(problem.floor / FALL, LEAST_FLOOR)
         parameters, _, matrix = _minimise(problem.with_stars(kept), parameters, STEPS)
@@ -233,7 +231,9 @@ def retrieve(bands: Sequence[BandStars], modes: WavefrontModes, *, seed: int = 0
         problem = problem.with_statistics(scales[groups], rest)
     amplitudes, excess = problem.split(parameters)
     left_out = _left_out(problem, kept, parameters)
-    assumed = _errors_of(problem.with_stars(kept).with_statistics(np.ones(modes.number), 1.0), blank)
+    without = _Problem(problem.bands, replace(modes, structure=modes.whole))
+    without.floor = problem.floor
+    assumed = _errors_of(without.with_stars(kept), blank)
     names = [band.name for band in bands]
     return Retrieval(
         modes=modes,
@@ -263,11 +263,11 @@ def _pictures(problem, parameters):
     return found
 
 
-def _first(problem, modes, seed):
+def _first(problem, modes):
     """Search with few modes and the brightest stars, from several wavefronts: their signs are not known."""
     brightest = [np.argsort(-_brightness(band))[:FIRST_STARS] for band in problem.bands]
     part = problem.with_stars(brightest).with_statistics(np.ones(FIRST_MODES), 1.0)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     blurs, best = MOMENTS * len(problem.bands), None
     for _ in range(STARTS):
         start = np.concatenate([START_RMS * rng.standard_normal(FIRST_MODES), np.zeros(blurs)])

@@ -48,12 +48,15 @@ class WavefrontModes:
     structure : ndarray, shape (n_table,)
         Half of the structure function of the rest of the wavefront [nm^2]: its variance less its covariance
         at a baseline, mean over the circle.
+    whole : ndarray, shape (n_table,)
+        The same of the modes and the rest together: of the statistics without piston, tip and tilt.
     """
 
     matrix: np.ndarray
     variance: np.ndarray
     baseline: np.ndarray
     structure: np.ndarray
+    whole: np.ndarray
 
     @property
     def number(self) -> int:
@@ -179,10 +182,18 @@ def wavefront_modes(wavefront: Wavefront, order: int = ORDER) -> WavefrontModes:
     variance, vectors = np.linalg.eigh(basis[:, 3:].T @ covariance @ basis[:, 3:])
     left = covariance - basis @ (basis.T @ covariance)
     rest = left - (left @ basis) @ basis.T
-    bins = np.rint(distance / TABLE_STEP).astype(int).ravel()
-    mean = np.bincount(bins, rest.ravel()) / np.maximum(np.bincount(bins), 1)
-    met = np.bincount(bins) > 0
-    baseline = TABLE_STEP * np.arange(mean.size)[met]
     amplitudes = vectors[:, ::-1] * np.sqrt(np.maximum(variance[::-1], 0.0))
     matrix = np.linalg.solve(triangle[3:, 3:], amplitudes)
-    return WavefrontModes(matrix, np.sum(amplitudes**2, axis=0) / v2.size, baseline, mean[0] - mean[met])
+    seen = basis[:, 3:] @ amplitudes
+    baseline, structure = _half_structure(distance, rest)
+    _, whole = _half_structure(distance, rest + seen @ seen.T)
+    return WavefrontModes(matrix, np.sum(amplitudes**2, axis=0) / v2.size, baseline, structure, whole)
+
+
+def _half_structure(distance, covariance):
+    """Baselines, and half of the mean squared difference between points that far apart, (n_table,) each."""
+    bins = np.rint(distance / TABLE_STEP).astype(int).ravel()
+    number, variance = np.bincount(bins), np.diag(covariance)
+    half = 0.5 * (variance[:, None] + variance) - covariance
+    met = number > 0
+    return TABLE_STEP * np.flatnonzero(met), np.bincount(bins, half.ravel())[met] / number[met]

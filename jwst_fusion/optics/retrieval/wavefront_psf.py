@@ -84,14 +84,9 @@ class WavefrontPsf(PsfImages):
                 self.known[length] = self._image(length)
         return at, [self.known[length] for length in at]
 
-    def wavefront(self, spacing: float = SPACING) -> tuple[np.ndarray, np.ndarray]:
+    def wavefront(self) -> tuple[np.ndarray, np.ndarray]:
         """
         Compute the wavefront on a raster of the pupil, without what the modes leave.
-
-        Parameters
-        ----------
-        spacing : float, optional
-            Side of a cell [m].
 
         Returns
         -------
@@ -100,7 +95,7 @@ class WavefrontPsf(PsfImages):
         wavefront : ndarray, shape (n, n)
             Wavefront [nm], without piston, tip and tilt.
         """
-        amplitude, points = pupil_points(spacing, np.diag([-1.0, 1.0]))
+        amplitude, points = pupil_points(SPACING, np.diag([-1.0, 1.0]))
         coefficients = self.modes.matrix @ self.amplitudes
         return amplitude, np.tensordot(coefficients, zernikes(*points), axes=1)
 

@@ -10,13 +10,14 @@ from astropy.wcs import WCS
 
 from jwst_fusion.observation import CubeProduct
 from jwst_fusion.optics.analytic import NIRCamOptics, nircam_blur
-from jwst_fusion.optics.psf import encircled_energy, fwhm
-from jwst_fusion.optics.retrieval.fit import _Problem
+from jwst_fusion.optics.psf import encircled_energy, fwhm, psf_image
+from jwst_fusion.optics.retrieval.fit import _Problem, retrieve
 from jwst_fusion.optics.retrieval.measure import band_nodes, measure_psf
 from jwst_fusion.optics.retrieval.model import BandOptics, PointImage
 from jwst_fusion.optics.retrieval.modes import wavefront_modes
 from jwst_fusion.optics.retrieval.star_fit import BandStars, at_star, fit_stars
-from jwst_fusion.optics.telescope import SHORT_WAVEFRONT
+from jwst_fusion.optics.retrieval.stars import find_stars
+from jwst_fusion.optics.telescope import SHORT_WAVEFRONT, telescope_otf
 
 from .field import FINE, PIXEL, pixel_psf, smooth_wavefront, star_image, telescope_psf
 
@@ -68,6 +69,15 @@ def test_a_star_is_fitted_by_its_own_image():
     np.testing.assert_allclose(fit.place, stars.place, atol=2e-3)
     used = fit.weight > 0
     assert np.mean(fit.residual[used] ** 2) == pytest.approx(1.0, rel=0.1)
+
+
+def test_stars_of_the_assumed_psf_are_not_fitted_better_by_a_measured_one():
+    """The assumed PSF contains the light that the modes scatter."""
+    otf = partial(telescope_otf, position_angle_v3=0.0)
+    image, _ = star_image(pixel_psf(psf_image(otf, 2.12, (257, 257), FINE)), 12, seed=4, snr=(5000, 9000))
+    found = find_stars(image.data, image.error, image.weight)
+    band = BandStars("F212N", OPTICS, found.data, found.error, found.structure, found.place)
+    assert retrieve([band], MODES).improvement <= 0
 
 
 @pytest.mark.parametrize("band", ["F200W", "F210M", "F212N"])
