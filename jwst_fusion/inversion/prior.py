@@ -155,6 +155,23 @@ class Prior:
             steps *= np.sqrt(self.edges)[:, np.newaxis]
         return np.tensordot(self.root, gradient_adjoint(steps), axes=1)
 
+    def scaled(self, factor: float) -> Prior:
+        """
+        Multiply the penalty.
+
+        Parameters
+        ----------
+        factor : float
+            Factor.
+
+        Returns
+        -------
+        Prior
+            With all weights multiplied.
+        """
+        alignment = None if self.alignment is None else factor * self.alignment
+        return replace(self, matrix=factor * self.matrix, alignment=alignment)
+
     def updated(self, coefficients: np.ndarray, seen: np.ndarray) -> Prior:
         """
         Penalise the lengths of the gradients instead of their squares: a step of half-quadratic minimisation.

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import irfft2, rfft2
 
+from jwst_fusion.limits import available_threads
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from .objective import Problem
 
-__all__ = ["Blocks", "Solution", "conjugate_gradients", "solve"]
+__all__ = ["Blocks", "Solution", "conjugate_gradients", "solve", "solve_each"]
 
 
 #: Reason for ending the iteration without a solution.
 BREAKDOWN = "rounding errors spoil the equations"
+
+
+#: Most iterations of a solution that serves statistics only. Judged.
+SAMPLE_ITERATIONS = 100
 
 
 #: Groups of frequencies whose blocks are inverted together. Judged.
@@ -280,3 +288,41 @@ def conjugate_gradients(
         direction = preconditioned + power / previous * direction
         iterations += 1
     return solution, iterations, float(np.sqrt(abs(power) / reference))
+
+
+def solve_each(
+    problem: Problem, solution: Solution, right_hand_sides: Iterable[np.ndarray], rtol: float
+) -> Iterator[np.ndarray]:
+    """
+    Solve the normal equations for each right-hand side in turn, as many at a time as threads are granted.
+
+    Parameters
+    ----------
+    problem : Problem
+        The objective.
+    solution : Solution
+        Its minimiser, whose blocks are the preconditioner.
+    right_hand_sides : iterable of ndarray, shape (k, ny, nx)
+        Right-hand sides.
+    rtol : float
+        Tolerance of the preconditioned residual.
+
+    Yields
+    ------
+    ndarray, shape (k, ny, nx)
+        The solution with each.
+    """
+    threads, right_hand_sides = available_threads(), iter(right_hand_sides)
+
+    def solve_one(right_hand_side):
+        return conjugate_gradients(
+            problem.normal,
+            right_hand_side,
+            solution.blocks.apply,
+            rtol=rtol,
+            max_iterations=SAMPLE_ITERATIONS,
+        )[0]
+
+    with ThreadPoolExecutor(threads) as pool:
+        while some := list(islice(right_hand_sides, threads)):
+            yield from pool.map(solve_one, some)

@@ -8,16 +8,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import rfft2
+from scipy.ndimage import gaussian_filter
 from scipy.special import ndtri
 
-from .solver import solve
+from .solver import solve, solve_each
 
 if TYPE_CHECKING:
     from .objective import Problem
     from .settings import FusionSettings
     from .solver import Solution
 
-__all__ = ["LEAST_VARIANCE", "LOOSER", "residual_variances", "robust_variance", "solve_and_weigh"]
+__all__ = [
+    "LEAST_VARIANCE",
+    "LOOSER",
+    "relative_strength",
+    "residual_variances",
+    "robust_variance",
+    "solve_and_weigh",
+]
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +40,18 @@ CHI2_MEDIAN = float(ndtri(0.75)) ** 2
 #: Judged.
 LEAST_VARIANCE = 1.0
 
-#: Updates of the weights that turn squared gradients into lengths. Judged.
-LENGTH_UPDATES = 2
+#: Updates of the weights that turn squared gradients into lengths, and of the prior's strength. Judged.
+PRIOR_UPDATES = 2
+
+#: Largest strength of the prior in units of the one that was measured on the cube. The median of a field
+#: speaks for its empty parts if they are larger than those with structure. Judged.
+MOST_STRENGTH = 1.0
+
+#: Tolerance of the solutions from which the strength is found. Judged.
+STRENGTH_RTOL = 0.05
+
+#: Standard deviation of the Gaussian over which the strength is averaged before its median [cells]. Judged.
+STRENGTH_SMOOTHING = 2.0
 
 #: Tolerance of the solutions that only serve to find the weights, over that of the last. Judged.
 LOOSER = 10.0
@@ -48,14 +66,15 @@ def solve_and_weigh(
     A misjudged PSF or an optimistic error appears as residuals beyond the stated noise. Their variance,
     their median square over its share of freedom, becomes the instrument's noise in the next solution
     (variance components, by fixed point), unless the stated noise is larger. The median keeps stars, where a
-    wrong PSF shows most, from speaking for the field.
+    wrong PSF shows most, from speaking for the field. The strength of the prior follows from the structure
+    of the scene (`relative_strength`).
 
     Parameters
     ----------
     problem : Problem
         The objective with weights from the stated noise.
     settings : FusionSettings
-        Settings; a given ``gamma`` is kept, and only the common level is estimated.
+        Settings; a given ``gamma`` is kept, and only the common level is estimated. A given ``mu`` is kept.
     solution : Solution, optional
         Solution of a similar problem, from which to start.
 
@@ -70,18 +89,24 @@ def solve_and_weigh(
         residuals imply.
     """
     history = []
-    reweightings = settings.reweightings if settings.tuning == "variance_components" else 0
-    lengths = LENGTH_UPDATES if problem.prior.alignment is not None else 0
-    updates = max(reweightings, lengths)
+    tuned = settings.tuning == "variance_components"
+    reweightings = settings.reweightings if tuned else 0
+    lengths = PRIOR_UPDATES if problem.prior.alignment is not None else 0
+    strengths, strength = PRIOR_UPDATES if tuned and settings.mu is None else 0, 1.0
+    updates = max(reweightings, lengths, strengths)
     for update in range(updates + 1):
         start: np.ndarray | None = None if solution is None else solution.coefficients
         rtol = settings.rtol if update == updates else min(LOOSER * settings.rtol, 0.1)
         solution = solve(problem, start=start, rtol=rtol, max_iterations=settings.max_iterations)
         variances = [max(variance, LEAST_VARIANCE) for variance in residual_variances(problem, solution)]
         history.append((problem.cube_factor / problem.image_factor, variances[0] / variances[1]))
+        prior = problem.prior
+        if update < strengths:
+            change = min(relative_strength(problem, solution), MOST_STRENGTH / strength)
+            prior, strength = prior.scaled(change), strength * change
         if update < lengths:
-            prior = problem.prior.updated(solution.coefficients, problem.image_term.seen)
-            problem = replace(problem, prior=prior)
+            prior = prior.updated(solution.coefficients, problem.image_term.seen)
+        problem = replace(problem, prior=prior)
         if update < reweightings:
             gamma = settings.gamma or variances[0] / variances[1]
             problem = replace(problem, image_factor=1.0 / variances[0], cube_factor=gamma / variances[0])
@@ -90,6 +115,8 @@ def solve_and_weigh(
                 variances[0] ** 0.5,
                 variances[1] ** 0.5,
             )
+    if strengths:
+        log.info("Strength of the regularization (mu), from the data: %.2g", strength)
     log.debug("%d iterations to a residual of %.1e", solution.iterations, solution.residual)
     if not solution.converged:
         log.warning(
@@ -97,6 +124,41 @@ def solve_and_weigh(
             solution.iterations, solution.residual, settings.rtol,
         )  # fmt: skip
     return problem, solution, history
+
+
+def relative_strength(problem: Problem, solution: Solution) -> float:
+    """
+    Find how strong the prior should be, relative to what it is.
+
+    Stein's unbiased estimate of the error of the predicted data (Stein 1981) has its minimum where the
+    penalty of the error that noise makes, ``e^T P e``, is the penalty of what the prior takes from the
+    solution c, ``c^T P inverse(N) P c``; N is the matrix of the objective, P that of the prior. Both are
+    averaged over neighbouring cells, and the ratio is that of their medians over the cells that an image
+    sees: where the PSF is wrong, about stars and edges, a weaker prior would fit the error of the PSF.
+
+    Parameters
+    ----------
+    problem : Problem
+        The objective.
+    solution : Solution
+        Its minimiser.
+
+    Returns
+    -------
+    float
+        Strength over the present one; one where no image looks.
+    """
+    prior, seen = problem.prior, problem.image_term.seen
+    if not seen.any():
+        return 1.0
+    taken = prior.apply(solution.coefficients)
+    variances = 1.0 / problem.image_factor, 1.0 / problem.cube_factor
+    noise = problem.noise(np.random.default_rng(0), variances)
+    error, bias = solve_each(problem, solution, (noise, taken), STRENGTH_RTOL)
+    products = (error * prior.apply(error), bias * taken)
+    smooth = (gaussian_filter(p.sum(axis=0), STRENGTH_SMOOTHING, mode="wrap") for p in products)
+    expected, present = (float(np.median(penalty[seen])) for penalty in smooth)
+    return expected / present if expected > 0 and present > 0 else 1.0
 
 
 def residual_variances(problem: Problem, solution: Solution) -> tuple[float, float]:

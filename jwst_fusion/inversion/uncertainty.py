@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -11,9 +10,7 @@ import numpy as np
 from scipy.fft import rfft2
 from scipy.ndimage import gaussian_filter
 
-from jwst_fusion.limits import available_threads
-
-from .solver import conjugate_gradients
+from .solver import solve_each
 from .tuning import residual_variances
 
 if TYPE_CHECKING:
@@ -121,12 +118,12 @@ def posterior(
     rngs = np.random.default_rng(seed).spawn(2)  # the draws are the same in any order
     blur = blur or (lambda error: error)
 
-    noise_draws = (problem.noise(rngs[0], variances) for _ in range(n_samples))
-    noise_draws = _solve_each(problem, solution, noise_draws, SAMPLE_RTOL)
+    drawn = (problem.noise(rngs[0], variances) for _ in range(n_samples))
+    noise_draws = solve_each(problem, solution, drawn, SAMPLE_RTOL)
     n_priors = min(-(-n_samples // NOISE_DRAWS), KEPT_DRAWS)
     pilots = list(islice(noise_draws, n_priors))
     prior_draws = (problem.prior.draw(rngs[1]) for _ in range(n_priors))
-    priors = list(_solve_each(problem, solution, prior_draws, PRIOR_RTOL))
+    priors = list(solve_each(problem, solution, prior_draws, PRIOR_RTOL))
     scales = prior_scales(problem, solution, pilots, priors)
     priors = [blur(_rescaled(error, scales)) for error in priors]
     bias = _mean_product(priors, n_priors)
@@ -202,9 +199,9 @@ def prior_scales(
     """
     prior = problem.prior
     taken = chain([prior.apply(solution.coefficients)], map(prior.apply, noises))
-    first, *noise = _solve_each(problem, solution, taken, PRIOR_RTOL)
+    first, *noise = solve_each(problem, solution, taken, PRIOR_RTOL)
     seen = (problem.normal(error) - prior.apply(error) for error in priors)
-    expected = list(_solve_each(problem, solution, seen, PRIOR_RTOL))
+    expected = list(solve_each(problem, solution, seen, PRIOR_RTOL))
     scales = []
     bands = (zip(*map(_bands, fields), strict=True) for fields in ([first], noise, expected))
     for width, *each in zip((*WIDTHS, 2 * WIDTHS[-1]), *bands, strict=True):
@@ -244,20 +241,6 @@ def _mean_product(errors, number):
     """Mean over errors (k, ny, nx), and over neighbouring cells, of the products of their coefficients."""
     total = sum(error[:, np.newaxis] * error for error in errors)
     return gaussian_filter(total / number, (0, 0, SMOOTHING, SMOOTHING), mode="wrap")
-
-
-def _solve_each(problem, solution, right_hand_sides, rtol):
-    """Solve for each right-hand side in turn, as many at a time as threads are granted."""
-    threads, right_hand_sides = available_threads(), iter(right_hand_sides)
-
-    def solve(right_hand_side):
-        return conjugate_gradients(
-            problem.normal, right_hand_side, solution.blocks.apply, rtol=rtol, max_iterations=100
-        )[0]
-
-    with ThreadPoolExecutor(threads) as pool:
-        while some := list(islice(right_hand_sides, threads)):
-            yield from pool.map(solve, some)
 
 
 def residual_growth(problem: Problem, solution: Solution) -> np.ndarray:

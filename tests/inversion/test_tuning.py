@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jwst_fusion.inversion.fuse import FusionSettings
+from jwst_fusion.inversion.fuse import FusionSettings, build_problem
 from jwst_fusion.inversion.prior import Prior
 from jwst_fusion.inversion.solver import solve
-from jwst_fusion.inversion.tuning import residual_variances, solve_and_weigh
+from jwst_fusion.inversion.subspace import find_subspace
+from jwst_fusion.inversion.tuning import relative_strength, residual_variances, solve_and_weigh
 
+from .field import make_field, prior_scene
 from .scenario import Scenario
 
 SETTINGS = FusionSettings()
@@ -74,7 +76,7 @@ def test_the_nuclear_norm_is_updated_twice(scenario):
     problem = problem_of(scenario)
     matrices = np.tile(np.eye(2)[:, :, None, None], (2, 1, 1, *scenario.shape))
     nuclear = replace(problem, prior=Prior(np.eye(2), scenario.shape, None, matrices))
-    kept = replace(SETTINGS, reweightings=0)
+    kept = replace(SETTINGS, reweightings=0, mu=1.0)
     weighed, solution, history = solve_and_weigh(nuclear, kept)
     assert len(history) == 3
     assert weighed.prior.edges is not None
@@ -82,6 +84,37 @@ def test_the_nuclear_norm_is_updated_twice(scenario):
     once = nuclear.prior.updated(solve(nuclear, rtol=1e-4).coefficients, nuclear.image_term.seen)
     assert np.abs(weighed.prior.edges / once.edges - 1).max() > 0.05
     assert solve_and_weigh(problem, kept)[0].prior is problem.prior
+
+
+@pytest.mark.parametrize("wrong", [0.1, 30.0])
+def test_the_strength_is_that_of_the_scene(wrong):
+    """From a prior that is too weak or much too strong; a given strength is kept."""
+    alpha, sobolev = 20.0, replace(SETTINGS, regularization="sobolev")
+    field = make_field(3, draw=prior_scene(0.05, alpha))
+    subspace = find_subspace(field.observation.cube, n_components=3)
+    problem = build_problem(field.observation, subspace, sobolev)
+    start = replace(problem, prior=Prior(np.eye(3) * wrong / alpha**2, problem.prior.shape))
+    again, strength = start, wrong
+    for _ in range(6):
+        change = relative_strength(again, solve(again))
+        again, strength = replace(again, prior=again.prior.scaled(change)), strength * change
+    # the median of penalties that vary is less than their mean
+    assert 0.7 < strength < 2.2
+    found = solve_and_weigh(start, sobolev)[0].prior.matrix[0, 0] * alpha**2
+    assert found <= min(wrong, 3.5)
+    assert solve_and_weigh(start, replace(sobolev, mu=1.0))[0].prior is start.prior
+
+
+def test_a_star_does_not_weaken_the_prior():
+    """A few cells with much structure, where the PSF may be wrong: the median does not feel them."""
+    field = make_field(3)
+    subspace = find_subspace(field.observation.cube, n_components=3)
+    problem = build_problem(field.observation, subspace, replace(SETTINGS, mu=0.3))
+    data = problem.image_term.data.copy()
+    before = relative_strength(problem, solve(problem))
+    data[:, 40, 40] += 50.0
+    spoiled = replace(problem, image_term=replace(problem.image_term, data=data))
+    assert relative_strength(spoiled, solve(spoiled)) == pytest.approx(before, rel=0.3)
 
 
 def test_too_few_iterations_are_told(scenario, caplog):
