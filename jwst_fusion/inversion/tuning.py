@@ -48,7 +48,7 @@ PRIOR_UPDATES = 2
 MOST_STRENGTH = 1.0
 
 #: Tolerance of the solutions from which the strength is found. Judged.
-STRENGTH_RTOL = 0.05
+STRENGTH_RTOL = 0.03
 
 #: Standard deviation of the Gaussian over which the strength is averaged before its median [cells]. Judged.
 STRENGTH_SMOOTHING = 2.0
@@ -130,11 +130,12 @@ def relative_strength(problem: Problem, solution: Solution) -> float:
     """
     Find how strong the prior should be, relative to what it is.
 
-    Stein's unbiased estimate of the error of the predicted data (Stein 1981) has its minimum where the
-    penalty of the error that noise makes, ``e^T P e``, is the penalty of what the prior takes from the
-    solution c, ``c^T P inverse(N) P c``; N is the matrix of the objective, P that of the prior. Both are
-    averaged over neighbouring cells, and the ratio is that of their medians over the cells that an image
-    sees: where the PSF is wrong, about stars and edges, a weaker prior would fit the error of the PSF.
+    The structure that the prior takes from the solution c, ``t = inverse(N) P c``, is compared with what it
+    takes from solutions of scenes as it expects them; N is the matrix of the objective, P that of the prior.
+    On average ``t^T P c`` is the same for both where Stein's unbiased estimate of the error of the predicted
+    data (Stein 1981) has its minimum. It is averaged over neighbouring cells, and medians over the cells that
+    an image sees are compared: where the PSF is wrong, about stars and edges, a weaker prior would fit the
+    error of the PSF.
 
     Parameters
     ----------
@@ -148,17 +149,18 @@ def relative_strength(problem: Problem, solution: Solution) -> float:
     float
         Strength over the present one; one where no image looks.
     """
-    prior, seen = problem.prior, problem.image_term.seen
-    if not seen.any():
-        return 1.0
-    taken = prior.apply(solution.coefficients)
-    variances = 1.0 / problem.image_factor, 1.0 / problem.cube_factor
-    noise = problem.noise(np.random.default_rng(0), variances)
-    error, bias = solve_each(problem, solution, (noise, taken), STRENGTH_RTOL)
-    products = (error * prior.apply(error), bias * taken)
-    smooth = (gaussian_filter(p.sum(axis=0), STRENGTH_SMOOTHING, mode="wrap") for p in products)
-    expected, present = (float(np.median(penalty[seen])) for penalty in smooth)
-    return expected / present if expected > 0 and present > 0 else 1.0
+    prior, seen, rng = problem.prior, problem.image_term.seen, np.random.default_rng(0)
+    present = prior.apply(solution.coefficients)
+    noise = problem.noise(rng, (1.0 / problem.image_factor, 1.0 / problem.cube_factor))
+    right_hand_sides = present, prior.draw(rng), noise
+    taken, bias, error = solve_each(problem, solution, right_hand_sides, STRENGTH_RTOL)
+    # P times the solution of a scene a that is drawn, a - bias + error
+    expected = problem.normal(bias) - prior.apply(bias) + prior.apply(error)
+    (taken_then,) = solve_each(problem, solution, (expected,), STRENGTH_RTOL)
+    products = ((taken_then * expected).sum(axis=0), (taken * present).sum(axis=0))
+    smooth = (gaussian_filter(product, STRENGTH_SMOOTHING, mode="wrap") for product in products)
+    medians = [float(np.median(product[seen])) if seen.any() else 0.0 for product in smooth]
+    return medians[0] / medians[1] if min(medians) > 0 else 1.0
 
 
 def residual_variances(problem: Problem, solution: Solution) -> tuple[float, float]:
