@@ -269,7 +269,7 @@ class ImageTerm(DataTerm):
         ndarray of complex, shape (k, ny, nx // 2 + 1)
             Transform of the coefficients.
         """
-        return np.einsum("fkyx,fyx->kyx", self.transfer.conj(), rfft2(values))
+        return np.einsum("fkyx,fyx->kyx", self.transfer, rfft2(values).conj()).conj()
 
     def chi2(self, predicted: np.ndarray) -> np.ndarray:
         """Mean squared residual of each image over its stated variance, (n_band,); NaN without weight."""
