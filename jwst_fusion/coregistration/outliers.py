@@ -259,8 +259,10 @@ def _select(spectra, deviation, scale, table, model=None):
 
 def _departure(spectra, voxels):
     """Voxels of (n_wave, n_spaxels) spectra minus the median of the channels around them."""
-    rows = np.clip(voxels[0] + np.arange(-REACH, REACH + 1)[:, np.newaxis], 0, len(spectra) - 1)
-    return spectra[voxels] - _median(spectra[rows, voxels[1]])
+    rows = voxels[0] + np.arange(-REACH, REACH + 1)[:, np.newaxis]
+    around = spectra[np.clip(rows, 0, len(spectra) - 1), voxels[1]]
+    around[(rows < 0) | (rows >= len(spectra))] = np.nan
+    return spectra[voxels] - _median(around)
 
 
 def _support(around):

@@ -22,6 +22,13 @@ __all__ = ["covering", "usable_bands"]
 
 log = logging.getLogger(__name__)
 
+#: Side of the window in the middle of two images in which their pixels are compared [pixel]. Judged.
+WINDOW = 512
+
+#: Relative difference below which pixels are the same but for a factor: rounding in single precision. The
+#: noise of two exposures differs by much more. Derived.
+ROUNDING = 1e-5
+
 
 def usable_bands(images: Sequence[ImageProduct], cube: CubeData) -> dict:
     """
@@ -84,7 +91,9 @@ def covering(
     min_overlap: float,
 ) -> list[BandImage]:
     """
-    Keep the bands that cover enough of the field, each once, and log the others.
+    Keep the bands that cover enough of the field, and log the others.
+
+    Of images that have the same pixels but for a factor, only the first is kept.
 
     Parameters
     ----------
@@ -111,15 +120,20 @@ def covering(
     """
     d = grid.decimation_factor
     field = np.kron(field, np.ones((d, d), dtype=bool))
+    products = {image.label: image for image in images}
     names = {image.label: image.name for image in images}
     for lost in names.keys() - {band.label for band in bands}:
         log.warning("%s left out: the target of the cube was not found in it", names[lost])
     kept: list[BandImage] = []
     best = (0.0, images[0].name)
     for band in bands:
-        same = next((k for k in kept if np.array_equal(k.data, band.data, equal_nan=True)), None)
+        same = next((k for k in kept if _same_pixels(products[k.label], products[band.label])), None)
         if same is not None:
-            log.warning("%s left out: it has the data of %s", names[band.label], names[same.label])
+            log.warning(
+                "%s left out: it has the pixels of %s%s", names[band.label], names[same.label],
+                "" if same.filter == band.filter
+                else f", so that one of the filters {same.filter} and {band.filter} is wrong",
+            )  # fmt: skip
             continue
         share = float(np.isfinite(band.data[field]).mean())
         best = max(best, (share, names[band.label]))
@@ -137,3 +151,17 @@ def covering(
             f"{100 * best[0]:.0f} %, {100 * min_overlap:.0f} % needed; use images of the same target"
         )
     return kept
+
+
+def _same_pixels(first, second):
+    """Whether the pixels of two images are the same but for a factor."""
+    if first.data.shape != second.data.shape:
+        return False
+    window = tuple(slice(max(n - WINDOW, 0) // 2, max(n - WINDOW, 0) // 2 + WINDOW) for n in first.data.shape)
+    a, b = (np.asarray(image.data[window], dtype=np.float64) for image in (first, second))
+    known = np.isfinite(a) & np.isfinite(b) & (a != 0)
+    if known.sum() < 2 or np.ptp(a[known]) == 0:
+        return False
+    factor = np.median(b[known] / a[known])
+    same = np.abs(b[known] - factor * a[known]) <= ROUNDING * np.abs(factor * a[known])
+    return bool(factor != 0 and np.median(same) == 1)

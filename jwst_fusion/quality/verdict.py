@@ -1,6 +1,7 @@
 """Whether a fusion can be believed, in words: measures against limits."""
 
 from dataclasses import dataclass, field, fields
+from itertools import combinations
 
 import numpy as np
 
@@ -42,7 +43,8 @@ class Measures:
     shift : float
         Largest offset that is left after registration [arcsec].
     image_blur : float
-        Standard deviation of the blur that the images have beyond their PSFs, at least [arcsec].
+        Standard deviation of the blur that the images have beyond their PSFs, at least: its variance less
+        `SIGNIFICANT` standard errors [arcsec].
     blur_spread : float
         Standard deviation of the blur that one image has more or less than the others, at least [arcsec].
     change : float
@@ -59,6 +61,9 @@ class Measures:
         Largest error of a measured offset [arcsec].
     scale_departure, scale_ratio, scale_error : float
         Largest difference of a flux scale from one, largest ratio of two minus one, largest error of one.
+    same_filter : float or None
+        Largest ratio of the flux scales of two images of one filter, minus one, at least: less `SIGNIFICANT`
+        standard errors; None if there is one image of each filter.
     image_residual : float
         Largest root mean square of a band's residuals over its noise and the error of its PSF.
     image_noise : float
@@ -110,6 +115,7 @@ class Measures:
     offset_error: float = float("nan")
     scale_departure: float = float("nan")
     scale_ratio: float = float("nan")
+    same_filter: float | None = float("nan")
     scale_error: float = float("nan")
     image_residual: float = float("nan")
     image_noise: float = float("nan")
@@ -294,6 +300,7 @@ def measure(content):
         offset_error=_most([band.offset_err for band in used]),
         scale_departure=_most([abs(band.scale - 1) for band in used]),
         scale_ratio=_most([band.scale for band in used]) / -_most([-band.scale for band in used]) - 1,
+        same_filter=_same_filter(used),
         scale_error=_most([band.scale_err for band in used]),
         image_residual=_most([] if diagnosis.misfit is None else diagnosis.misfit),
         image_noise=-_most(-np.sqrt([band.chi2 for band in used])),
@@ -351,10 +358,28 @@ def _spread(compared, name):
 
 def _image_blur(settings):
     """Blur of the images beyond their PSFs [arcsec]: an IFU that seems sharper than its model."""
-    excess = [settings.get(name) for name in ("ifu_excess_x", "ifu_excess_y")]
-    if None in excess:
+    *excess, error = (settings.get(f"ifu_excess_{name}") for name in ("x", "y", "err"))
+    if None in excess or error is None:
         return float("nan")
-    return float(np.sqrt(max(-min(excess), 0.0)))
+    return float(np.sqrt(max(-min(excess) - SIGNIFICANT * error, 0.0)))
+
+
+def _same_filter(bands):
+    """Ratio of the flux scales of two images of one filter minus one, less its error; None without two."""
+    pairs = [pair for pair in combinations(bands, 2) if len({_filter(band) for band in pair}) == 1]
+    if not pairs:
+        return None
+    found = []
+    for low, high in (sorted(pair, key=lambda band: band.scale) for pair in pairs):
+        ratio = high.scale / low.scale
+        error = ratio * np.hypot(high.scale_err / high.scale, low.scale_err / low.scale)
+        found.append(max(ratio - 1 - SIGNIFICANT * error, 0.0))
+    return _most(found)
+
+
+def _filter(band):
+    """Filter of a band: its label, without the number of one of several images."""
+    return band.filter.partition("-")[0]
 
 
 def _cube_patch(misfit):

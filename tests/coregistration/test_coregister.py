@@ -188,7 +188,24 @@ def test_an_image_that_is_there_twice_counts_once(cube, images, caplog):
     again = replace(images["F182M"], label="F182M-2", name="again_i2d.fits")
     result = coregister(cube, [images["F182M"], again], KEEP)
     assert [band.label for band in result.observation.bands] == ["F182M"]
-    assert "again_i2d.fits left out: it has the data of" in caplog.text
+    assert "again_i2d.fits left out: it has the pixels of f182m_i2d.fits\n" in caplog.text
+
+
+def test_a_copy_in_another_filter_counts_once(cube, images, caplog):
+    """Even if it was scaled and its coordinates differ; an image with noise of its own stays."""
+    original = images["F182M"]
+    moved = original.wcs.deepcopy()
+    moved.wcs.crval += 3e-6
+    copy = replace(
+        original, data=np.float32(1.3) * original.data, wcs=moved, filter="F200W", label="F200W",
+        name="copy_i2d.fits",
+    )  # fmt: skip
+    result = coregister(cube, [original, copy], KEEP)
+    assert [band.label for band in result.observation.bands] == ["F182M"]
+    assert "copy_i2d.fits left out: it has the pixels of f182m_i2d.fits, so that one of" in caplog.text
+    noise = 0.01 * original.error * np.random.default_rng(0).normal(size=original.data.shape)
+    other = replace(copy, data=copy.data + noise)
+    assert len(coregister(cube, [original, other], KEEP).observation.bands) == 2
 
 
 def test_outliers_are_taken_out(cube, images):

@@ -213,3 +213,13 @@ def test_less_than_can_be_judged_is_kept(shape):
     nothing = np.full(len(data), np.nan)
     assert not find_outliers(data, nothing, np.ones(shape[1:], dtype=bool)).any()
     assert not find_outliers(data, np.ones(len(data)), np.zeros(shape[1:], dtype=bool)).any()
+
+
+def test_outliers_in_the_first_and_the_last_channels_are_found():
+    """There the median of the channels around is that of those that exist."""
+    data = scene(20.0) + noise_like(SHAPE, np.random.default_rng(4))
+    channels = (0, 1, 2, -3, -2, -1)
+    for i, channel in enumerate(channels):
+        data[channel, 3 + 3 * i, 8] += 40
+    found = find(data)
+    assert all(found[channel, 3 + 3 * i, 8] for i, channel in enumerate(channels))

@@ -11,7 +11,7 @@ from jwst_fusion.quality.verdict import Measures, judge, measure
 GOOD = Measures(
     roll=0.0, magnification=0.001, shift=0.002, image_blur=0.0, blur_spread=0.01, change=0.02,
     mismatch=0.5, image_patch=2.0, compared=1.0, correlation=0.99,
-    outside=0.5, offset_error=0.003, scale_departure=0.1, scale_ratio=0.1, scale_error=0.01,
+    outside=0.5, offset_error=0.003, scale_departure=0.1, scale_ratio=0.1, same_filter=0.01, scale_error=0.01,
     image_residual=1.0, image_noise=0.7, cube_residual=1.0, cube_channel=1.2, cube_patch=1.0,
     cube_spaxel=1.4, cube_chi2=1.1, mean_spectrum=0.002, used_ssim=0.98, held_out_ssim=0.95,
     wiggle=0.01, seam=0.001, unseen=0.2, prior_driven=0.05, registered=True, converged=True,
@@ -110,6 +110,27 @@ def test_measures_are_taken_from_the_content(content):
     assert (found.cube_residual, found.mean_spectrum, found.wiggle) == (1.0, 0.001, 0.01)
     assert (found.registered, found.converged) == (True, True)
     assert judge(found).level == "green"
+
+
+def test_two_images_of_one_filter_have_one_flux_scale(content):
+    """One of another filter that was given the name of one that is there has another scale."""
+    first = replace(content.bands[0], scale=1.0, scale_err=0.003, held_out=False)
+    for name, scale, level in (("2", 1.03, "green"), ("2", 1.2, "amber"), ("2", 1.3, "red")):
+        second = replace(first, filter=f"{first.filter}-{name}", scale=scale)
+        found = measure(replace(content, bands=(first, second)))
+        assert found.same_filter == pytest.approx(scale - 1 - 2 * 0.003 * np.hypot(1, scale))
+        assert judge(replace(GOOD, same_filter=found.same_filter)).level == level
+    assert measure(content).same_filter is None
+
+
+@pytest.mark.parametrize(
+    ("excess", "blur"), [(2e-4, 0.0), (-6e-5, 0.0), (-1.8e-4, np.sqrt(8e-5)), (-9e-4, np.sqrt(8e-4))]
+)
+def test_an_ifu_that_seems_too_sharp_tells_of_blurred_images(content, excess, blur):
+    settings = content.settings | {"ifu_excess_x": 4e-4, "ifu_excess_y": excess, "ifu_excess_err": 5e-5}
+    found = measure(replace(content, settings=settings))
+    assert found.image_blur == pytest.approx(blur)
+    assert judge(replace(GOOD, image_blur=found.image_blur)).level == ("amber" if blur else "green")
 
 
 def seam(fused, error):
