@@ -17,17 +17,9 @@ MIN_KNOWN = 0.5
 
 def cube_footprint(data: np.ndarray) -> np.ndarray:
     """
-    Find the spaxels that the IFU saw.
+    Find the spaxels (my, mx) that the IFU saw of a cube (n_wave, my, mx), NaN where bad.
 
-    Parameters
-    ----------
-    data : ndarray, shape (n_wave, my, mx)
-        Cube; NaN where bad.
-
-    Returns
-    -------
-    ndarray of bool, shape (my, mx)
-        Spaxels known in at least half of the channels that are known anywhere.
+    They are known in at least half of the channels that are known anywhere.
     """
     known = np.isfinite(data)
     alive = known.any(axis=(1, 2))
@@ -38,23 +30,9 @@ def cube_footprint(data: np.ndarray) -> np.ndarray:
 
 def make_grid(window: tuple[slice, slice], wcs: WCS, decimation_factor: int, margin: float) -> FusionGrid:
     """
-    Lay the fusion grid over a window of a cube.
+    Lay the fusion grid over a window (rows, columns) of a cube with a margin of sky [arcsec] around it.
 
-    Parameters
-    ----------
-    window : tuple of slice
-        Rows and columns of the cube's spaxels that are to be fused.
-    wcs : astropy.wcs.WCS
-        Celestial WCS of the spaxels.
-    decimation_factor : int
-        Cells per spaxel along an axis, d.
-    margin : float
-        Sky around the window [arcsec].
-
-    Returns
-    -------
-    FusionGrid
-        The grid; its origin may lie outside the cube.
+    Its origin may lie outside the cube.
     """
     rows, columns = window
     middle = (columns.start + columns.stop - 1) / 2, (rows.start + rows.stop - 1) / 2
@@ -74,21 +52,9 @@ def make_grid(window: tuple[slice, slice], wcs: WCS, decimation_factor: int, mar
 
 def local_frame(wcs: WCS, x: float, y: float) -> tuple[tuple[float, float], np.ndarray]:
     """
-    Sky position of a pixel and the directions of the axes there.
+    Sky position (right ascension, declination) [deg] of a pixel, counted from 0, and the axes there.
 
-    Parameters
-    ----------
-    wcs : astropy.wcs.WCS
-        Celestial WCS.
-    x, y : float
-        Pixel, counted from 0.
-
-    Returns
-    -------
-    centre : tuple of float
-        Right ascension and declination [deg].
-    jacobian : ndarray, shape (2, 2)
-        Sky displacement (east, north) [arcsec] for one step along (x, y).
+    The latter are the sky displacement (east, north) [arcsec] for one step along (x, y), shape (2, 2).
     """
     half = 0.5
     xs = np.array([x, x + half, x - half, x, x])
@@ -106,20 +72,10 @@ def local_frame(wcs: WCS, x: float, y: float) -> tuple[tuple[float, float], np.n
 
 def grid_wcs(grid: FusionGrid, offset: tuple[float, float] = (0.0, 0.0)) -> WCS:
     """
-    Celestial WCS of the cells.
+    Celestial WCS of the cells, a tangential projection about the grid's centre.
 
-    Parameters
-    ----------
-    grid : FusionGrid
-        The grid.
-    offset : tuple of float
-        Displacement of the whole field (east, north) [arcsec]: with the offset of a NIRCam image, the
-        WCS gives the coordinates at which that image has the sky of each cell.
-
-    Returns
-    -------
-    astropy.wcs.WCS
-        Tangential projection about the grid's centre.
+    It may be displaced (east, north) [arcsec]: with the offset of a NIRCam image, it gives the coordinates at
+    which that image has the sky of each cell.
     """
     centre = SkyCoord(*grid.centre, unit="deg")
     if any(offset):
@@ -134,21 +90,7 @@ def grid_wcs(grid: FusionGrid, offset: tuple[float, float] = (0.0, 0.0)) -> WCS:
 
 
 def enlarge(grid: FusionGrid, spaxels: int) -> FusionGrid:
-    """
-    Grid with more sky on each side.
-
-    Parameters
-    ----------
-    grid : FusionGrid
-        The grid.
-    spaxels : int
-        Spaxels to add on each side.
-
-    Returns
-    -------
-    FusionGrid
-        The larger grid, with the same centre.
-    """
+    """Grid with the same centre, and spaxels of sky more on each side."""
     d = grid.decimation_factor
     return FusionGrid(
         shape=tuple(n + 2 * spaxels * d for n in grid.shape),
@@ -162,21 +104,9 @@ def enlarge(grid: FusionGrid, spaxels: int) -> FusionGrid:
 
 def crop_cube(array: np.ndarray, grid: FusionGrid, fill: float) -> np.ndarray:
     """
-    Cut an array on the cube's spaxels to the grid's, filling what lies outside the cube.
+    Cut an array (..., my, mx) on the cube's spaxels to those of a grid, into a new array.
 
-    Parameters
-    ----------
-    array : ndarray, shape (..., my, mx)
-        On the spaxels of the cube product.
-    grid : FusionGrid
-        The grid.
-    fill : scalar
-        Value outside the cube.
-
-    Returns
-    -------
-    ndarray, shape (..., *grid.spaxel_shape)
-        A new array.
+    What lies outside the cube is filled with a value.
     """
     result = np.full((*array.shape[:-2], *grid.spaxel_shape), fill, dtype=array.dtype)
     target, source = [], []
