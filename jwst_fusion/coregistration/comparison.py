@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.wcs import WCS
 from scipy.ndimage import uniform_filter
 
 from jwst_fusion.optics.matching import match_to_ifu
 from jwst_fusion.optics.photometry import synthetic_photometry
 
 from .fit import BLOCK, covariances, root_weight, typical
-from .grid import local_frame
+from .grid import local_frame, tangent_wcs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,11 +171,8 @@ def straighten(
     x, y = image.wcs.wcs_world2pix(*place, 0)
     centre, jacobian = local_frame(image.wcs, float(x), float(y))
     cosine, sine = np.cos(np.radians(roll)), np.sin(np.radians(roll))
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
-    wcs.wcs.crval, wcs.wcs.crpix = centre, (x + 1, y + 1)
-    wcs.wcs.cd = np.array([[cosine, -sine], [sine, cosine]]) @ jacobian / (1 + magnification) / 3600
-    wcs.wcs.set()
+    axes = np.array([[cosine, -sine], [sine, cosine]]) @ jacobian / (1 + magnification)
+    wcs = tangent_wcs(centre, (x, y), axes)
     return replace(image, wcs=wcs, image_pixel=image.image_pixel / (1 + magnification))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
@@ -9,7 +11,7 @@ from astropy.wcs import WCS
 
 from jwst_fusion.observation import FusionGrid
 
-__all__ = ["crop_cube", "cube_footprint", "enlarge", "grid_wcs", "local_frame", "make_grid"]
+__all__ = ["crop_cube", "cube_footprint", "enlarge", "grid_wcs", "local_frame", "make_grid", "tangent_wcs"]
 
 #: Share of its channels in which a spaxel of the footprint must have data. Judged.
 MIN_KNOWN = 0.5
@@ -50,6 +52,17 @@ def make_grid(window: tuple[slice, slice], wcs: WCS, decimation_factor: int, mar
     )
 
 
+def tangent_wcs(centre: Sequence, pixel: Sequence, jacobian: np.ndarray) -> WCS:
+    """Celestial WCS by `local_frame` at a pixel, which is counted from 0."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
+    wcs.wcs.crval = centre
+    wcs.wcs.crpix = pixel[0] + 1, pixel[1] + 1
+    wcs.wcs.cd = jacobian / 3600
+    wcs.wcs.set()
+    return wcs
+
+
 def local_frame(wcs: WCS, x: float, y: float) -> tuple[tuple[float, float], np.ndarray]:
     """
     Sky position (right ascension, declination) [deg] of a pixel, counted from 0, and the axes there.
@@ -60,12 +73,7 @@ def local_frame(wcs: WCS, x: float, y: float) -> tuple[tuple[float, float], np.n
     xs = np.array([x, x + half, x - half, x, x])
     ys = np.array([y, y, y, y + half, y - half])
     ra, dec = wcs.wcs_pix2world(xs, ys, 0)
-    local = WCS(naxis=2)
-    local.wcs.ctype = "RA---TAN", "DEC--TAN"
-    local.wcs.crval = ra[0], dec[0]
-    local.wcs.cd = np.eye(2) / 3600
-    local.wcs.set()
-    east, north = local.wcs_world2pix(ra, dec, 0)
+    east, north = tangent_wcs((ra[0], dec[0]), (-1, -1), np.eye(2)).wcs_world2pix(ra, dec, 0)
     jacobian = np.array([[east[1] - east[2], east[3] - east[4]], [north[1] - north[2], north[3] - north[4]]])
     return (float(ra[0]), float(dec[0])), jacobian
 
@@ -80,13 +88,8 @@ def grid_wcs(grid: FusionGrid, offset: tuple[float, float] = (0.0, 0.0)) -> WCS:
     centre = SkyCoord(*grid.centre, unit="deg")
     if any(offset):
         centre = centre.spherical_offsets_by(*(value / 3600 * u.deg for value in offset))
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
-    wcs.wcs.crval = centre.ra.deg, centre.dec.deg
-    wcs.wcs.crpix = (grid.shape[1] + 1) / 2, (grid.shape[0] + 1) / 2
-    wcs.wcs.cd = grid.jacobian / 3600
-    wcs.wcs.set()
-    return wcs
+    middle = (grid.shape[1] - 1) / 2, (grid.shape[0] - 1) / 2
+    return tangent_wcs((centre.ra.deg, centre.dec.deg), middle, grid.jacobian)
 
 
 def enlarge(grid: FusionGrid, spaxels: int) -> FusionGrid:

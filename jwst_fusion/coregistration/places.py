@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.wcs import WCS
 
 from jwst_fusion.optics import throughput
 
-from .grid import grid_wcs
+from .grid import grid_wcs, tangent_wcs
 from .overlaps import common_planes, measure_displacement
 from .pointing import ASYMMETRY, CHROMATIC_ASYMMETRY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from astropy.wcs import WCS
 
     from .sets import SetMember
 
@@ -139,12 +140,9 @@ def _ties(members, offsets):
 def reference_spaxels(member: SetMember, offset: np.ndarray) -> WCS:
     """Make the WCS of the spaxels of a cube's grid, in NIRCam's coordinates; offset as in `solve_places`."""
     grid = member.grid
-    frame = WCS(naxis=2)
-    frame.wcs.ctype, frame.wcs.crval = ("RA---TAN", "DEC--TAN"), grid_wcs(grid, tuple(offset)).wcs.crval
-    frame.wcs.crpix = [(n + 1) / 2 for n in grid.spaxel_shape[::-1]]
-    frame.wcs.cd = grid.jacobian * grid.decimation_factor / 3600
-    frame.wcs.set()
-    return frame
+    middle = [(n - 1) / 2 for n in grid.spaxel_shape[::-1]]
+    centre = grid_wcs(grid, tuple(offset)).wcs.crval
+    return tangent_wcs(centre, middle, grid.jacobian * grid.decimation_factor)
 
 
 def begin_of(member: SetMember, offset: np.ndarray, frame: WCS) -> Begin:
