@@ -32,14 +32,7 @@ if TYPE_CHECKING:
 
     from .choice import Choice
 
-__all__ = [
-    "Coregistration",
-    "CoregistrationSettings",
-    "choose_data",
-    "choose_grid",
-    "coregister",
-    "cube_on_grid",
-]
+__all__ = ["Coregistration", "CoregistrationSettings", "coregister"]
 
 log = logging.getLogger(__name__)
 
