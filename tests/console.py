@@ -34,20 +34,9 @@ CONTEXT.set_forkserver_preload(
 
 @dataclass(frozen=True)
 class Finished:
-    """
-    A command that has run.
+    """A command that has run."""
 
-    Attributes
-    ----------
-    folder : pathlib.Path
-        Where it ran.
-    status : int
-        Its exit status.
-    stdout, stderr : str
-        What it printed.
-    """
-
-    folder: Path
+    folder: Path  # where it ran
     status: int
     stdout: str
     stderr: str

@@ -92,4 +92,5 @@ def test_too_much_memory_is_refused(machine):
 def test_disk_of_a_folder_that_is_not_there_and_sizes_for_readers(tmp_path):
     assert limits.free_disk(tmp_path / "a" / "b") > 0
     assert limits.format_size(3.46 * GIB) == "3.5 GiB"
+    assert limits.format_size(0.12 * GIB) == "0.1 GiB"
     assert limits.format_size(2**20) == "1.0 MiB"

@@ -108,25 +108,9 @@ def band_columns(model, bands):
 
 def observation(model, optics):
     """
-    Take the observation out of the product of a step.
+    Take the observation out of the product of a step, with its optics; bandpasses if it is cross-calibrated.
 
-    Parameters
-    ----------
-    model : CoregisteredModel or CrossCalibratedModel
-        The product.
-    optics : Optics
-        PSFs and throughputs.
-
-    Returns
-    -------
-    Observation
-        Cube and images with their optics; with bandpasses from a cross-calibrated product. Blurs that were
-        measured against other PSFs are dropped.
-
-    Raises
-    ------
-    FusionError
-        There are no PSFs for one of them.
+    Blurs that were measured against other PSFs are dropped. Raises FusionError if there are no PSFs for it.
     """
     fusion = model.meta.fusion
     same = fusion.psf_key in (None, optics.source.key)

@@ -33,19 +33,10 @@ def measured_psfs(model):
 
 @dataclass(frozen=True, eq=False)
 class Optics:
-    """
-    Optics of the products of one fusion, resolved once and carried from step to step.
+    """Optics of the products of one fusion, resolved once and carried from step to step."""
 
-    Attributes
-    ----------
-    source : jwst_fusion.optics.sources.PsfSource
-        Source of the PSFs, identified by its key.
-    throughputs : dict of dict of Throughput
-        Those of a user's file, by band and module.
-    """
-
-    source: PsfSource
-    throughputs: dict = field(default_factory=dict)
+    source: PsfSource  # of the PSFs, identified by its key
+    throughputs: dict = field(default_factory=dict)  # those of a user's file, a Throughput by band and module
 
     def of_cube(self, model):
         """Find the IFUOptics of what a model states; raise FusionError if the source has no PSFs for it."""

@@ -15,36 +15,11 @@ __all__ = ["together"]
 
 def together(cubes, images, settings, overlap):
     """
-    Look at several cubes and the images together.
+    Look at several cubes and the images together, their arrays not read; FusionError if they cannot be fused.
 
-    Parameters
-    ----------
-    cubes : sequence of CubeProduct
-        The cubes, their arrays not read.
-    images : sequence of ImageProduct
-        The images, their arrays not read.
-    settings : CoregistrationSettings
-        Settings.
-    overlap : callable
-        Tells how much of a cube's field each of its images covers.
-
-    Returns
-    -------
-    lines : list of (str, str, str, str)
-        File, what was found, verdict and cure.
-    findings : list of Finding
-        What ``overlap`` told.
-    grid : FusionGrid
-        Estimate of the grid.
-    n_waves : list of int
-        Number of wavelengths of each cube.
-    n_bands : int
-        Number of images.
-
-    Raises
-    ------
-    FusionError
-        The cubes cannot be fused together.
+    The function overlap tells how much of a cube's field each of its images covers. The results are lines of
+    file, finding, verdict and cure; the findings of overlap; an estimate of the grid; the number of
+    wavelengths of each cube; and the number of images.
     """
     check_set_settings(settings)
     same_spaxels(cubes)

@@ -151,19 +151,7 @@ def _line_errors(model):
 
 
 def kept_diagnosis(model):
-    """
-    Read what the fusion left for the report.
-
-    Parameters
-    ----------
-    model : FusedCubeModel
-        The product.
-
-    Returns
-    -------
-    Diagnosis
-        The arrays; what is unknown to this version, or ill shaped, is left out.
-    """
+    """Read what the fusion left for the report, without what is unknown to this version or ill shaped."""
     shape, n_wave = np.shape(model.coefficients), len(model.components)
     kept = dict(model.report.instance) if model.hasattr("report") else {}
     names = {entry.name for entry in fields(Diagnosis)}

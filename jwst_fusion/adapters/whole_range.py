@@ -35,24 +35,13 @@ OF_SPAXELS = ("cube_rms", "cube_misfit")
 
 def whole_range_model(models, folder=None):
     """
-    Join the fused cubes of the gratings of a set.
+    Join the fused cubes of the gratings of a set; arrays too large for the memory are kept in a folder.
 
     Where gratings overlap, the channels of the coarser one are kept. Mean spectrum and basis are combined by
     the inverse variance of the mean spectra, so that the cube keeps its low-rank form. Its errors there are
     the means of the errors by the same weights: they come from the coefficients, which all gratings have in
-    common, and from light that the components do not carry, which is the same light for all.
-
-    Parameters
-    ----------
-    models : sequence of FusedCubeModel
-        Products of the gratings.
-    folder : path-like, optional
-        Where arrays are kept that are too large for the memory.
-
-    Returns
-    -------
-    FusedCubeModel
-        The product of all wavelengths; SCI is NaN where no cube looked at a wavelength.
+    common, and from light that the components do not carry, which is the same light for all. SCI is NaN where
+    no cube looked at a wavelength.
     """
     columns = [_spectra_of(model) for model in models]
     joined = join_channels([each.wavelength for each in columns], [each.mean_noise for each in columns])

@@ -24,7 +24,6 @@ REFERENCE_POSITIONS = {"GEOCENTER", "BARYCENTER", "HELIOCENTER", "TOPOCENTER", "
                        "RELOCATABLE", "SPHERICAL2", "SPHERICAL", "UNITSPHERICAL"}  # fmt: skip
 
 _TOKEN = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[A-Za-z]\w*|[^\s,()'\"]")
-_RADIANS_TO_ARCSEC = 180 * 3600 / np.pi
 
 
 def parse_region(text):
@@ -179,9 +178,9 @@ def _angle(vectors, vector):
 
 
 def _project(rings, middle):
-    """Polygons [arcsec] of rings in the gnomonic projection about a point."""
+    """Polygons of rings in the gnomonic projection about a point."""
     vectors = np.concatenate(rings)
-    plane = vectors @ _tangents(middle).T / (vectors @ middle)[:, None] * _RADIANS_TO_ARCSEC
+    plane = vectors @ _tangents(middle).T / (vectors @ middle)[:, None]
     lengths = [len(ring) for ring in rings]
     polygons = shapely.polygons(shapely.linearrings(plane, indices=np.repeat(np.arange(len(rings)), lengths)))
     for index in np.flatnonzero(~shapely.is_valid(polygons)):

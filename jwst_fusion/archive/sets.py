@@ -22,27 +22,11 @@ ORIGIN = re.compile(r"(jw\d{5})-([co])\d+_")
 
 def find_sets(products, pairs, settings):
     """
-    Find cubes that can be fused together, with their images.
+    Find sets of two cubes or more that can be fused together: their pairs by the product's name.
 
     Cubes belong together if their footprints share sky, directly or through other cubes. A cube of one
     observation is left out if its exposures are in a cube of several observations. Each band has one image
-    for all cubes.
-
-    Parameters
-    ----------
-    products : sequence of ArchiveProduct
-        What the archive holds.
-    pairs : sequence of Pair
-        Those of `find_pairs`.
-    settings : MatchSettings
-        When products go together.
-
-    Returns
-    -------
-    sets : dict of list of Pair
-        The pairs of each set of two cubes or more, by the product's name.
-    left_out : list of (ArchiveProduct, str)
-        Cubes that share sky with others and are not used, and why.
+    for all cubes. The second result has the cubes that share sky with others and are not used, and why.
     """
     cubes = [each for each in products if each.kind == "cube" and not each.moving and each.region]
     cubes.sort(key=lambda each: each.filename)
@@ -63,21 +47,7 @@ def find_sets(products, pairs, settings):
 
 
 def pairs_with_sets(pairs, sets):
-    """
-    Replace the pairs of cubes that are fused together by those of their sets.
-
-    Parameters
-    ----------
-    pairs : sequence of Pair
-        Those of `find_pairs`.
-    sets : dict of list of Pair
-        Those of `find_sets`.
-
-    Returns
-    -------
-    list of Pair
-        All pairs; those of a set that are not used say why.
-    """
+    """Replace the pairs of cubes that are fused together by those of their sets; those not used say why."""
     chosen = {(pair.cube, pair.image): pair for members in sets.values() for pair in members}
     together = {cube for cube, _ in chosen}
     other = "the set has another image in its band"

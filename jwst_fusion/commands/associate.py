@@ -1,5 +1,12 @@
 """``jwst-fusion associate``: an association of the files of one fusion, made or checked."""
 
+import os
+from os.path import commonprefix
+from pathlib import Path
+
+from jwst_fusion.exceptions import InputError, ParameterError
+from jwst_fusion.ownership import is_plain_name
+
 __all__ = ["add_parser", "run"]
 
 
@@ -33,14 +40,9 @@ def run(arguments):
 
 def _make(arguments):
     """Write an association beside the cube."""
-    import os
-    from pathlib import Path
-
     from jwst_fusion import adapters
     from jwst_fusion.association import make_association
     from jwst_fusion.atomic import write_atomic
-    from jwst_fusion.exceptions import InputError, ParameterError
-    from jwst_fusion.ownership import is_plain_name
 
     for path in arguments.files:
         if not Path(path).is_file():
@@ -64,8 +66,6 @@ def _make(arguments):
 
 def _name(roots):
     """Name a fusion by what the names of its cubes begin with."""
-    from os.path import commonprefix
-
     return roots[0] if len(roots) == 1 else commonprefix(roots).rpartition("_")[0] or roots[0]
 
 

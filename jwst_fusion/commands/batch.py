@@ -5,6 +5,8 @@ import sys
 import time
 from pathlib import Path
 
+from jwst_fusion.exceptions import InputError, ParameterError
+
 __all__ = ["add_parser", "run"]
 
 
@@ -91,8 +93,6 @@ def _add_verbs(commands):
 
 def run(arguments):
     """Run the batch, or one of the commands that inspect it."""
-    from jwst_fusion.exceptions import ParameterError
-
     verbs = {"status": _status, "logs": _logs, "retry": _retry}
     if arguments.what in verbs:
         return verbs[arguments.what](arguments.output_dir or Path("."), arguments)
@@ -138,7 +138,6 @@ def _settings(arguments):
     """Make the settings of what the user typed."""
     from jwst_fusion.archive.batch import BatchSettings
     from jwst_fusion.archive.manifest import refuse_own
-    from jwst_fusion.exceptions import ParameterError
 
     for parameter in arguments.parameter:
         if "=" not in parameter:
@@ -242,8 +241,6 @@ def _status(folder, arguments):
 
 def _logs(folder, arguments):
     """Print the logs of targets; exit status."""
-    from jwst_fusion.exceptions import InputError
-
     for name, row in _chosen(folder, arguments).items():
         running = row["state"] == "RUNNING"
         path = Path(row["work"]) / "log" if running else folder / (row["log"] or f"logs/{name}.log")
@@ -272,7 +269,6 @@ def _retry(folder, arguments):
 def _chosen(folder, arguments):
     """Columns of the named targets by name; of those that failed if none is named."""
     from jwst_fusion.archive.state import read_rows
-    from jwst_fusion.exceptions import InputError
 
     rows = read_rows(folder)
     names = arguments.names or [name for name, row in sorted(rows.items()) if row["state"] == "FAILED"]

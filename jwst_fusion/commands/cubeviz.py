@@ -1,6 +1,12 @@
 """``jwst-fusion open``: a product in the Cubeviz of jdaviz."""
 
+import subprocess
+import sys
+import webbrowser
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from jwst_fusion.exceptions import InputError, ParameterError
 
 __all__ = ["add_parser", "run"]
 
@@ -25,12 +31,7 @@ def add_parser(commands):
 
 def run(arguments):
     """Start Cubeviz and wait for its end, whose exit status is returned."""
-    import subprocess
-    import sys
-    from pathlib import Path
-
     from jwst_fusion import datamodels
-    from jwst_fusion.exceptions import InputError
 
     from .products import open_product
 
@@ -49,8 +50,6 @@ def run(arguments):
 
 def _jdaviz_version():
     """Find the first number of the version of jdaviz."""
-    from jwst_fusion.exceptions import ParameterError
-
     try:
         return int(version("jdaviz").split(".")[0])
     except PackageNotFoundError:
@@ -62,10 +61,6 @@ def _jdaviz_version():
 
 def _find_browser():
     """Make sure that there is a browser, without which jdaviz ends with a traceback."""
-    import webbrowser
-
-    from jwst_fusion.exceptions import ParameterError
-
     try:
         webbrowser.get()
     except webbrowser.Error:

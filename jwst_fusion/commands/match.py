@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from jwst_fusion.exceptions import NoOverlapError, ParameterError
+from jwst_fusion.ownership import check_own
+
 __all__ = ["add_parser", "run"]
 
 
@@ -51,8 +54,6 @@ def run(arguments):
     """Match, and print the pairs; exit status 1 if a product could not be fetched."""
     from jwst_fusion.archive import manifest, match, table
     from jwst_fusion.archive.query import query_table
-    from jwst_fusion.exceptions import NoOverlapError, ParameterError
-    from jwst_fusion.ownership import check_own
 
     if (arguments.table is None) == (arguments.query is None):
         raise ParameterError("match: give either a TABLE or --query KEY=VALUE")

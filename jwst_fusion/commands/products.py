@@ -1,7 +1,9 @@
 """Products of the package, as its commands open them."""
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from jwst_fusion.exceptions import InputError, ParameterError, one_line
 
 __all__ = ["open_product", "opened_fused"]
 
@@ -9,7 +11,6 @@ __all__ = ["open_product", "opened_fused"]
 def open_product(path, kind):
     """Open a product whose model is of a kind and check that it is whole; else an InputError."""
     from jwst_fusion import datamodels
-    from jwst_fusion.exceptions import InputError, one_line
 
     path = Path(path)
     if not path.is_file():
@@ -35,10 +36,7 @@ def open_product(path, kind):
 @contextmanager
 def opened_fused(product):
     """Open a fused cube as `open_product` and close it at the end; of the gratings of a set make one."""
-    from contextlib import ExitStack
-
     from jwst_fusion import adapters, datamodels
-    from jwst_fusion.exceptions import ParameterError
 
     products = list(product) if isinstance(product, list | tuple) else [product]
     if not products:

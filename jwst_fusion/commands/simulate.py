@@ -3,6 +3,9 @@
 import tempfile
 from pathlib import Path
 
+from jwst_fusion.exceptions import ParameterError
+from jwst_fusion.ownership import check_own, is_plain_name
+
 __all__ = ["add_parser", "run"]
 
 #: What the console command puts among the arguments of all subcommands.
@@ -66,8 +69,6 @@ def _add_observation(parser):
 
 def _options_of_set(options):
     """Options of the simulation of several cubes; others than those must have their defaults."""
-    from jwst_fusion.exceptions import ParameterError
-
     for name, default in NOT_FOR_SETS.items():
         if options.pop(name) != default:
             raise ParameterError(
@@ -79,8 +80,6 @@ def _options_of_set(options):
 
 def run(arguments):
     """Simulate, and print the paths of the files."""
-    from jwst_fusion.exceptions import ParameterError
-    from jwst_fusion.ownership import check_own, is_plain_name
     from jwst_fusion.simulation import simulate, simulate_set
 
     options = {k: v for k, v in vars(arguments).items() if k not in ("run", "scene", "output_dir", *COMMON)}

@@ -60,28 +60,15 @@ MIN_SPAXELS = 12
 
 @dataclass(frozen=True)
 class Offset:
-    """
-    Position of a source in the WCS of NIRCam minus that in the WCS of the cube.
+    """Position of a source in the WCS of NIRCam minus that in the WCS of the cube."""
 
-    Attributes
-    ----------
-    east, north : float
-        Offset [arcsec].
-    error : float
-        Standard error of either coordinate [arcsec]; NaN where nothing could be measured.
-    correlation : float
-        Correlation of the two images at the offset.
-    excess, excess_error : tuple of float
-        Variance of the IFU's blur beyond the optical model's, along the aperture's x and y axis, and its
-        standard error [arcsec^2]; NaN where nothing could be measured.
-    """
-
-    east: float
+    east: float  # [arcsec]
     north: float
-    error: float
-    correlation: float
+    error: float  # standard error of either [arcsec]; NaN where nothing could be measured
+    correlation: float  # of the two images at the offset
+    # variance of the IFU's blur beyond the optical model's, along the aperture's x and y axis [arcsec^2]
     excess: tuple = (float("nan"),) * 2
-    excess_error: tuple = (float("nan"),) * 2
+    excess_error: tuple = (float("nan"),) * 2  # standard error of each; NaN where nothing could be measured
 
 
 def measure_offset(
@@ -95,34 +82,13 @@ def measure_offset(
     capture: float = 2.0,
 ) -> Offset:
     """
-    Measure the offset of one image.
+    Measure the offset of an image within capture [arcsec] of a first guess (east, north) along either axis.
 
-    The image, blurred to the IFU's resolution, is compared with the cube's synthetic photometry: first
-    by the correlation coefficient over their common spaxels at all offsets in range, then by a robust
-    least-squares fit of offset, scale, pedestal and blur (`fit_band`). The image may cover a part of the
-    field: an offset that brings more of it onto the field is not preferred for that reason.
-
-    Parameters
-    ----------
-    synthetic : ndarray, shape (my, mx)
-        Synthetic photometry of the cube in the band [MJy/sr]; NaN where unknown.
-    image : ImageProduct
-        The image.
-    bandpass : ndarray, shape (n_wave,)
-        Weights of the cube's channels in the band.
-    cube : CubeData
-        The cube on the grid.
-    grid : FusionGrid
-        The cells.
-    first_guess : tuple of float
-        Offset (east, north) about which to search [arcsec].
-    capture : float
-        Largest distance from the first guess along either axis [arcsec].
-
-    Returns
-    -------
-    Offset
-        The offset; the first guess with error NaN where the images do not correlate.
+    The image, blurred to the IFU's resolution, is compared with the cube's synthetic photometry (my, mx)
+    [MJy/sr], NaN where unknown: first by the correlation coefficient over their common spaxels at all offsets
+    in range, then by a robust least-squares fit of offset, scale, pedestal and blur (`fit_band`). The image
+    may cover a part of the field: an offset that brings more of it onto the field is not preferred for that
+    reason. Where the images do not correlate, the result is the first guess with error NaN.
     """
     d = grid.decimation_factor
     extra = int(np.ceil(capture / (grid.cell_size * d)))
@@ -209,21 +175,9 @@ def agreement(
     fit: BandFit, values: np.ndarray, rows: np.ndarray, columns: np.ndarray, blurred: np.ndarray
 ) -> float:
     """
-    Correlate two images at the fitted shift, after subtraction of a plane from each.
+    Correlate values (n,), fitted at places in an image as in `fit_band`, with the image at the fitted shift.
 
-    Parameters
-    ----------
-    fit : BandFit
-        The fit.
-    values, rows, columns : ndarray, shape (n,)
-        What was fitted, and where it is in the image, as in `fit_band`.
-    blurred : ndarray, shape (ny, nx)
-        The image.
-
-    Returns
-    -------
-    float
-        Their correlation; zero if one of them is a plane.
+    A plane is subtracted from each before; the result is zero if one of them is a plane.
     """
     at = rows + fit.shift[1], columns + fit.shift[0]
     seen = map_coordinates(fill_nearest(blurred), at, order=3, mode="mirror")
@@ -279,26 +233,12 @@ def find_target(
     synthetic: np.ndarray, image: ImageProduct, grid: FusionGrid, start: tuple[float, float]
 ) -> Offset:
     """
-    Find a moving target anywhere in an image.
+    Find a moving target anywhere in an image, to within a step of the search.
 
-    Coordinates of a moving target in different exposures are unrelated. The whole image is compared
-    with the cube at the resolution of one spaxel, or of a few in a large mosaic.
-
-    Parameters
-    ----------
-    synthetic : ndarray, shape (my, mx)
-        Synthetic photometry of the cube in the band [MJy/sr]; NaN where unknown.
-    image : ImageProduct
-        The image.
-    grid : FusionGrid
-        The cells.
-    start : tuple of float
-        Offset (east, north) that brings the image's centre onto the grid's [arcsec].
-
-    Returns
-    -------
-    Offset
-        Offset to within a step of the search; the start with error NaN where the images do not correlate.
+    Coordinates of a moving target in different exposures are unrelated. The whole image is compared with the
+    cube's synthetic photometry (my, mx) [MJy/sr] at the resolution of one spaxel, or of a few in a large
+    mosaic. The start (east, north) [arcsec] brings the image's centre onto the grid's; it is the result, with
+    error NaN, where the images do not correlate.
     """
     reach = np.hypot(*image.data.shape) * image.image_pixel / 2
     bins = max(int(np.ceil(2 * reach / (MAX_STEPS * grid.cell_size * grid.decimation_factor))), 1)

@@ -24,19 +24,10 @@ MIN_CHANNELS = 3
 
 @dataclass(frozen=True)
 class Choice:
-    """
-    Images to be fused together, and the others.
+    """Images to be fused together, and the others."""
 
-    Attributes
-    ----------
-    kept : tuple of ImageProduct
-        Images to be fused.
-    left_out : tuple of (ImageProduct, str)
-        The others, each with the reason.
-    """
-
-    kept: tuple
-    left_out: tuple = ()
+    kept: tuple  # of ImageProduct
+    left_out: tuple = ()  # of (ImageProduct, str), each with the reason
 
 
 def choose_images(
@@ -51,25 +42,9 @@ def choose_images(
     Choose the images whose bands lie in the cube, in one range of wavelengths and one channel of NIRCam.
 
     Bands whose ranges (`fusion_range`) touch are fused together. Of several such sets the one with the most
-    bands is chosen, and of equally large sets the one at the shortest wavelengths.
-
-    Parameters
-    ----------
-    wavelength : ndarray, shape (n_wave,)
-        Wavelengths of the cube [um], ascending.
-    images : sequence of ImageProduct
-        The images.
-    alive : ndarray of bool, shape (n_wave,)
-        Channels of the cube with data.
-    wavelength_range : tuple of float, optional
-        Limits [um] in place of the bands' own. All bands within them are then combined.
-    mix_channels : bool, optional
-        Whether images of both channels may be combined.
-
-    Returns
-    -------
-    Choice
-        The images; all of them if no band lies in the cube.
+    bands is chosen, and of equally large sets the one at the shortest wavelengths. All images are kept if no
+    band lies in the cube's channels with data (alive). With a wavelength_range [um] all bands within it are
+    combined, with mix_channels those of both channels.
     """
     if wavelength_range is not None:
         alive = alive & (wavelength >= wavelength_range[0]) & (wavelength <= wavelength_range[1])

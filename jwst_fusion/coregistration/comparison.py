@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.wcs import WCS
 from scipy.ndimage import uniform_filter
 
 from jwst_fusion.optics.matching import match_to_ifu
 from jwst_fusion.optics.photometry import synthetic_photometry
 
 from .fit import BLOCK, covariances, root_weight, typical
-from .grid import local_frame
+from .grid import local_frame, tangent_wcs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,37 +40,21 @@ SIGNIFICANT = 5.0
 
 @dataclass(frozen=True)
 class Comparison:
-    """
-    Differences between a NIRCam image at the IFU's resolution and the cube's; NaN where undetermined.
+    """Differences between a NIRCam image at the IFU's resolution and the cube's; NaN where undetermined."""
 
-    Attributes
-    ----------
-    east, north, shift_error : float
-        Position of a source in the image minus that in the cube, and the error of either [arcsec].
-    correlation : float
-        Correlation coefficient of the two images after correction for all of these differences but the
-        change, and for the noise of the cube's image.
-    roll, roll_error : float
-        Position angle in the image minus that in the cube [deg].
-    magnification, magnification_error : float
-        Relative excess of distances in the image over those in the cube.
-    blur, blur_error : float
-        Variance of the cube's PSF beyond the one that the image was blurred to [arcsec^2].
-    change : float
-        Largest significant relative difference of brightness over a patch of `PATCH` spaxels; zero if there
-        is none.
-    """
-
-    east: float = float("nan")
+    east: float = float("nan")  # position of a source in the image minus that in the cube [arcsec]
     north: float = float("nan")
-    shift_error: float = float("nan")
+    shift_error: float = float("nan")  # of either
+    # of the images, corrected for all of these differences but the change, and for the cube's noise
     correlation: float = float("nan")
-    roll: float = float("nan")
+    roll: float = float("nan")  # position angle in the image minus that in the cube [deg]
     roll_error: float = float("nan")
-    magnification: float = float("nan")
+    magnification: float = float("nan")  # relative excess of distances in the image over those in the cube
     magnification_error: float = float("nan")
+    # variance of the cube's PSF beyond the one that the image was blurred to [arcsec^2]
     blur: float = float("nan")
     blur_error: float = float("nan")
+    # largest significant relative difference over a patch of PATCH spaxels, or zero
     change: float = float("nan")
 
 
@@ -79,29 +62,13 @@ def compare_images(
     sharp: np.ndarray, blunt: np.ndarray, decimation_factor: int, jacobian: np.ndarray, noise: float = 0.0
 ) -> Comparison:
     """
-    Compare a NIRCam image at the IFU's resolution with the cube's band image.
+    Compare a NIRCam image (ny, nx) at the IFU's resolution with the cube's (my, mx); NaN where unknown.
 
     To first order, an image that is shifted, rotated, stretched or blurred differs by its derivatives. These
-    are fitted robustly together with scale and pedestal. The result is a check of a registration, not a
-    registration: differences of more than half the PSF are underestimated, but far from zero.
-
-    Parameters
-    ----------
-    sharp : ndarray, shape (ny, nx)
-        NIRCam image at the IFU's resolution, on cells; NaN where unknown.
-    blunt : ndarray, shape (my, mx)
-        Image of the cube in the same band, on spaxels; NaN where unknown.
-    decimation_factor : int
-        Cells per spaxel along an axis.
-    jacobian : ndarray, shape (2, 2)
-        Sky displacement (east, north) [arcsec] for one cell step along (x, y).
-    noise : float, optional
-        Noise of ``blunt``, in its unit.
-
-    Returns
-    -------
-    Comparison
-        The differences, with errors that allow for correlated residuals of neighbouring spaxels.
+    are fitted robustly together with scale and pedestal; the errors allow for correlated residuals of
+    neighbouring spaxels. The result is a check of a registration, not a registration: differences of more
+    than half the PSF are underestimated, but far from zero. The jacobian (2, 2) is the sky displacement
+    (east, north) [arcsec] for one cell step along (x, y), the noise that of the cube's image.
     """
     d = decimation_factor
     known, rows, columns, design = _system(sharp, blunt[np.newaxis], d)
@@ -140,23 +107,7 @@ def compare_band(
     """
     Compare a registered image with the cube seen through its band.
 
-    Parameters
-    ----------
-    band : BandImage
-        The image on the cells.
-    bandpass : ndarray, shape (n_wave,)
-        Weights of the cube's channels.
-    cube : CubeData
-        The cube.
-    grid : FusionGrid
-        The cells.
-
-    Returns
-    -------
-    comparison : Comparison
-        Their differences.
-    matched : ndarray, shape (ny, nx)
-        The image over its scale, at the IFU's resolution [MJy/sr].
+    The second result is the image over its scale at the IFU's resolution, (ny, nx) [MJy/sr].
     """
     matched = match_to_ifu(band.data / band.scale, band, bandpass, cube, grid)
     synthetic = np.where(cube.footprint, synthetic_photometry(cube.data, bandpass), np.nan)
@@ -168,27 +119,11 @@ def mismatch(
     sharp: np.ndarray, own: np.ndarray, others: np.ndarray, noise: float, decimation_factor: int
 ) -> float:
     """
-    Test whether an image fits another band of the cube better than its own.
+    Test whether an image (ny, nx) fits other bands of the cube (n, my, mx) better than its own (my, mx).
 
-    Parameters
-    ----------
-    sharp : ndarray, shape (ny, nx)
-        NIRCam image at the IFU's resolution, on cells; NaN where unknown.
-    own : ndarray, shape (my, mx)
-        Image of the cube in the band of the image, on spaxels; NaN where unknown.
-    others : ndarray, shape (n, my, mx)
-        Images of the cube in other bands.
-    noise : float
-        Noise of ``own``, in its unit.
-    decimation_factor : int
-        Cells per spaxel along an axis.
-
-    Returns
-    -------
-    float
-        Typical residual of a fit as in `compare_images` of the image to its own band, over that to the band
-        that it fits best, to which the noise is added: at most about one, unless another band fits better;
-        NaN without another band or common spaxels.
+    The result is the typical residual of a fit as in `compare_images` of the image to its own band, over that
+    to the band that it fits best, to which the noise of its own is added: at most about one, unless another
+    band fits better; NaN without another band or common spaxels.
     """
     planes = np.stack([own, *others])
     known, _, _, design = _system(sharp, planes, decimation_factor)
@@ -203,21 +138,7 @@ def mismatch(
 
 
 def figures(comparisons: Sequence[Comparison], name: str) -> np.ndarray:
-    """
-    Collect a difference and its errors from the comparisons.
-
-    Parameters
-    ----------
-    comparisons : sequence of Comparison
-        The bands.
-    name : {'roll', 'magnification', 'blur'}
-        The difference.
-
-    Returns
-    -------
-    ndarray, shape (2, n)
-        Values and errors of the bands in which it was determined.
-    """
+    """Collect a difference, such as roll, and its errors from the bands that determine it: shape (2, n)."""
     pairs = np.array([(getattr(each, name), getattr(each, f"{name}_error")) for each in comparisons])
     pairs = pairs.reshape(-1, 2)
     return pairs[np.isfinite(pairs).all(axis=1)].T
@@ -225,20 +146,9 @@ def figures(comparisons: Sequence[Comparison], name: str) -> np.ndarray:
 
 def common(comparisons: Sequence[Comparison], name: str) -> tuple[float, float]:
     """
-    Average a difference that all bands share.
+    Average a difference that all bands share, such as roll: value and error, NaN if no band determines it.
 
-    Parameters
-    ----------
-    comparisons : sequence of Comparison
-        The bands.
-    name : {'roll', 'magnification', 'blur'}
-        The difference.
-
-    Returns
-    -------
-    value, error : float
-        Weighted mean and its error, scaled up if the scatter of the bands exceeds their errors; NaN if no
-        band determines it.
+    The error is scaled up if the scatter of the bands exceeds their errors.
     """
     values, errors = figures(comparisons, name)
     values, errors = values[errors > 0], errors[errors > 0]
@@ -254,32 +164,15 @@ def straighten(
     image: ImageProduct, place: tuple[float, float], roll: float, magnification: float
 ) -> ImageProduct:
     """
-    Rotate and stretch the coordinates of an image about a point.
+    Rotate and stretch the coordinates of an image about a point (right ascension, declination) [deg].
 
-    Parameters
-    ----------
-    image : ImageProduct
-        The image.
-    place : tuple of float
-        Right ascension and declination of the fixed point [deg].
-    roll : float
-        Angle to be subtracted from position angles [deg].
-    magnification : float
-        Relative excess of distances to be removed.
-
-    Returns
-    -------
-    ImageProduct
-        The image with the other coordinates.
+    The roll [deg] is subtracted from position angles, and the relative excess of distances is removed.
     """
     x, y = image.wcs.wcs_world2pix(*place, 0)
     centre, jacobian = local_frame(image.wcs, float(x), float(y))
     cosine, sine = np.cos(np.radians(roll)), np.sin(np.radians(roll))
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
-    wcs.wcs.crval, wcs.wcs.crpix = centre, (x + 1, y + 1)
-    wcs.wcs.cd = np.array([[cosine, -sine], [sine, cosine]]) @ jacobian / (1 + magnification) / 3600
-    wcs.wcs.set()
+    axes = np.array([[cosine, -sine], [sine, cosine]]) @ jacobian / (1 + magnification)
+    wcs = tangent_wcs(centre, (x, y), axes)
     return replace(image, wcs=wcs, image_pixel=image.image_pixel / (1 + magnification))
 
 

@@ -32,14 +32,7 @@ if TYPE_CHECKING:
 
     from .choice import Choice
 
-__all__ = [
-    "Coregistration",
-    "CoregistrationSettings",
-    "choose_data",
-    "choose_grid",
-    "coregister",
-    "cube_on_grid",
-]
+__all__ = ["Coregistration", "CoregistrationSettings", "coregister"]
 
 log = logging.getLogger(__name__)
 
@@ -257,30 +250,9 @@ def choose_data(
     product: CubeProduct, images: Sequence[ImageProduct], settings: CoregistrationSettings, alive: np.ndarray
 ) -> tuple[Choice, np.ndarray]:
     """
-    Choose the images and the wavelengths of the fusion.
+    Choose the images, and the channels (n_wave,), of the fusion; arrays of cube and images are not used.
 
-    Parameters
-    ----------
-    product : CubeProduct
-        The cube; its data are not used.
-    images : sequence of ImageProduct
-        The images; their data are not used.
-    settings : CoregistrationSettings
-        Settings.
-    alive : ndarray of bool, shape (n_wave,)
-        Channels with data.
-
-    Returns
-    -------
-    choice : Choice
-        The images.
-    channels : ndarray of bool, shape (n_wave,)
-        The channels.
-
-    Raises
-    ------
-    InputError
-        The cube has no data in the bands of the images.
+    Channels with data are alive. Raises InputError if the cube has none in the bands of the images.
     """
     choice = choose_images(
         product.wavelength,
@@ -306,32 +278,11 @@ def choose_grid(
     footprint: np.ndarray, wcs: WCS, images: Sequence[ImageProduct], settings: CoregistrationSettings
 ) -> tuple[tuple[slice, slice], FusionGrid]:
     """
-    Choose the field, and lay the fusion grid over it.
+    Choose rows and columns of the spaxels that are fused, and lay the fusion grid over them.
 
-    Parameters
-    ----------
-    footprint : ndarray of bool, shape (my, mx)
-        Spaxels that the IFU saw.
-    wcs : astropy.wcs.WCS
-        Celestial WCS of the spaxels.
-    images : sequence of ImageProduct
-        The images, whose channel decides on the size of the cells.
-    settings : CoregistrationSettings
-        Settings.
-
-    Returns
-    -------
-    window : tuple of slice
-        Rows and columns of the spaxels that are fused.
-    grid : FusionGrid
-        The cells.
-
-    Raises
-    ------
-    NoOverlapError
-        No spaxel of the footprint lies in the field.
-    ParameterError
-        The centre is not a position.
+    The footprint (my, mx) has the spaxels that the IFU saw, the channel of the images decides on the size of
+    the cells. Raises NoOverlapError if no spaxel of it lies in the field, ParameterError if the centre is no
+    position.
     """
     window = field_window(
         footprint,
@@ -352,21 +303,8 @@ def cube_on_grid(product: CubeProduct, grid: FusionGrid) -> tuple[CubeData, np.n
     """
     Cut a cube to a grid of its own spaxels, estimate its noise and remove its outliers.
 
-    Parameters
-    ----------
-    product : CubeProduct
-        The cube.
-    grid : FusionGrid
-        The grid.
-
-    Returns
-    -------
-    cube : CubeData
-        The cube on the grid.
-    outliers : ndarray of bool, shape (n_wave, my, mx)
-        Voxels that were removed.
-    noise_ratio : float
-        Noise over stated error.
+    The second result has the voxels that were removed, (n_wave, my, mx), the third the noise over the stated
+    error.
     """
     footprint = cube_footprint(product.data)
     noise, noise_ratio = channel_noise(product.data, product.error, footprint)

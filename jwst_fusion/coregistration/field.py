@@ -24,23 +24,9 @@ __all__ = ["field_angle", "field_window", "parse_centre", "rotate_cube"]
 
 def parse_centre(text: str) -> tuple[float, float]:
     """
-    Read a sky position.
+    Read right ascension and declination [deg] from a text; raise ParameterError if it is no position.
 
-    Parameters
-    ----------
-    text : str
-        Right ascension and declination in degrees (``83.834 -5.42``) or sexagesimal
-        (``05:35:20.2 -05:25:12``, ``5h35m20.2s -5d25m12s``).
-
-    Returns
-    -------
-    tuple of float
-        Right ascension and declination [deg].
-
-    Raises
-    ------
-    ParameterError
-        The text is not a position.
+    It is in degrees (``83.834 -5.42``) or sexagesimal (``05:35:20.2 -05:25:12``, ``5h35m20.2s -5d25m12s``).
     """
     sexagesimal = any(mark in text for mark in ":hd")
     try:
@@ -54,24 +40,10 @@ def parse_centre(text: str) -> tuple[float, float]:
 
 def field_angle(position_angle: str | float, product: CubeProduct) -> float | None:
     """
-    Position angle of the field's y axis.
+    Position angle of the field's y axis [deg E of N]; None where the cube need not be rotated.
 
-    Parameters
-    ----------
-    position_angle : str or float
-        ``cube``: that of the cube; ``aperture``: along the IFU; or degrees east of north.
-    product : CubeProduct
-        The cube.
-
-    Returns
-    -------
-    float or None
-        Position angle [deg E of N]; None where the cube need not be rotated.
-
-    Raises
-    ------
-    ParameterError
-        Not a word that is known, nor an angle.
+    It is given as ``cube``: that of the cube; ``aperture``: along the IFU; or in degrees. Raises
+    ParameterError for anything else.
     """
     if position_angle == "cube":
         return None
@@ -90,19 +62,9 @@ def field_angle(position_angle: str | float, product: CubeProduct) -> float | No
 
 def rotate_cube(product: CubeProduct, angle: float) -> CubeProduct:
     """
-    Interpolate a cube bicubically onto spaxels at another position angle.
+    Interpolate a cube bicubically onto spaxels of the same size whose y axis is at an angle [deg E of N].
 
-    Parameters
-    ----------
-    product : CubeProduct
-        The cube.
-    angle : float
-        Position angle of the new y axis [deg E of N].
-
-    Returns
-    -------
-    CubeProduct
-        On spaxels of the same size, east at the left of north; NaN where a neighbour is NaN.
+    East is at the left of north; NaN where a neighbour is NaN.
     """
     footprint = cube_footprint(product.data)
     if not footprint.any():
@@ -149,30 +111,11 @@ def field_window(
     width: float | None = None,
 ) -> tuple[slice, slice]:
     """
-    Choose the spaxels that are fused.
+    Choose the rows and columns of spaxels that are fused: the smallest with the footprint within a rectangle.
 
-    Parameters
-    ----------
-    footprint : ndarray of bool, shape (my, mx)
-        Spaxels that the IFU saw.
-    wcs : astropy.wcs.WCS
-        Celestial WCS of the spaxels.
-    centre : tuple of float, optional
-        Right ascension and declination [deg] of the middle; by default that of the footprint.
-    centre_spaxel : tuple of float, optional
-        The same as spaxel (x, y), counted from 0.
-    height, width : float, optional
-        Extent along y and x [arcsec]; by default that of the footprint.
-
-    Returns
-    -------
-    tuple of slice
-        Rows and columns, the smallest that hold the footprint within the rectangle.
-
-    Raises
-    ------
-    NoOverlapError
-        No spaxel of the footprint lies within.
+    Its middle is the centre [deg] or the spaxel (x, y), by default that of the footprint, and so are its
+    height along y and width along x [arcsec]. Raises NoOverlapError if no spaxel of the footprint lies
+    within.
     """
     rows, columns = (np.flatnonzero(footprint.any(axis=axis)) for axis in (1, 0))
     if rows.size == 0:

@@ -32,30 +32,17 @@ BLOCK = 3
 
 @dataclass(frozen=True, eq=False)
 class BandFit:
-    """
-    Parameters of one band with their covariance.
+    """Parameters of one band with their covariance."""
 
-    Attributes
-    ----------
-    shift : ndarray, shape (2,)
-        Offset of the image from the cube along x and y [cells].
-    scale, pedestal : float
-        Cube over image, and the additive constant of the cube [MJy/sr].
-    excess : ndarray, shape (n - 4,)
-        Variance of the IFU's blur beyond the optical model's, along the aperture's x and y [arcsec^2],
-        and, if the template has its derivative, of the wavefront [rad^2].
-    covariance : ndarray, shape (n, n)
-        Of x, y, scale, pedestal and the excess, the one of `covariances` with the larger errors of x and y.
-    covariances : tuple of ndarray, shape (n, n)
-        For independent residuals, and for residuals that share blocks of sky.
-    """
-
-    shift: np.ndarray
-    scale: float
-    pedestal: float
+    shift: np.ndarray  # offset of the image from the cube along x and y [cells]
+    scale: float  # cube over image
+    pedestal: float  # additive constant of the cube [MJy/sr]
+    # variance of the IFU's blur beyond the optical model's, along the aperture's x and y [arcsec^2], and, if
+    # the template has its derivative, of the wavefront [rad^2]
     excess: np.ndarray
+    # of x, y, scale, pedestal and the excess, the one of covariances with the larger errors of x and y
     covariance: np.ndarray
-    covariances: tuple
+    covariances: tuple  # for independent residuals, and for residuals that share blocks of sky
 
 
 def fit_band(
@@ -69,30 +56,13 @@ def fit_band(
     pedestal: bool = True,
 ) -> BandFit:
     """
-    Fit an image and its derivatives to the cube's synthetic photometry, robustly.
+    Fit an image and its derivatives to the cube's synthetic photometry (n,) [MJy/sr], robustly.
 
-    The residuals of neighbouring spaxels are correlated (noise of the drizzle, errors of the PSF). The
-    covariance is therefore that for correlated residuals within blocks.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n,)
-        Synthetic photometry [MJy/sr].
-    rows, columns : ndarray, shape (n,)
-        Cell coordinates of the spaxels in the template.
-    template : ndarray, shape (n, ny, nx)
-        The image at the IFU's resolution, and its derivatives as `match_to_ifu` gives them.
-    start : ndarray, shape (2,)
-        First guess of the shift (x, y) [cells].
-    decimation_factor : int
-        Cells per spaxel along an axis.
-    pedestal : bool, optional
-        Whether the cube may have a constant on top of the image; zero if not.
-
-    Returns
-    -------
-    BandFit
-        The fit.
+    The rows and columns (n,) of the spaxels are cell coordinates in the template (n, ny, nx): the image at
+    the IFU's resolution, and its derivatives as `match_to_ifu` gives them. The start is the first guess of
+    the shift (x, y) [cells]; without pedestal the cube has no constant on top of the image. The residuals of
+    neighbouring spaxels are correlated (noise of the drizzle, errors of the PSF), so the covariance is that
+    for correlated residuals within blocks.
     """
     splines = [spline_filter(fill_nearest(plane), mode="mirror") for plane in template]
     unit = np.array(MAX_EXCESS[: len(template) - 1])
@@ -143,36 +113,12 @@ def fit_band(
 
 
 def typical(residual: np.ndarray) -> float:
-    """
-    Find the typical size of residuals, most of which are Gaussian.
-
-    Parameters
-    ----------
-    residual : ndarray, shape (n_data,)
-        The residuals.
-
-    Returns
-    -------
-    float
-        Their standard deviation by the median; never zero.
-    """
+    """Find the standard deviation (never zero), by the median, of residuals most of which are Gaussian."""
     return GAUSSIAN_MAD * np.median(np.abs(residual)) or np.abs(residual).max() or 1.0
 
 
 def root_weight(residual: np.ndarray) -> np.ndarray:
-    """
-    Find the root of the weight by which a residual counts in a robust fit (soft L1).
-
-    Parameters
-    ----------
-    residual : ndarray, shape (n_data,)
-        Residuals over their typical size.
-
-    Returns
-    -------
-    ndarray, shape (n_data,)
-        One for small residuals, less for large ones.
-    """
+    """Find the root of the weight in a robust fit (soft L1) of residuals over their typical size."""
     return (1 + (residual / ROBUST_SCALE) ** 2) ** -0.25
 
 
@@ -192,28 +138,13 @@ def covariances(
     jacobian: np.ndarray, residual: np.ndarray, rows: np.ndarray, columns: np.ndarray, side: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """
-    Compute two covariances of the parameters of a robust fit, of which the larger is to be used.
+    Compute two covariances (n, n) of the parameters of a robust fit, of which the larger is to be used.
 
-    That for independent residuals of one variance, and the sandwich estimator for residuals that share
-    blocks of sky and differ in size between them, corrected for the part that the fit has absorbed in each
-    block (Bell and McCaffrey 2002). The first is too small where a wrong PSF leaves patterns, the second
-    where few blocks determine a parameter.
-
-    Parameters
-    ----------
-    jacobian : ndarray, shape (n_data, n)
-        Derivatives of the residuals over their typical size.
-    residual : ndarray, shape (n_data,)
-        Residuals over their typical size.
-    rows, columns : ndarray, shape (n_data,)
-        Where they are.
-    side : float
-        Side of a block, in the unit of the rows.
-
-    Returns
-    -------
-    plain, clustered : ndarray, shape (n, n)
-        For independent residuals, and for residuals that share blocks of sky.
+    That for independent residuals of one variance, and the sandwich estimator for residuals that share blocks
+    of sky and differ in size between them, corrected for the part that the fit has absorbed in each block
+    (Bell and McCaffrey 2002). The first is too small where a wrong PSF leaves patterns, the second where few
+    blocks determine a parameter. The residuals (n_data,) and their derivatives (n_data, n) are over their
+    typical size, the side of a block is in the unit of the rows.
     """
     root = root_weight(residual)
     design, rest = jacobian * root[:, np.newaxis], residual * root

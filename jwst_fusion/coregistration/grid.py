@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
@@ -9,7 +11,7 @@ from astropy.wcs import WCS
 
 from jwst_fusion.observation import FusionGrid
 
-__all__ = ["crop_cube", "cube_footprint", "enlarge", "grid_wcs", "local_frame", "make_grid"]
+__all__ = ["crop_cube", "cube_footprint", "enlarge", "grid_wcs", "local_frame", "make_grid", "tangent_wcs"]
 
 #: Share of its channels in which a spaxel of the footprint must have data. Judged.
 MIN_KNOWN = 0.5
@@ -17,17 +19,9 @@ MIN_KNOWN = 0.5
 
 def cube_footprint(data: np.ndarray) -> np.ndarray:
     """
-    Find the spaxels that the IFU saw.
+    Find the spaxels (my, mx) that the IFU saw of a cube (n_wave, my, mx), NaN where bad.
 
-    Parameters
-    ----------
-    data : ndarray, shape (n_wave, my, mx)
-        Cube; NaN where bad.
-
-    Returns
-    -------
-    ndarray of bool, shape (my, mx)
-        Spaxels known in at least half of the channels that are known anywhere.
+    They are known in at least half of the channels that are known anywhere.
     """
     known = np.isfinite(data)
     alive = known.any(axis=(1, 2))
@@ -38,23 +32,9 @@ def cube_footprint(data: np.ndarray) -> np.ndarray:
 
 def make_grid(window: tuple[slice, slice], wcs: WCS, decimation_factor: int, margin: float) -> FusionGrid:
     """
-    Lay the fusion grid over a window of a cube.
+    Lay the fusion grid over a window (rows, columns) of a cube with a margin of sky [arcsec] around it.
 
-    Parameters
-    ----------
-    window : tuple of slice
-        Rows and columns of the cube's spaxels that are to be fused.
-    wcs : astropy.wcs.WCS
-        Celestial WCS of the spaxels.
-    decimation_factor : int
-        Cells per spaxel along an axis, d.
-    margin : float
-        Sky around the window [arcsec].
-
-    Returns
-    -------
-    FusionGrid
-        The grid; its origin may lie outside the cube.
+    Its origin may lie outside the cube.
     """
     rows, columns = window
     middle = (columns.start + columns.stop - 1) / 2, (rows.start + rows.stop - 1) / 2
@@ -72,83 +52,48 @@ def make_grid(window: tuple[slice, slice], wcs: WCS, decimation_factor: int, mar
     )
 
 
+def tangent_wcs(centre: Sequence, pixel: Sequence, jacobian: np.ndarray) -> WCS:
+    """Celestial WCS by `local_frame` at a pixel, which is counted from 0."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
+    wcs.wcs.crval = centre
+    wcs.wcs.crpix = pixel[0] + 1, pixel[1] + 1
+    wcs.wcs.cd = jacobian / 3600
+    wcs.wcs.set()
+    return wcs
+
+
 def local_frame(wcs: WCS, x: float, y: float) -> tuple[tuple[float, float], np.ndarray]:
     """
-    Sky position of a pixel and the directions of the axes there.
+    Sky position (right ascension, declination) [deg] of a pixel, counted from 0, and the axes there.
 
-    Parameters
-    ----------
-    wcs : astropy.wcs.WCS
-        Celestial WCS.
-    x, y : float
-        Pixel, counted from 0.
-
-    Returns
-    -------
-    centre : tuple of float
-        Right ascension and declination [deg].
-    jacobian : ndarray, shape (2, 2)
-        Sky displacement (east, north) [arcsec] for one step along (x, y).
+    The latter are the sky displacement (east, north) [arcsec] for one step along (x, y), shape (2, 2).
     """
     half = 0.5
     xs = np.array([x, x + half, x - half, x, x])
     ys = np.array([y, y, y, y + half, y - half])
     ra, dec = wcs.wcs_pix2world(xs, ys, 0)
-    local = WCS(naxis=2)
-    local.wcs.ctype = "RA---TAN", "DEC--TAN"
-    local.wcs.crval = ra[0], dec[0]
-    local.wcs.cd = np.eye(2) / 3600
-    local.wcs.set()
-    east, north = local.wcs_world2pix(ra, dec, 0)
+    east, north = tangent_wcs((ra[0], dec[0]), (-1, -1), np.eye(2)).wcs_world2pix(ra, dec, 0)
     jacobian = np.array([[east[1] - east[2], east[3] - east[4]], [north[1] - north[2], north[3] - north[4]]])
     return (float(ra[0]), float(dec[0])), jacobian
 
 
 def grid_wcs(grid: FusionGrid, offset: tuple[float, float] = (0.0, 0.0)) -> WCS:
     """
-    Celestial WCS of the cells.
+    Celestial WCS of the cells, a tangential projection about the grid's centre.
 
-    Parameters
-    ----------
-    grid : FusionGrid
-        The grid.
-    offset : tuple of float
-        Displacement of the whole field (east, north) [arcsec]: with the offset of a NIRCam image, the
-        WCS gives the coordinates at which that image has the sky of each cell.
-
-    Returns
-    -------
-    astropy.wcs.WCS
-        Tangential projection about the grid's centre.
+    It may be displaced (east, north) [arcsec]: with the offset of a NIRCam image, it gives the coordinates at
+    which that image has the sky of each cell.
     """
     centre = SkyCoord(*grid.centre, unit="deg")
     if any(offset):
         centre = centre.spherical_offsets_by(*(value / 3600 * u.deg for value in offset))
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = "RA---TAN", "DEC--TAN"
-    wcs.wcs.crval = centre.ra.deg, centre.dec.deg
-    wcs.wcs.crpix = (grid.shape[1] + 1) / 2, (grid.shape[0] + 1) / 2
-    wcs.wcs.cd = grid.jacobian / 3600
-    wcs.wcs.set()
-    return wcs
+    middle = (grid.shape[1] - 1) / 2, (grid.shape[0] - 1) / 2
+    return tangent_wcs((centre.ra.deg, centre.dec.deg), middle, grid.jacobian)
 
 
 def enlarge(grid: FusionGrid, spaxels: int) -> FusionGrid:
-    """
-    Grid with more sky on each side.
-
-    Parameters
-    ----------
-    grid : FusionGrid
-        The grid.
-    spaxels : int
-        Spaxels to add on each side.
-
-    Returns
-    -------
-    FusionGrid
-        The larger grid, with the same centre.
-    """
+    """Grid with the same centre, and spaxels of sky more on each side."""
     d = grid.decimation_factor
     return FusionGrid(
         shape=tuple(n + 2 * spaxels * d for n in grid.shape),
@@ -162,21 +107,9 @@ def enlarge(grid: FusionGrid, spaxels: int) -> FusionGrid:
 
 def crop_cube(array: np.ndarray, grid: FusionGrid, fill: float) -> np.ndarray:
     """
-    Cut an array on the cube's spaxels to the grid's, filling what lies outside the cube.
+    Cut an array (..., my, mx) on the cube's spaxels to those of a grid, into a new array.
 
-    Parameters
-    ----------
-    array : ndarray, shape (..., my, mx)
-        On the spaxels of the cube product.
-    grid : FusionGrid
-        The grid.
-    fill : scalar
-        Value outside the cube.
-
-    Returns
-    -------
-    ndarray, shape (..., *grid.spaxel_shape)
-        A new array.
+    What lies outside the cube is filled with a value.
     """
     result = np.full((*array.shape[:-2], *grid.spaxel_shape), fill, dtype=array.dtype)
     target, source = [], []

@@ -29,19 +29,7 @@ SAME_AXES = 5e-4
 
 
 def check_set_settings(settings: CoregistrationSettings) -> None:
-    """
-    Refuse settings that are for one cube only.
-
-    Parameters
-    ----------
-    settings : CoregistrationSettings
-        Settings.
-
-    Raises
-    ------
-    ParameterError
-        One of them is set.
-    """
+    """Raise a ParameterError for settings that are for one cube only."""
     for name in ("center", "center_spaxel", "height", "width"):
         if getattr(settings, name) is not None:
             raise OneCubeError(name)
@@ -60,31 +48,12 @@ def sight(
     alive: Sequence[np.ndarray] | None = None,
 ) -> tuple[list, list[tuple[str, str]]]:
     """
-    Find the images whose bands each cube covers, and the wavelengths of the set.
+    Find the images whose bands each cube covers, and the wavelengths of the set; data are not used.
 
-    Parameters
-    ----------
-    products : sequence of CubeProduct
-        The cubes; their data are not used.
-    images : sequence of ImageProduct
-        The images; their data are not used.
-    settings : CoregistrationSettings
-        Settings.
-    alive : sequence of ndarray of bool, shape (n_wave,), optional
-        Channels of each cube with data; by default all.
-
-    Returns
-    -------
-    seen : list of (CubeProduct, ndarray of bool, list of ImageProduct)
-        Cubes that cover the band of an image, in ascending order of their wavelengths, with their
-        channels in the range of the set.
-    left_out : list of (str, str)
-        File name of each cube and image that cannot be used, and why.
-
-    Raises
-    ------
-    InputError
-        A cube's target moves, or no cube covers the band of an image.
+    The first result has, for each cube that covers the band of an image, the cube, its channels (n_wave,) in
+    the range of the set, and its images, in ascending order of wavelength; the second the file name of each
+    cube and image that cannot be used, and why. Without alive all channels of the cubes count as having data.
+    Raises InputError if a cube's target moves, or no cube covers the band of an image.
     """
     _refuse_moving(products)
     seen, left_out, used = [], [], set()
@@ -141,19 +110,7 @@ def _refuse_moving(products):
 
 
 def same_spaxels(products: Sequence[CubeProduct]) -> None:
-    """
-    Refuse cubes whose spaxels differ in size or direction, and a cube that occurs twice.
-
-    Parameters
-    ----------
-    products : sequence of CubeProduct
-        The cubes.
-
-    Raises
-    ------
-    InputError
-        They do.
-    """
+    """Raise an InputError for spaxels that differ in size or direction, and for a cube that occurs twice."""
     for a, b in combinations(products, 2):
         if _identity(a) == _identity(b):
             raise InputError(

@@ -22,20 +22,8 @@ def mosaic(cubes: Sequence[CubeData], decimation_factor: int) -> CubeData:
     """
     Interpolate cubes with the same wavelengths on the spaxels of the grid, and average them.
 
-    The weights are the inverse variances. The fusion does not use the result: there each cube has its own
-    spaxels.
-
-    Parameters
-    ----------
-    cubes : sequence of CubeData
-        The cubes, their spaxels displaced from those of the grid by a part of one.
-    decimation_factor : int
-        Cells per spaxel along an axis.
-
-    Returns
-    -------
-    CubeData
-        One cube on the spaxels of the grid, with the optics and the angles of the first.
+    The weights are the inverse variances; optics and angles are those of the first cube. The fusion does not
+    use the result: there each cube has its own spaxels, displaced from those of the grid by a part of one.
     """
     total = np.zeros(cubes[0].data.shape)
     variance, weight = np.zeros_like(total), np.zeros_like(total)

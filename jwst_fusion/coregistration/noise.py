@@ -15,25 +15,11 @@ WINDOW = 101
 
 def channel_noise(data: np.ndarray, error: np.ndarray, footprint: np.ndarray) -> tuple[np.ndarray, float]:
     """
-    Estimate the noise of each channel.
+    Estimate the noise (n_wave,) [MJy/sr] of each channel, NaN without data, and its ratio to what is stated.
 
-    Second differences along wavelength remove smooth spectra; the running median of their scatter over
-    the footprint is not moved by lines. The stated errors, where there are any, give the change from
-    channel to channel; the differences give the level.
-
-    Parameters
-    ----------
-    data, error : ndarray, shape (n_wave, my, mx)
-        Cube and stated error [MJy/sr]; NaN where bad. Errors may be all zero or NaN.
-    footprint : ndarray of bool, shape (my, mx)
-        Spaxels to use.
-
-    Returns
-    -------
-    noise : ndarray, shape (n_wave,)
-        Standard deviation [MJy/sr]; NaN for channels without data.
-    ratio : float
-        Median of the noise over the stated error; NaN without stated errors.
+    Second differences along wavelength remove smooth spectra; the running median of their scatter over the
+    footprint is not moved by lines. The stated errors (n_wave, my, mx), where there are any, give the change
+    from channel to channel; the differences give the level. The ratio is a median, NaN without stated errors.
     """
     spectra = data[:, footprint]
     known = np.isfinite(spectra).mean(axis=1) >= 0.5

@@ -69,34 +69,18 @@ CHUNK = 20_000
 
 def find_outliers(data: np.ndarray, noise: np.ndarray, footprint: np.ndarray) -> np.ndarray:
     """
-    Find voxels that deviate in space and along wavelength.
+    Find voxels of a cube (n_wave, my, mx) that deviate in space and along wavelength, within the footprint.
 
-    A low-rank model, the cube without its suspect voxels on a few principal axes, predicts every
-    spectrum. An outlier's residual, in units of the spaxel's own scatter around the model (at least the
-    noise), exceeds
+    A low-rank model, the cube without its suspect voxels on a few principal axes, predicts every spectrum. An
+    outlier's residual, in units of the spaxel's own scatter around the model (at least the noise (n_wave,)),
+    exceeds ``8 * sqrt(1 + (0.04 * contrast)^2) + support / 0.10``, where ``contrast`` is the model's largest
+    departure from its continuum in the 3 x 3 x 3 voxels around, and ``support`` the sixth largest residual of
+    the 26 neighbours, of the same sign, over that of noise: a source that the model lacks is blurred by the
+    PSF and the line spread function, and has such neighbours.
 
-        8 * sqrt(1 + (0.04 * contrast)^2) + support / 0.10,
-
-    where ``contrast`` is the model's largest departure from its continuum in the 3 x 3 x 3 voxels
-    around, and ``support`` the sixth largest residual of the 26 neighbours, of the same sign, over that
-    of noise: a source that the model lacks is blurred by the PSF and the line spread function, and has such
-    neighbours. Voxels that touch an outlier need a residual of 5.5 and no isolation.
-    Values larger than any source can have are always outliers.
-
-    Parameters
-    ----------
-    data : ndarray, shape (n_wave, my, mx)
-        Cube [MJy/sr]; NaN where bad.
-    noise : ndarray, shape (n_wave,)
-        Noise of each channel [MJy/sr]; NaN for channels without data.
-    footprint : ndarray of bool, shape (my, mx)
-        Spaxels to be searched.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_wave, my, mx)
-        Outliers. False where the data are not finite; in channels without noise only
-        values larger than any source can have are found.
+    Voxels that touch an outlier need a residual of 5.5 and no isolation. Values larger than any source can
+    have are always outliers; in channels without noise only these are found. False where the data are not
+    finite.
     """
     found = np.zeros(data.shape, dtype=bool)
     spectra = data[:, footprint].astype(np.float32)

@@ -30,39 +30,19 @@ BORDER = 2
 
 @dataclass(frozen=True)
 class Displacement:
-    """
-    Where one cube has what another shows.
-
-    Attributes
-    ----------
-    rows, columns : float
-        Place in the second cube less that in the first [spaxels].
-    error : float
-        Standard error of either [spaxels].
-    """
+    """Place in one cube of what another shows, less that in the other [spaxels]."""
 
     rows: float
     columns: float
-    error: float
+    error: float  # standard error of either
 
 
 def common_planes(a: CubeData, b: CubeData) -> tuple[np.ndarray, np.ndarray, float, float] | None:
     """
-    Average two cubes over the wavelengths that both have.
+    Average two cubes over the wavelengths that both have; None if these are too few.
 
-    Parameters
-    ----------
-    a, b : CubeData
-        The cubes.
-
-    Returns
-    -------
-    planes : ndarray, shape (my, mx)
-        Mean light of either [MJy/sr]; NaN where a spaxel misses a tenth of the channels.
-    low, high : float
-        The wavelengths [um].
-    None
-        Instead of these if they have too few in common.
+    The results are the mean light of either (my, mx) [MJy/sr], NaN where a spaxel misses a tenth of the
+    channels, and the limits of the wavelengths [um].
     """
     edges = [channel_edges(cube.wavelength) for cube in (a, b)]
     low, high = max(e[0] for e in edges), min(e[-1] for e in edges)
@@ -93,23 +73,12 @@ def measure_displacement(
     first: np.ndarray, second: np.ndarray, start: tuple[float, float]
 ) -> Displacement | None:
     """
-    Measure how one image is displaced from another at the same wavelengths.
+    Measure how one image is displaced from another (my, mx) at the same wavelengths, NaN where unknown.
 
-    Both were seen with the same PSF, so that what is unknown of it does not matter. Spaxels do not sample
-    the PSF fully, and an interpolation between them is biased; each image is fitted to the other, and the
-    mean of both fits has much less of that. Their difference is part of the error.
-
-    Parameters
-    ----------
-    first, second : ndarray, shape (my, mx)
-        The images; NaN where unknown.
-    start : tuple of float
-        First guess of the displacement (rows, columns) [spaxels].
-
-    Returns
-    -------
-    Displacement or None
-        The displacement; None if they share too little, or are not alike.
+    Both were seen with the same PSF, so that what is unknown of it does not matter. Spaxels do not sample the
+    PSF fully, and an interpolation between them is biased; each image is fitted to the other, and the mean of
+    both fits has much less of that. Their difference is part of the error. The start is a first guess (rows,
+    columns) [spaxels]. None if the images share too little, or are not alike.
     """
     there = _fitted(first, second, np.array(start))
     back = _fitted(second, first, -np.array(start))

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.wcs import WCS
 
 from jwst_fusion.optics import throughput
 
-from .grid import grid_wcs
+from .grid import grid_wcs, tangent_wcs
 from .overlaps import common_planes, measure_displacement
 from .pointing import ASYMMETRY, CHROMATIC_ASYMMETRY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from astropy.wcs import WCS
 
     from .sets import SetMember
 
@@ -34,19 +35,10 @@ IMAGE_ALIGNMENT = 0.003
 
 @dataclass(frozen=True)
 class Begin:
-    """
-    Where the grid of a cube begins on the spaxels of the reference.
+    """Where the grid of a cube begins on the spaxels of the reference (rows, columns)."""
 
-    Attributes
-    ----------
-    whole : ndarray of int, shape (2,)
-        Whole spaxels (rows, columns).
-    part : ndarray, shape (2,)
-        Part of a spaxel that is left.
-    """
-
-    whole: np.ndarray
-    part: np.ndarray
+    whole: np.ndarray  # whole spaxels
+    part: np.ndarray  # part of a spaxel that is left
 
 
 @dataclass(frozen=True)
@@ -67,19 +59,9 @@ def solve_places(members: Sequence[SetMember]) -> tuple[np.ndarray, np.ndarray, 
     wavelengths are compared with each other too. Images are aligned with each other to `IMAGE_ALIGNMENT`; on
     the average those of the short channel are where their coordinates put them.
 
-    Parameters
-    ----------
-    members : sequence of SetMember
-        The cubes, and where each of their images has their sky.
-
-    Returns
-    -------
-    offsets : ndarray, shape (n, 2)
-        Where the reference puts a source minus where each cube does (east, north) [arcsec].
-    errors : ndarray, shape (n,)
-        Standard error of either.
-    places : dict of ndarray, shape (2,)
-        Where each image puts a source minus where the reference does, by file name.
+    The results are where the reference puts a source minus where each cube does, (n, 2) (east, north)
+    [arcsec], the standard errors (n,) of either, and where each image puts a source minus where the reference
+    does, by file name.
     """
     images = {image.name: image for member in members for image in member.images}
     if members[0].pointing.method == "wcs":
@@ -156,48 +138,15 @@ def _ties(members, offsets):
 
 
 def reference_spaxels(member: SetMember, offset: np.ndarray) -> WCS:
-    """
-    Make the WCS of the spaxels of a cube's grid, in NIRCam's coordinates.
-
-    Parameters
-    ----------
-    member : SetMember
-        The cube.
-    offset : ndarray, shape (2,)
-        Where NIRCam puts a source minus where the cube does (east, north) [arcsec].
-
-    Returns
-    -------
-    astropy.wcs.WCS
-        Tangential projection about the grid's centre.
-    """
+    """Make the WCS of the spaxels of a cube's grid, in NIRCam's coordinates; offset as in `solve_places`."""
     grid = member.grid
-    frame = WCS(naxis=2)
-    frame.wcs.ctype, frame.wcs.crval = ("RA---TAN", "DEC--TAN"), grid_wcs(grid, tuple(offset)).wcs.crval
-    frame.wcs.crpix = [(n + 1) / 2 for n in grid.spaxel_shape[::-1]]
-    frame.wcs.cd = grid.jacobian * grid.decimation_factor / 3600
-    frame.wcs.set()
-    return frame
+    middle = [(n - 1) / 2 for n in grid.spaxel_shape[::-1]]
+    centre = grid_wcs(grid, tuple(offset)).wcs.crval
+    return tangent_wcs(centre, middle, grid.jacobian * grid.decimation_factor)
 
 
 def begin_of(member: SetMember, offset: np.ndarray, frame: WCS) -> Begin:
-    """
-    Find where a cube's grid begins on the spaxels of the reference.
-
-    Parameters
-    ----------
-    member : SetMember
-        The cube.
-    offset : ndarray, shape (2,)
-        Where NIRCam puts a source minus where the cube does (east, north) [arcsec].
-    frame : astropy.wcs.WCS
-        The reference (`reference_spaxels`).
-
-    Returns
-    -------
-    Begin
-        The place.
-    """
+    """Find where the grid of a cube, at an offset as in `solve_places`, begins in `reference_spaxels`."""
     centre = SkyCoord(*member.grid.centre, unit="deg")
     moved = centre.spherical_offsets_by(*(value / 3600 * u.deg for value in offset))
     x, y = frame.wcs_world2pix(moved.ra.deg, moved.dec.deg, 0)

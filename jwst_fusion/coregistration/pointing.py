@@ -49,34 +49,19 @@ class Pointing:
 
     Numbers that later steps use are rounded well below their errors, so that the fused cube does not depend
     on the last bit of a sum.
-
-    Attributes
-    ----------
-    offsets : tuple of Offset or None
-        One for each image; errors NaN if the coordinates are kept, None where a moving
-        target was not found.
-    method : str
-        How the offsets were found: refined, cross_correlation, wcs or none.
-    excess : tuple of float
-        Excess of the IFU's PSF over the optical model, as in `CubeData`; the wavefront is not measured here,
-        its excess is zero.
-    excess_error : float
-        Standard error of either [arcsec^2]; NaN where nothing was measured.
-    trend : tuple of float
-        Change of the offset (east, north) with wavelength [arcsec/um]; NaN with fewer than 3 bands.
-    trend_error : float
-        Standard error of either [arcsec/um].
-    measured : tuple of Offset
-        The offset measured on each image alone; empty if the coordinates are kept.
     """
 
+    # an Offset for each image: error NaN if the coordinates are kept; None where a moving target was not
+    # found
     offsets: tuple
-    method: str
+    method: str  # refined, cross_correlation, wcs or none
+    # of the IFU's PSF over the model, as in CubeData; of the wavefront zero, for it is not measured here
     excess: tuple = (0.0, 0.0, 0.0)
-    excess_error: float = float("nan")
+    excess_error: float = float("nan")  # of either variance [arcsec^2]; NaN where nothing was measured
+    # change of the offset (east, north) with wavelength [arcsec/um]; NaN with fewer than 3 bands
     trend: tuple = (float("nan"), float("nan"))
-    trend_error: float = float("nan")
-    measured: tuple = ()
+    trend_error: float = float("nan")  # of either [arcsec/um]
+    measured: tuple = ()  # Offset measured on each image alone; empty if the coordinates are kept
 
 
 def solve_pointing(
@@ -90,37 +75,12 @@ def solve_pointing(
     moving: bool = False,
 ) -> Pointing:
     """
-    Determine the offset of each image from the cube.
+    Determine the offset of each image from the cube; alignment and capture are those of the settings.
 
     All bands have one offset, unless their own offsets differ by more than their errors. A band without
-    contrast has the offset of the others.
-
-    Parameters
-    ----------
-    images : sequence of ImageProduct
-        The images.
-    bands : dict
-        Bandpass (n_wave,), covered fraction and pivot wavelength [um], by label.
-    cube : CubeData
-        The cube on the grid.
-    grid : FusionGrid
-        The cells.
-    alignment : {'auto', 'wcs', 'cross_correlation', 'none'}
-        As in `CoregistrationSettings`.
-    capture : float
-        Largest pointing error that is found, along either axis [arcsec].
-    moving : bool
-        Whether coordinates of different exposures are unrelated.
-
-    Returns
-    -------
-    Pointing
-        The solution.
-
-    Raises
-    ------
-    InputError
-        A moving target is in none of the images.
+    contrast has the offset of the others. The bands have bandpass (n_wave,), covered fraction and pivot
+    wavelength [um] by label. Coordinates of different exposures of a moving target are unrelated; InputError
+    is raised if it is in none of the images.
     """
     method = alignment
     if method == "auto":

@@ -44,18 +44,9 @@ SYMMETRIC_RANGES = (
 
 def fusion_range(filters: Sequence[str]) -> tuple[float, float]:
     """
-    Wavelength range for a set of filters.
+    Wavelength range [um] for a set of effective bands.
 
-    Parameters
-    ----------
-    filters : sequence of str
-        Effective bands.
-
-    Returns
-    -------
-    tuple of float
-        Limits [um]: those of the paper's Table D.2 where it lists all the filters together, else those
-        of the filters' throughputs.
+    It is that of the paper's Table D.2 where it lists all of them together, else that of their throughputs.
     """
     for limits, members in SYMMETRIC_RANGES:
         if set(filters) <= set(members):
@@ -67,20 +58,10 @@ def fusion_range(filters: Sequence[str]) -> tuple[float, float]:
 @cache
 def filter_sets(grating: str, blocking_filter: str) -> tuple[tuple[str, ...], ...]:
     """
-    NIRCam filters that a cube can be fused with, a set for each fusion.
+    NIRCam filters that a cube with these GRATING and FILTER can be fused with, a tuple for each fusion.
 
-    A set holds the filters that lie in one stretch of the cube's wavelengths (`MIN_COVERED`) and in one of
-    NIRCam's channels, whose pixels differ.
-
-    Parameters
-    ----------
-    grating, blocking_filter : str
-        Values of the cube's keywords GRATING and FILTER.
-
-    Returns
-    -------
-    tuple of tuple of str
-        Effective bands of each set, ascending in pivot wavelength; empty for an unknown pair.
+    It holds the filters, ascending in pivot wavelength, that lie in one stretch of the cube's wavelengths
+    (`MIN_COVERED`) and in one of NIRCam's channels, whose pixels differ. There is none for an unknown pair.
     """
     sets = []
     for low, high in CUBE_RANGES.get((str(grating).upper(), str(blocking_filter).upper()), ()):

@@ -53,32 +53,12 @@ def register(
     moving: bool = False,
 ) -> tuple[list, Pointing, list]:
     """
-    Register images with the cube and resample them on the cells.
+    Register images with the cube and resample them on the cells; arguments are those of `solve_pointing`.
 
     A small roll or magnification common to all images is removed from their coordinates, and the excess blur
-    of a single image is added to its PSF, unless the coordinates are to be kept.
-
-    Parameters
-    ----------
-    images : sequence of ImageProduct
-        The images.
-    bands : dict
-        Bandpass (n_wave,), covered fraction and pivot wavelength [um], by label.
-    cube : CubeData
-        The cube on the grid.
-    grid : FusionGrid
-        The cells.
-    alignment, capture, moving : object
-        As in `solve_pointing`.
-
-    Returns
-    -------
-    images : list of ImageProduct
-        The images with the coordinates and the blur that were used.
-    pointing : Pointing
-        Their offsets.
-    on_grid : list of BandImage
-        The images on the cells, those left out whose target was not found.
+    of a single image is added to its PSF, unless the coordinates are to be kept. The results are the images
+    with the coordinates and the blur that were used, their pointing, and the images on the cells, without
+    those whose target was not found.
     """
     for attempt in range(CORRECTIONS + 1):
         pointing = solve_pointing(

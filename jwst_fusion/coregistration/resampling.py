@@ -29,25 +29,12 @@ def resample_image(
     image: ImageProduct, grid: FusionGrid, offset: tuple[float, float] = (0.0, 0.0)
 ) -> tuple[np.ndarray, np.ndarray]:
     """
-    Interpolate an image bicubically at the centres of the cells.
+    Interpolate an image and its error [MJy/sr] bicubically at the centres of the cells, (ny, nx) each.
 
-    Only the part of the image around the field is touched.
-
-    Parameters
-    ----------
-    image : ImageProduct
-        The image.
-    grid : FusionGrid
-        The cells.
-    offset : tuple of float
-        Position of a source in the image's WCS minus that in the grid's (east, north) [arcsec].
-
-    Returns
-    -------
-    data, error : ndarray, shape (ny, nx)
-        Surface brightness and its error [MJy/sr]; NaN outside the image and next to bad pixels. Errors
-        are those of linear interpolation, which ignores the correlation between drizzled pixels; a pixel
-        without a stated error takes its neighbour's.
+    Only the part of the image around the field is touched. The offset is the position of a source in the
+    image's WCS minus that in the grid's (east, north) [arcsec]. NaN outside the image and next to bad pixels.
+    Errors are those of linear interpolation, which ignores the correlation between drizzled pixels; a pixel
+    without a stated error takes its neighbour's.
     """
     rows, columns = np.indices(grid.shape)
     ra, dec = grid_wcs(grid, offset).wcs_pix2world(columns.ravel(), rows.ravel(), 0)
@@ -72,20 +59,10 @@ def resample_image(
 
 def cutout(image: ImageProduct, window: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
     """
-    Read a window of an image.
+    Read a window (rows, columns) of an image and its error [MJy/sr], float64.
 
-    Parameters
-    ----------
-    image : ImageProduct
-        The image.
-    window : tuple of slice
-        Rows and columns.
-
-    Returns
-    -------
-    data, error : ndarray of float64
-        Surface brightness and its error [MJy/sr]; NaN where there is no weight, and the error where it is
-        not stated. If no error is stated, the differences of neighbouring pixels give one for all pixels.
+    NaN where there is no weight, and the error where it is not stated. If no error is stated, the differences
+    of neighbouring pixels give one for all pixels.
     """
     data = np.array(image.data[window], dtype=np.float64)
     data[~np.isfinite(data)] = np.nan
@@ -107,19 +84,9 @@ def cutout(image: ImageProduct, window: tuple[slice, slice]) -> tuple[np.ndarray
 
 def moved(plane: np.ndarray, by: tuple[float, float]) -> np.ndarray:
     """
-    Interpolate a plane bicubically at places a part of a spaxel away.
+    Interpolate a plane (my, mx) bicubically at places that are displaced (y, x) by a part of a spaxel.
 
-    Parameters
-    ----------
-    plane : ndarray, shape (my, mx)
-        Light on spaxels; NaN where unknown.
-    by : tuple of float
-        Displacement of the places (y, x) [spaxels].
-
-    Returns
-    -------
-    ndarray, shape (my, mx)
-        Values there; NaN next to unknown ones.
+    NaN next to unknown values.
     """
     if not any(by) or not np.isfinite(plane).any():
         return plane
@@ -132,19 +99,9 @@ def moved(plane: np.ndarray, by: tuple[float, float]) -> np.ndarray:
 
 def reduce_image(image: ImageProduct, factor: int) -> ImageProduct:
     """
-    Average an image over blocks of pixels, reading a few rows at a time.
+    Average an image over blocks with a factor of pixels along a side, reading a few rows at a time.
 
-    Parameters
-    ----------
-    image : ImageProduct
-        The image.
-    factor : int
-        Pixels along the side of a block.
-
-    Returns
-    -------
-    ImageProduct
-        The image of the blocks, without errors; NaN where most of a block is unknown.
+    The result has no errors; it is NaN where most of a block is unknown.
     """
     ny, nx = (n // factor for n in image.data.shape)
     blocks = np.full((ny, nx), np.nan, dtype=np.float32)

@@ -32,24 +32,10 @@ ROUNDING = 1e-5
 
 def usable_bands(images: Sequence[ImageProduct], cube: CubeData) -> dict:
     """
-    Find the bands that a cube covers.
+    Find the bands that a cube covers: bandpass (n_wave,), covered fraction and pivot [um] by label.
 
-    Parameters
-    ----------
-    images : sequence of ImageProduct
-        The images; their data are not used.
-    cube : CubeData
-        The cube.
-
-    Returns
-    -------
-    dict
-        Bandpass (n_wave,), covered fraction and pivot wavelength [um], by label.
-
-    Raises
-    ------
-    InputError
-        Two images have one label, or the cube covers none.
+    The data of the images are not used. Raises InputError if two images have one label, or the cube covers
+    none.
     """
     usable = np.isfinite(cube.noise)
     bandpasses, shares = {}, []
@@ -91,32 +77,11 @@ def covering(
     min_overlap: float,
 ) -> list[BandImage]:
     """
-    Keep the bands that cover enough of the field, and log the others.
+    Keep the bands that cover at least min_overlap of the field (my, mx), each once; log the others.
 
     Of images that have the same pixels but for a factor, only the first is kept.
 
-    Parameters
-    ----------
-    bands : sequence of BandImage
-        The images on the cells.
-    images : sequence of ImageProduct
-        All images; those that are not among the bands were not found.
-    field : ndarray of bool, shape (my, mx)
-        Spaxels that the IFU saw.
-    grid : FusionGrid
-        The grid.
-    min_overlap : float
-        Least share of the field that an image has to cover.
-
-    Returns
-    -------
-    list of BandImage
-        Those kept.
-
-    Raises
-    ------
-    NoOverlapError
-        None is.
+    Images that are not among the bands were not found. Raises NoOverlapError if none covers enough.
     """
     d = grid.decimation_factor
     field = np.kron(field, np.ones((d, d), dtype=bool))

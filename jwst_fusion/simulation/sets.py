@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from scipy import fft
 
 from jwst_fusion.exceptions import ParameterError
 from jwst_fusion.simulation import simulator
-from jwst_fusion.simulation.cube_product import cube_model
 from jwst_fusion.simulation.mosaic import BandSky
 from jwst_fusion.simulation.nircam import band_image, read_band
-from jwst_fusion.simulation.nirspec import SPAXEL, CubeGrid, add_defects, add_noise, observe_cube
+from jwst_fusion.simulation.nirspec import SPAXEL, CubeGrid
 from jwst_fusion.simulation.scene import raster_scene
 from jwst_fusion.simulation.scene_random import Conditions
 from jwst_fusion.simulation.scenes import make_scene
@@ -230,24 +230,14 @@ def _observe(rng, plan, visits, files):
         turned = replace(plan, rolls=tuple(roll + _VISIT_TURN * number for roll in plan.rolls))
         image = band_image(transform, rastered, telescope, band, turned.rolls[0])
         simulator._make_image(rng, turned, BandSky(image, plan.grid), level, index, path)
-    cubes = [
-        _make_cube(rng, plan, visit, rastered, transform, telescopes["NIRSPEC"], path)
-        for visit, path in zip(visits, files.cubes, strict=True)
-    ]
+    cubes = []
+    for visit, path in zip(visits, files.cubes, strict=True):
+        own = replace(plan, setup=visit.setup, wavelength=visit.wavelength, cube_grid=visit.cube_grid,
+                      sky_cube=visit.sky)  # fmt: skip
+        seen = rastered, transform, telescopes["NIRSPEC"]
+        cubes.append(simulator._make_cube(rng, own, *seen, path, factor=visit.factor)[0])
     _save_truths(plan, visits, rastered, files.truths)
     return _parameters(plan, visits, cubes)
-
-
-def _make_cube(rng, plan, visit, rastered, transform, telescope, path):
-    """Observe, spoil and save a cube; return its arrays."""
-    grid, wavelength = visit.cube_grid, visit.wavelength
-    clean = observe_cube(transform, rastered, telescope, grid, wavelength, blur=plan.conditions.ifu_blur)
-    level = simulator._typical_level(rastered, replace(plan, cube_grid=grid), wavelength)
-    clean, level = visit.factor * clean, visit.factor * level
-    data, sigma, noise = add_noise(clean, grid.footprint(), rng=rng, snr=plan.conditions.snr, level=level)
-    arrays = add_defects(data, sigma, noise, grid, wavelength, rng=rng, gap=visit.setup.gap)
-    cube_model(arrays, grid, wavelength, visit.setup, plan.scene, visit.sky).save(str(path))
-    return arrays
 
 
 def _save_truths(plan, visits, rastered, paths):
@@ -272,18 +262,11 @@ def _save_truths(plan, visits, rastered, paths):
         step = float(np.median(np.diff(visit.wavelength)))
         spectra = rastered.evaluate_spectra(visit.wavelength, channel_width=step)
         truth = true_cells(rastered, grid, spectra, _CELLS, SPAXEL)
-        write_truth(path, truth, visit.wavelength, _WcsInfo(centre, (ny, nx), step), _CELLS)
-
-
-class _WcsInfo:
-    """Coordinates of the spaxels of a truth, by the names that a product has for them."""
-
-    def __init__(self, centre, shape, step):
-        self.ctype1, self.ctype2 = "RA---TAN", "DEC--TAN"
-        self.crval1, self.crval2 = centre
-        self.crpix1, self.crpix2 = (shape[1] + 1) / 2, (shape[0] + 1) / 2
-        self.cdelt1 = self.cdelt2 = SPAXEL / 3600
-        self.cdelt3 = step
+        info = SimpleNamespace(  # by the names that a product has for its coordinates
+            ctype1="RA---TAN", ctype2="DEC--TAN", crval1=centre[0], crval2=centre[1], crpix1=(nx + 1) / 2,
+            crpix2=(ny + 1) / 2, cdelt1=SPAXEL / 3600, cdelt2=SPAXEL / 3600, cdelt3=step,
+        )  # fmt: skip
+        write_truth(path, truth, visit.wavelength, info, _CELLS)
 
 
 def _parameters(plan, visits, arrays):

@@ -193,11 +193,11 @@ def _make_image(rng, plan, sky, level, index, path):
     drizzle(models, path)
 
 
-def _make_cube(rng, plan, rastered, transform, telescope, path):
-    """Observe, spoil and save the cube; return its arrays and its WCS metadata."""
+def _make_cube(rng, plan, rastered, transform, telescope, path, *, factor=1.0):
+    """Observe, spoil and save the cube on a flux scale of its own; return its arrays and WCS metadata."""
     blur, snr = plan.conditions.ifu_blur, plan.conditions.snr
     clean = observe_cube(transform, rastered, telescope, plan.cube_grid, plan.wavelength, blur=blur)
-    level = _typical_level(rastered, plan, plan.wavelength)
+    clean, level = factor * clean, factor * _typical_level(rastered, plan, plan.wavelength)
     footprint = plan.cube_grid.footprint()
     data, sigma, noise = add_noise(clean, footprint, rng=rng, snr=snr, level=level)
     arrays = add_defects(data, sigma, noise, plan.cube_grid, plan.wavelength, rng=rng, gap=plan.setup.gap)

@@ -136,24 +136,10 @@ class FusionStepMixin(WithoutCrds):
 
     def whole_set(self, path, model):
         """
-        Open what is fused together with a product: the products of the other cubes, in files beside it.
+        Open what is fused together with a product: it and those of the other cubes, in files beside it.
 
-        Parameters
-        ----------
-        path : str or path-like
-            File of the product.
-        model : FusionModel
-            The product.
-
-        Returns
-        -------
-        FusionModel or list of FusionModel
-            The product itself if it is of a single cube. Otherwise all; they name the output.
-
-        Raises
-        ------
-        InputError
-            One of them is missing, or of another run.
+        The product of a single cube is returned itself, several as a list, and they name the output. Raises
+        InputError if one is missing, or of another run.
         """
         if (model.meta.fusion.set_size or 1) < 2:
             return model
@@ -210,17 +196,9 @@ class FusionStepMixin(WithoutCrds):
 
     def fused_names(self, models):
         """
-        Name the fused cubes that are made of several cubes.
+        Name the fused cubes that are made of the products of several cubes, by their gratings.
 
-        Parameters
-        ----------
-        models : sequence of FusionModel
-            Products of the cubes.
-
-        Returns
-        -------
-        list of str or None
-            A name for each grating; None for the product of all wavelengths, and for that of one grating.
+        None stands for the product of all wavelengths, and for that of one grating.
         """
         names = sorted({adapters.grating_name(model) for model in models})
         outer = self.parent if isinstance(self.parent, FusionStepMixin) else self

@@ -71,12 +71,11 @@ class CoregisterStep(OpticsMixin, BaseStep):
             owner = self.parent or self
             if owner.output_file is None:
                 owner.output_file = f"{inputs.product}.fits"  # output_ext replaces the ending
-            if len(found.cubes) > 1:
-                return self._coregister_set(found, settings)
-            self.check_outputs()
-            result = self._coregister(found, settings)
-        result.meta.fusion.preflight = found.rows()
-        return result
+            several = len(found.cubes) > 1
+            results = (self._coregister_set if several else self._coregister)(found, settings)
+        for result in results:
+            result.meta.fusion.preflight = found.rows()
+        return results if several else results[0]
 
     def _examine(self, input_data, settings):
         """Examine all inputs before any of them is read, and log the findings."""
@@ -105,8 +104,9 @@ class CoregisterStep(OpticsMixin, BaseStep):
         )
 
     def _coregister(self, found, settings):
-        """Co-register what has been opened."""
+        """Co-register a cube that has been opened; a list of its product."""
         inputs, images = found.inputs, found.images
+        self.check_outputs()
         cube = adapters.read_cube(found.cube, inputs.cube)
         log.debug("Read %s and %d images: %s", cube.name, len(images), ", ".join(i.filter for i in images))
         optics = self.resolve_optics(inputs.cube, cube, images)
@@ -117,7 +117,7 @@ class CoregisterStep(OpticsMixin, BaseStep):
         result = adapters.coregistered_model(coregistration, inputs.cube)
         result.set_fusion(cube_file=inputs.cube.meta.filename)
         self._record([result], inputs, optics)
-        return result
+        return [result]
 
     def _coregister_set(self, found, settings):
         """Co-register several cubes that have been opened; a product for each."""
@@ -135,8 +135,6 @@ class CoregisterStep(OpticsMixin, BaseStep):
         members = [result.meta.fusion.set_member for result in results]
         self.check_outputs(members, self.fused_names(results))
         self._record(results, inputs, optics)
-        for result in results:
-            result.meta.fusion.preflight = found.rows()
         return results
 
     def _record(self, results, inputs, optics):

@@ -47,27 +47,19 @@ class CrossCalibStep(OpticsMixin, BaseStep):
             The same with bandpasses and scales.
         """
         models = self.open_products(input_data, datamodels.CoregisteredModel, "coregister")
-        model = models[0]
         settings = CrossCalibrationSettings(
             factors=adapters.read_factors(self.factors, self.make_input_path),
             **self.given("method", "pedestal", "band_policy", "reference"),
         )
-        optics = self.resolve_optics(model)
+        optics = self.resolve_optics(models[0])
         if len(models) > 1:
-            return self._cross_calibrate_set(models, optics, settings)
-        observation = cross_calibrate(adapters.observation(model, optics), settings)
-        result = adapters.cross_calibrated_model(observation, model, settings.method)
-        self.record_optics(result, optics)
-        result.meta.cal_step.cross_calib = "COMPLETE"
-        return result
-
-    def _cross_calibrate_set(self, models, optics, settings):
-        """Cross-calibrate several cubes; a product for each that does not contradict the others."""
-        names = [model.meta.fusion.cube_file for model in models]
-        observations = adapters.set_observations(models, optics)
-        calibrated = cross_calibrate_set(observations, names, settings)
-        results = adapters.calibrated_set(*calibrated, models, settings.method)
+            names = [model.meta.fusion.cube_file for model in models]
+            calibrated = cross_calibrate_set(adapters.set_observations(models, optics), names, settings)
+            results = adapters.calibrated_set(*calibrated, models, settings.method)
+        else:
+            observation = cross_calibrate(adapters.observation(models[0], optics), settings)
+            results = [adapters.cross_calibrated_model(observation, models[0], settings.method)]
         for result in results:
             self.record_optics(result, optics)
             result.meta.cal_step.cross_calib = "COMPLETE"
-        return results
+        return results if len(models) > 1 else results[0]

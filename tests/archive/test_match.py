@@ -119,8 +119,9 @@ def test_no_table_nothing_to_fuse_and_bad_settings_are_told(tmp_path, capsys):
         assert main(["match", str(path), "--output-dir", str(tmp_path / "out")]) == status
         assert finding in capsys.readouterr().err
     assert main(["match"]) == 1
-    with pytest.raises(ParameterError, match="min_overlap"):
-        MatchSettings(min_overlap=0.0)
+    for share in (0.0, 1.01):
+        with pytest.raises(ParameterError, match="min_overlap"):
+            MatchSettings(min_overlap=share)
     with pytest.raises(ParameterError, match="max_gap_moving"):
         MatchSettings(max_gap_moving=np.nan)
 
@@ -143,7 +144,7 @@ def test_nearest_of_the_images_that_cover_the_field_is_used():
     assert pairs["near"].gap == pytest.approx(-2.0)
     assert pairs["half"].overlap == pytest.approx(0.5, abs=0.01)
     assert "nearer" in pairs["far"].reason
-    assert "needed" in pairs["sliver"].reason
+    assert pairs["sliver"].reason == "covers 10 % of the field, 50 % needed"
     ((name, used),) = find_fusions(pairs.values()).items()
     assert name == "c_f182m-f212n"
     assert [pair.image.name for pair in used] == ["near", "red"]
@@ -169,6 +170,9 @@ def test_moving_targets_are_paired_by_name_and_epoch():
     assert not pairs["same"].reason
     assert "9.0 days apart" in pairs["late"].reason
     assert np.isnan(pairs["same"].overlap)
+    for days, used in ((1.9, True), (2.1, False)):
+        (pair,) = find_pairs([body, replace(images[0], start=101.0 + days, end=101.0 + days)])
+        assert (not pair.reason) is used
     assert find_pairs([replace(body, target=""), *images]) == []
     assert "without dates" in find_pairs([replace(body, start=np.nan, end=np.nan), images[0]])[0].reason
 

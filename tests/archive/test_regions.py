@@ -43,6 +43,7 @@ def test_what_is_no_footprint_is_told():
         ("CIRCLE ICRS 1 2", "CIRCLE"),
         ("CIRCLE ICRS 1 2 0", "CIRCLE"),
         ("BOX ICRS 1 2 3 -4", "BOX"),
+        ("BOX ICRS 1 2 -3 4", "BOX"),
         ("POLYGON ICRS 1 2 $ 4 5 6 7 8", "[$]"),
     ):
         with pytest.raises(InputError, match=f"S_REGION.*{reason}"):

@@ -56,11 +56,12 @@ def test_gratings_and_channels_of_one_field_are_a_set():
 
 def test_pointings_are_a_set_as_far_as_they_share_sky():
     pointings = [cube("G235H/F170LP", 2.0 * i, name=f"jw01288-o00{i}_t011") for i in range(3)]
-    away = cube("G235H/F170LP", 2.9 + 4.0, name="jw01288-o009_t011")  # 0.1 arcsec of 3 in common
-    sets, _ = found([*pointings, away, *IMAGES])
+    last = cube("G235H/F170LP", -2.65, name="jw01288-o007_t011")  # 12 % of 3 arcsec in common
+    away = cube("G235H/F170LP", 2.75 + 4.0, name="jw01288-o009_t011")  # 8 %
+    sets, _ = found([*pointings, last, away, *IMAGES])
     ((_, pairs),) = sets.items()
-    assert {pair.cube for pair in pairs} == set(pointings)
-    assert Counter(pair.band for pair in pairs) == {"F200W": 3, "F212N": 3}
+    assert {pair.cube for pair in pairs} == {*pointings, last}
+    assert Counter(pair.band for pair in pairs) == {"F200W": 4, "F212N": 4}
 
 
 def test_a_band_has_one_image_for_all_cubes():
@@ -93,13 +94,13 @@ def test_what_is_in_no_set_is_told():
 
 
 def test_a_bridge_without_images_leaves_two_sets_apart():
-    ends = [cube(setup, east, name=f"jw01288-o00{i}_t011")
-            for i, (setup, east) in enumerate([("G140H/F100LP", 0.0), ("G235H/F170LP", 0.1),
-                                               ("G140H/F100LP", 4.0), ("G235H/F170LP", 4.1)])]  # fmt: skip
+    places = (("G140H/F070LP", 0.0, 0), ("G235H/F170LP", 0.1, 1),
+              ("G140H/F100LP", 4.0, 0), ("G235H/F170LP", 4.1, 2))  # fmt: skip
+    ends = [cube(setup, east, name=f"jw01288-o00{number}_t011") for setup, east, number in places]
     bridge = cube("G395H/F290LP", 2.0, name="jw01288-o008_t011")
     sets, left_out = found([*ends, bridge, *IMAGES[:3]])
     assert [{pair.cube for pair in pairs} for pairs in sets.values()] == [set(ends[:2]), set(ends[2:])]
-    assert len({*sets}) == 2
+    assert list(sets)[1] == f"{list(sets)[0]}-2"
     assert [each for each, _ in left_out] == [bridge]
 
 

@@ -8,7 +8,7 @@ from astropy.wcs import WCS
 
 from jwst_fusion.coregistration.coregister import CoregistrationSettings, choose_grid, coregister
 from jwst_fusion.coregistration.grid import grid_wcs
-from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
+from jwst_fusion.exceptions import InputError, ParameterError
 
 from ..sky import PA_APERTURE, PA_V3, Sky, rich_sky
 
@@ -173,12 +173,6 @@ def test_images_that_cannot_be_used_are_left_out_with_a_warning(cube, images, ca
         assert words in caplog.text
 
 
-def test_no_image_covers_the_field(cube):
-    away = Sky((), centre=(83.81, -35.0)).image("F182M")
-    with pytest.raises(NoOverlapError, match=r"f182m_i2d\.fits: no image covers the field"):
-        coregister(cube, [away])
-
-
 def test_two_images_with_one_label(cube, images):
     with pytest.raises(InputError, match=r"f182m_i2d\.fits: a second image with the label F182M"):
         coregister(cube, [images["F182M"], images["F182M"]], KEEP)
@@ -230,3 +224,5 @@ def test_outliers_are_taken_out(cube, images):
 def test_settings_that_cannot_be_used(name, value):
     with pytest.raises(ParameterError, match=f"{name} = "):
         CoregistrationSettings(**{name: value})
+    with pytest.raises(ParameterError, match="give one of them"):
+        CoregistrationSettings(center="1 2", center_spaxel=(1, 2))

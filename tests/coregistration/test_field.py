@@ -108,8 +108,3 @@ def test_the_fused_field_is_the_rectangle_and_the_margin_keeps_the_cube(cube):
     assert np.isfinite(observation.cube.data).all()
     x, y = grid_wcs(observation.grid).wcs_world2pix(*cube.wcs.wcs_pix2world(12, 11, 0), 0)
     assert (x, y) == pytest.approx((8 * 3 + 1, 6 * 3 + 1), abs=1e-3)
-
-
-def test_settings_of_the_field_are_checked():
-    with pytest.raises(ParameterError, match="give one of them"):
-        CoregistrationSettings(center="1 2", center_spaxel=(1, 2))

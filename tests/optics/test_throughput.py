@@ -37,6 +37,9 @@ def test_effective_filter(filter, pupil, expected):
     ("filter", "pupil", "words"),
     [
         ("F999W", "CLEAR", "FILTER=F999W"),
+        ("CLEAR", "CLEAR", "FILTER=CLEAR with PUPIL=CLEAR, expected a filter of direct imaging"),
+        ("F182M", "MASKRND", "PUPIL=MASKRND with FILTER=F182M, expected CLEAR"),
+        ("F070W", "F162M", "FILTER=F070W with PUPIL=F162M, expected FILTER=F150W2"),
         ("F200W", None, "PUPIL=None"),
         ("F200W", "F405N", "expected FILTER=F444W"),
     ],

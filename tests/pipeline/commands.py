@@ -20,21 +20,7 @@ PATIENCE = 300  # s
 
 
 def make_once(folder, make):
-    """
-    Make a folder in one of the processes of pytest-xdist, while the others wait.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Folder that all processes see; its parent exists.
-    make : callable
-        Fills the folder that it is given.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder.
-    """
+    """Make and fill a folder that all processes of pytest-xdist see in one of them, while the others wait."""
     done, failed = (folder.with_name(f"{folder.name}.{state}") for state in ("done", "failed"))
     try:
         folder.mkdir()

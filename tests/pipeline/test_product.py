@@ -79,7 +79,10 @@ def test_hdus_columns_and_types_are_those_of_the_contract(hdulist, product):
     assert hdulist["COMPONENTS"].columns.names == [
         "wavelength", "mean_spectrum", *(f"basis_{i + 1}" for i in range(k)), "mean_noise"
     ]  # fmt: skip
+    assert hdulist["COMPONENTS"].columns.units == ["um", *["MJy/sr"] * (k + 2)]
+    assert hdulist["ASDF"].data.nbytes < 1e5  # arrays are stored once
     assert hdulist["FILTERS"].columns.names == BAND_COLUMNS
+    assert [hdulist["FILTERS"].columns[name].unit for name in ("psnr", "offset_east")] == ["dB", "arcsec"]
     assert hdulist["SPECTRAL"].columns.names == WAVE_COLUMNS
     assert len(hdulist["COMPONENTS"].data) == len(hdulist["SPECTRAL"].data) == n_wave
     assert 4 <= len(hdulist["DRAWS"].data)
