@@ -131,11 +131,11 @@ def relative_strength(problem: Problem, solution: Solution) -> float:
     Find how strong the prior should be, relative to what it is.
 
     The structure that the prior takes from the solution c, ``t = inverse(N) P c``, is compared with what it
-    takes from solutions of scenes as it expects them; N is the matrix of the objective, P that of the prior.
-    On average ``t^T P c`` is the same for both where Stein's unbiased estimate of the error of the predicted
-    data (Stein 1981) has its minimum. It is averaged over neighbouring cells, and medians over the cells that
-    an image sees are compared: where the PSF is wrong, about stars and edges, a weaker prior would fit the
-    error of the PSF.
+    takes from the solution of a scene as it expects it, observed with noise; N is the matrix of the
+    objective, P that of the prior. On average ``t^T P c`` is the same for both where Stein's unbiased
+    estimate of the error of the predicted data (Stein 1981) has its minimum. It is averaged over neighbouring
+    cells, and medians over the cells that an image sees are compared: where the PSF is wrong, about stars and
+    edges, a weaker prior would fit the error of the PSF.
 
     Parameters
     ----------
