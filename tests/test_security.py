@@ -54,3 +54,10 @@ def test_asdf_that_asks_for_more_than_data(tmp_path, monkeypatch, payload):
         datamodels.open("x_s3d.asdf")
     assert caught.type is not SystemExit
     assert [path.name for path in tmp_path.iterdir()] == ["x_s3d.asdf"]
+
+
+def test_an_association_names_no_file_outside_its_folder():
+    for name in ("../x", "/tmp/x", "a/b", "..", ".", "", " ", "a\x00b", "a\nb", 7, None, ["x"], {}):
+        association = {"products": [{"name": name, "members": [{"expname": "a_i2d.fits"}]}]}
+        with pytest.raises(InputError, match=r"product name .* cannot name a file"):
+            open_inputs(association)

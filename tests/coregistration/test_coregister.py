@@ -8,7 +8,7 @@ from astropy.wcs import WCS
 
 from jwst_fusion.coregistration.coregister import CoregistrationSettings, choose_grid, coregister
 from jwst_fusion.coregistration.grid import grid_wcs
-from jwst_fusion.exceptions import InputError, ParameterError
+from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
 
 from ..sky import PA_APERTURE, PA_V3, Sky, rich_sky
 
@@ -171,6 +171,12 @@ def test_images_that_cannot_be_used_are_left_out_with_a_warning(cube, images, ca
     assert "f335m_i2d.fits left out: 0 % of the bandpass of F335M" in caplog.text
     for words in ("f210m_i2d.fits left out", "f162m_i2d.fits left out"):
         assert words in caplog.text
+
+
+def test_no_image_covers_the_field(cube):
+    away = Sky((), centre=(83.81, -35.0)).image("F182M")
+    with pytest.raises(NoOverlapError, match=r"f182m_i2d\.fits: no image covers the field"):
+        coregister(cube, [away])
 
 
 def test_two_images_with_one_label(cube, images):

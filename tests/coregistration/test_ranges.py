@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jwst_fusion.coregistration.ranges import CUBE_RANGES, filter_sets, fusion_range
+from jwst_fusion.coregistration.ranges import CUBE_RANGES, SYMMETRIC_RANGES, filter_sets, fusion_range
 from jwst_fusion.optics.throughput import transmission
 
 
@@ -31,6 +31,24 @@ def test_other_sets_take_the_range_of_their_throughputs(filters):
     assert low == pytest.approx(min(support[0] for support in supports))
     assert high == pytest.approx(max(support[-1] for support in supports))
     assert np.isfinite([low, high]).all()
+
+
+@pytest.mark.parametrize(
+    ("grating", "blocking_filter", "rows"),
+    [
+        ("G140H", "F100LP", [0, 1]),
+        ("G235H", "F170LP", [2]),
+        ("G395H", "F290LP", [3, 4]),
+    ],
+)
+def test_cubes_go_with_the_filters_of_table_d2(grating, blocking_filter, rows):
+    sets = filter_sets(grating, blocking_filter)
+    for row in rows:
+        members = SYMMETRIC_RANGES[row][1]
+        assert sum(set(members) <= set(names) for names in sets) == 1
+    listed = {name for _, members in SYMMETRIC_RANGES for name in members}
+    expected = {name for row in rows for name in SYMMETRIC_RANGES[row][1]}
+    assert {name for names in sets for name in names} & listed == expected
 
 
 def test_ranges_beyond_the_gap_and_channels_are_fused_apart():

@@ -41,6 +41,22 @@ def test_unknown_table_comes_after_ours_and_before_asdf(fused_model, tmp_path):
         assert [hdu.name for hdu in hdulist] == [*HDUS[:-1], "HDRTAB", "ASDF"]
 
 
+def test_headers(product):
+    with fits.open(product) as hdulist:
+        assert [hdu.name for hdu in hdulist] == HDUS
+        assert hdulist["ASDF"].data.nbytes < 20_000  # arrays are stored once
+        header = hdulist[0].header
+        assert header["DATAMODL"] == "IFUCubeModel"
+        assert header["FUSMODL"] == "FusedCubeModel"
+        assert header["FILENAME"] == "disk_fused.fits"
+        assert (header["FUSMU"], header["FUSNCOMP"], header["FUSCONV"]) == (0.25, 3, True)
+        assert header["S_FUSION"] == "COMPLETE"
+        assert hdulist["SCI"].header["BUNIT"] == hdulist["ERR"].header["BUNIT"] == "MJy/sr"
+        assert hdulist["COMPONENTS"].columns.units == ["um", *["MJy/sr"] * 5]
+        assert hdulist["FILTERS"].columns["psnr"].unit == "dB"
+        assert hdulist["FILTERS"].columns["offset_east"].unit == "arcsec"
+
+
 @pytest.mark.parametrize("extension", ["fits", "asdf"])
 def test_round_trip(fused_model, tmp_path, extension):
     path = fused_model.save(tmp_path / f"disk_fused.{extension}")
@@ -180,10 +196,15 @@ def test_draws_take_a_small_part_of_the_product(fused_model):
 
 
 def test_a_notebook_shows_size_instrument_and_bands(fused_model):
-    fused_model.meta.target.catalog_name = "<b>HH 1 & 2"
     html = fused_model._repr_html_()
-    assert "&lt;b&gt;HH 1 &amp; 2" in html
     ny, nx = fused_model.data.shape[1:]
     assert f"{len(fused_model.data)} x {ny} x {nx}" in html
     assert html.count("<tr>") >= 4 + len(fused_model.filters)
     assert "<script" not in html
+
+
+def test_what_a_notebook_shows_is_escaped():
+    model = FusedCubeModel()
+    model.meta.target.catalog_name = "<b>HH 1 & 2"
+    model.set_table("filters", filter=["F182M"], scale=[1.0])
+    assert "&lt;b&gt;HH 1 &amp; 2" in model._repr_html_()

@@ -294,9 +294,16 @@ BAD = {
         )
         for wide, element, found in (
             ("CLEAR", "F182M", "FILTER=CLEAR with PUPIL=F182M (are they exchanged?)"),
+            ("CLEAR", "CLEAR", "FILTER=CLEAR with PUPIL=CLEAR, expected a filter of direct imaging"),
+            ("WLP4", "CLEAR", "FILTER=WLP4 with PUPIL=CLEAR, expected a filter of direct imaging"),
             ("WLP4", "F212N", "FILTER=WLP4 with PUPIL=F212N"),
             (None, "CLEAR", "FILTER=None"),
+            ("F999W", "CLEAR", "FILTER=F999W"),
+            ("F182M", None, "PUPIL=None"),
             ("F182M", "WLP8", "PUPIL=WLP8 with FILTER=F182M, expected CLEAR"),
+            ("F182M", "MASKRND", "PUPIL=MASKRND"),
+            ("F182M", "GRISMR", "PUPIL=GRISMR"),
+            ("F070W", "F162M", "FILTER=F070W with PUPIL=F162M, expected FILTER=F150W2"),
         )
     },
     "unknown module": (keywords(FIRST, MODULE="C"), FIRST, "MODULE=C, expected A, B", "correct the header"),
@@ -307,14 +314,14 @@ BAD = {
         f"PIXFRAC {value}": (
             keywords(FIRST, PIXFRAC=value), FIRST, f"PIXFRAC is {value}, 0 to 1", "correct the header",
         )
-        for value in (-3.0, 1.5, "square")
+        for value in (-3.0, 1.5, 400.0, "square")
     },
     # units
     **{
         f"unit {unit} of {name}": (
             keywords(name, BUNIT=unit), name, f"BUNIT is {unit}, MJy/sr needed", "use the pipeline's stage-3",
         )
-        for name, unit in ((FIRST, "MJy"), (FIRST, None), (CUBE, "Jy/sr"))
+        for name, unit in ((FIRST, "DN/s"), (FIRST, "MJy"), (FIRST, None), (CUBE, "Jy"), (CUBE, "Jy/sr"))
     },
     # position angles
     **{

@@ -10,9 +10,10 @@ import pytest
 
 from jwst_fusion import CoregisterStep, CrossCalibStep, Fusion4Pipeline, FusionStep, atomic
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
+from tests.console import run_command
 
-from .commands import fail, names_in
-from .spoils import ADVICE, ASN, BAD, CUBE, FIRST, SECOND, own
+from .commands import fail, names, names_in
+from .spoils import ADVICE, ASN, BAD, CUBE, FAR, FIRST, SECOND, keywords, own
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -135,3 +136,24 @@ def test_output_folder_that_turns_read_only(work, crossed, caplog, monkeypatch, 
     monkeypatch.setattr(atomic, moment, refuse)
     error = fail(CrossCalibStep, str(crossed.coreg), caplog)
     assert "_xcal.fits: Read-only file system; check the path and its permissions" in str(error)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_output_folder_without_permission(work, crossed, caplog):
+    (work.folder / "closed").mkdir(mode=0o500)
+    error = fail(CrossCalibStep, str(crossed.coreg), caplog, output_dir="closed")
+    assert "_xcal.fits: Permission denied; check the path and its permissions" in str(error)
+
+
+def test_strun_tells_it_in_one_line(work):
+    keywords(FIRST, SECOND, **FAR)(work)
+    before = names(work.folder)
+    finished = run_command(
+        work.folder, "strun", "calwebb_fusion4", ASN, "--steps.coregister.save_results=true"
+    )
+    assert finished.status == 64
+    (line,) = [line for line in finished.stderr.splitlines() if " ERROR " in line]
+    assert "no image covers the field" in line
+    assert "Traceback" not in finished.text
+    assert "CRDS" not in finished.text
+    assert names(work.folder) == before

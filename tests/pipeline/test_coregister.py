@@ -11,7 +11,7 @@ from jwst_fusion.adapters.products import celestial_wcs
 from jwst_fusion.exceptions import InputError, NoOverlapError, ParameterError
 
 from .commands import fail
-from .spoils import ASN, CUBE, FIRST, SECOND, changed, in_a_table
+from .spoils import ASN, CUBE, FIRST, SECOND, changed, in_a_table, keywords
 
 pytestmark = pytest.mark.usefixtures("work")
 
@@ -80,6 +80,17 @@ def test_wavelengths_in_a_table_and_a_jump_of_them(work, reference):
     assert "the wavelengths jump from" in run().meta.fusion.warnings
 
 
+@pytest.mark.parametrize("right_ascension", [0.00005, 359.99995])
+def test_right_ascension_across_zero(work, right_ascension, reference):
+    shift = right_ascension - float(fits.getval(work.sources[CUBE], "CRVAL1", "SCI"))
+    for name in (CUBE, FIRST, SECOND):
+        value = (float(fits.getval(work.sources[name], "CRVAL1", "SCI")) + shift) % 360
+        keywords(name, CRVAL1=value)(work)
+    result = run()
+    for column in ("offset_east", "offset_north"):
+        np.testing.assert_allclose(result.filters[column], reference.filters[column], atol=2e-6)
+
+
 def test_part_of_the_field_covered(work, caplog):
     def half(hdus):
         wcs = WCS(hdus["SCI"].header)
@@ -96,6 +107,13 @@ def test_part_of_the_field_covered(work, caplog):
     assert run(min_overlap=0.1, alignment="wcs").images.shape[0] == 2
 
 
+def test_one_image_without_data_is_left_out(work):
+    changed(work, SECOND, lambda hdus: hdus["SCI"].data.fill(np.nan))
+    result = run()
+    assert len(result.images) == 1
+    assert [row["filter"] for row in result.filters] == ["F182M"]
+
+
 def test_a_field_that_the_user_asks_for(reference):
     middle = [(n - 1) / 2 for n in reference.data.shape[:0:-1]]
     ra, dec = (float(value) for value in celestial_wcs(reference, "x").wcs_pix2world(*middle, 0))
@@ -109,12 +127,22 @@ def test_a_field_that_the_user_asks_for(reference):
     )
 
 
-def test_offsets_are_written_for_cube_build(work, tmp_path, caplog):
-    from jwst.cube_build import cube_build_step
+def test_fields_and_tables_that_can_not_be(caplog):
+    for parameters, kind, words in (
+        ({"center": ["12", "80"], "height": 1.0, "width": 1.0}, NoOverlapError, ("correct center",)),
+        ({"center": ["here"]}, ParameterError, ("center = 'here'", "use")),
+        ({"position_angle": "north"}, ParameterError, ("position_angle = 'north'", "aperture")),
+        ({"wavelength_range": [3.0, 4.0]}, InputError, (CUBE, "no data between 3.000 and 4.000")),
+        ({"offset_file": "offsets.asdf"}, InputError, (CUBE, "HDRTAB", "leave the parameter out")),
+    ):
+        caplog.clear()
+        error = fail(CoregisterStep, ASN, caplog, **parameters)
+        assert isinstance(error, kind)
+        assert all(word in str(error) for word in words)
 
-    error = fail(CoregisterStep, ASN, caplog, offset_file="offsets.asdf")
-    assert isinstance(error, InputError)
-    assert all(word in str(error) for word in (CUBE, "HDRTAB", "leave the parameter out"))
+
+def test_offsets_are_written_for_cube_build(work, tmp_path):
+    from jwst.cube_build import cube_build_step
 
     def exposures(hdus):
         column = fits.Column("FILENAME", "40A", array=np.array(["a_cal.fits", "b_cal.fits"]))

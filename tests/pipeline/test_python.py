@@ -1,5 +1,7 @@
 """The pipeline called from Python."""
 
+import logging
+
 import numpy as np
 import pytest
 from jwst import datamodels as jwst_datamodels
@@ -80,6 +82,26 @@ def test_association_as_a_dict_into_asdf_without_the_last_step(data, folder):
     assert type(result) is datamodels.CrossCalibratedModel
     assert result.meta.cal_step.fusion == "SKIPPED"
     assert [path.name for path in (folder / "out").iterdir()] == ["v1.5_xcal.asdf"]
+
+
+def test_band_outside_the_cube_is_left_out_with_a_warning(data, models, caplog):
+    models[0].meta.instrument.filter = "F115W"
+    with caplog.at_level(logging.WARNING, "jwst_fusion"):
+        result = CoregisterStep.call(models, configure_log=False)
+    assert [row["filter"] for row in result.filters] == ["F210M"]
+    assert f"{data.images[0].name} left out: 0 %" in caplog.text
+
+
+def test_data_without_errors_are_weighed_by_their_scatter(models, smoothed):
+    for model in models:
+        model.err = np.zeros_like(model.data)
+    result = Fusion4Pipeline.call(models, steps={"fusion": QUICK | {"mu": 20}}, configure_log=False)
+    with datamodels.open(smoothed.folder / f"{NAME}_fused.fits") as saved:
+        known = np.isfinite(saved.data)
+        np.testing.assert_array_equal(np.isfinite(result.data), known)
+        difference = (result.data - saved.data)[known]
+        assert difference.std() < 0.25 * saved.data[known].std()
+    assert (result.err[known] > 0).all()
 
 
 def test_moving_target_is_found_without_coordinates(titan):

@@ -75,6 +75,18 @@ def test_report_is_rebuilt_from_the_product_alone(page, product, tmp_path, capsy
     assert sorted(line.rpartition("/")[2] for line in capsys.readouterr().out.split()) == written
 
 
+def test_report_of_something_else_is_refused(cross_calibrated, tmp_path, capsys):
+    nonsense = tmp_path / "x_fused.fits"
+    nonsense.write_bytes(b"no FITS at all")
+    for path, words in (
+        (cross_calibrated, "not a fused cube"), (tmp_path / "none.fits", "no such file"),
+        (nonsense, "cannot be read"),
+    ):  # fmt: skip
+        assert main(["report", str(path)]) == 1
+        assert words in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [nonsense.name]
+
+
 PARTS = [("COEFFS", True), ("ERR", False), ("SPECTRAL", True), ("COMPONENTS", False)]
 
 
