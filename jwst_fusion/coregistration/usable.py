@@ -129,4 +129,4 @@ def _same_pixels(first, second):
         return False
     factor = np.median(b[known] / a[known])
     same = np.abs(b[known] - factor * a[known]) <= ROUNDING * np.abs(factor * a[known])
-    return bool(factor != 0 and np.median(same) == 1)
+    return bool(factor != 0 and same.mean() > 0.5)

@@ -100,11 +100,15 @@ class Problem:
         half_plane = sum(factor * term.adjoint(term.weighted_data()) for factor, term in self.data_terms)
         return irfft2(half_plane, s=self.groups.shape)
 
-    def normal(self, coefficients: np.ndarray) -> np.ndarray:
-        """Apply the normal matrix to coefficients of shape (k, ny, nx)."""
+    def data_normal(self, coefficients: np.ndarray) -> np.ndarray:
+        """Apply the normal matrix of the data terms alone to coefficients of shape (k, ny, nx)."""
         spectrum = rfft2(coefficients)
         half_plane = sum(factor * term.normal(spectrum) for factor, term in self.data_terms)
-        return irfft2(half_plane, s=self.groups.shape) + self.prior.apply(coefficients)
+        return irfft2(half_plane, s=self.groups.shape)
+
+    def normal(self, coefficients: np.ndarray) -> np.ndarray:
+        """Apply the normal matrix to coefficients of shape (k, ny, nx)."""
+        return self.data_normal(coefficients) + self.prior.apply(coefficients)
 
     def noise(self, rng: np.random.Generator, variances: tuple[float, float]) -> np.ndarray:
         """

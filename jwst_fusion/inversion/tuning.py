@@ -155,7 +155,7 @@ def relative_strength(problem: Problem, solution: Solution) -> float:
     right_hand_sides = present, prior.draw(rng), noise
     taken, bias, error = solve_each(problem, solution, right_hand_sides, STRENGTH_RTOL)
     # P times the solution of a scene a that is drawn, a - bias + error
-    expected = problem.normal(bias) - prior.apply(bias) + prior.apply(error)
+    expected = problem.data_normal(bias) + prior.apply(error)
     (taken_then,) = solve_each(problem, solution, (expected,), STRENGTH_RTOL)
     products = ((taken_then * expected).sum(axis=0), (taken * present).sum(axis=0))
     smooth = (gaussian_filter(product, STRENGTH_SMOOTHING, mode="wrap") for product in products)

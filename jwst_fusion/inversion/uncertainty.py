@@ -200,7 +200,7 @@ def prior_scales(
     prior = problem.prior
     taken = chain([prior.apply(solution.coefficients)], map(prior.apply, noises))
     first, *noise = solve_each(problem, solution, taken, PRIOR_RTOL)
-    seen = (problem.normal(error) - prior.apply(error) for error in priors)
+    seen = map(problem.data_normal, priors)
     expected = list(solve_each(problem, solution, seen, PRIOR_RTOL))
     scales = []
     bands = (zip(*map(_bands, fields), strict=True) for fields in ([first], noise, expected))
