@@ -100,7 +100,7 @@ def test_the_strength_is_that_of_the_scene(wrong):
         again, strength = replace(again, prior=again.prior.scaled(change)), strength * change
     assert 0.6 < strength < 1.9
     found = solve_and_weigh(start, sobolev)[0].prior.matrix[0, 0] * alpha**2
-    assert found <= min(wrong, 3.0)
+    assert found <= min(wrong, 3.5)  # two updates: most of the way down, and never up
     assert solve_and_weigh(start, replace(sobolev, mu=1.0))[0].prior is start.prior
 
 
