@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -43,14 +44,14 @@ LEAST_VARIANCE = 1.0
 #: Updates of the weights that turn squared gradients into lengths, and of the prior's strength. Judged.
 PRIOR_UPDATES = 2
 
-#: Largest strength of the prior in units of the one that was measured on the cube. The median of a field
-#: speaks for its empty parts if they are larger than those with structure. Judged.
+#: Largest strength of the prior in units of the one that was measured on the cube. The typical cell of a
+#: field is one of its empty parts if they are larger than those with structure. Judged.
 MOST_STRENGTH = 1.0
 
 #: Tolerance of the solutions from which the strength is found. Judged.
 STRENGTH_RTOL = 0.03
 
-#: Standard deviation of the Gaussian over which the strength is averaged before its median [cells]. Judged.
+#: Standard deviation of the Gaussian over which the strength is averaged before its log [cells]. Judged.
 STRENGTH_SMOOTHING = 2.0
 
 #: Tolerance of the solutions that only serve to find the weights, over that of the last. Judged.
@@ -134,8 +135,8 @@ def relative_strength(problem: Problem, solution: Solution) -> float:
     takes from the solution of a scene as it expects it, observed with noise; N is the matrix of the
     objective, P that of the prior. On average ``t^T P c`` is the same for both where Stein's unbiased
     estimate of the error of the predicted data (Stein 1981) has its minimum. It is averaged over neighbouring
-    cells, and medians over the cells that an image sees are compared: where the PSF is wrong, about stars and
-    edges, a weaker prior would fit the error of the PSF.
+    cells, and geometric means over the cells that an image sees are compared: sums would speak for stars and
+    edges alone, where the PSF is wrong and a weaker prior would fit the error of the PSF.
 
     Parameters
     ----------
@@ -159,8 +160,11 @@ def relative_strength(problem: Problem, solution: Solution) -> float:
     (taken_then,) = solve_each(problem, solution, (expected,), STRENGTH_RTOL)
     products = ((taken_then * expected).sum(axis=0), (taken * present).sum(axis=0))
     smooth = (gaussian_filter(product, STRENGTH_SMOOTHING, mode="wrap") for product in products)
-    medians = [float(np.median(product[seen])) if seen.any() else 0.0 for product in smooth]
-    return medians[0] / medians[1] if min(medians) > 0 else 1.0
+    positive = [product[seen & (product > 0)] for product in smooth]
+    if not all(product.size for product in positive):
+        return 1.0
+    means = [float(np.log(product).mean()) for product in positive]
+    return math.exp(means[0] - means[1])
 
 
 def residual_variances(problem: Problem, solution: Solution) -> tuple[float, float]:
