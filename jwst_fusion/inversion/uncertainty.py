@@ -30,8 +30,12 @@ PRIOR_RTOL = 0.003
 #: of the images. Judged.
 SMOOTHING = 1.5
 
-#: Standard deviations of the Gaussians between which the structure of the scene is measured [cells]. Judged.
-WIDTHS = (SMOOTHING, 2 * SMOOTHING, 4 * SMOOTHING)
+#: Standard deviations of the Gaussians between which the structure of the scene is measured [cells]: octaves
+#: from half the width of the PSFs. Judged.
+WIDTHS = (SMOOTHING / 2, SMOOTHING, 2 * SMOOTHING, 4 * SMOOTHING)
+
+#: Octaves of fine structure that the images do not resolve, over which the scene goes on falling. Judged.
+UNRESOLVED = 0.5
 
 #: Draws of the noise for each draw of the prior, of which fewer are needed as its size is measured. Judged.
 NOISE_DRAWS = 4
@@ -194,8 +198,8 @@ def prior_scales(
     Returns
     -------
     list of ndarray, shape (ny, nx)
-        Variance of the scene over that of the prior, about each cell, for structure as small as the PSFs of
-        the images, for twice that size and so on; one where no image looks.
+        Variance of the scene over that of the prior, about each cell, for the structure below each of
+        `WIDTHS` and for the smooth rest; one where no image looks.
     """
     prior = problem.prior
     taken = chain([prior.apply(solution.coefficients)], map(prior.apply, noises))
@@ -208,7 +212,8 @@ def prior_scales(
         powers = [_local_power(band, 2 * width) for band in each]
         scale = np.maximum(powers[0] - powers[1], 0.0) / np.maximum(powers[2], np.finfo(float).tiny)
         scales.append(np.where(problem.image_term.seen, scale, 1.0))
-    return scales
+    fall = np.minimum(scales[1], scales[2]) / np.maximum(scales[2], np.finfo(float).tiny)
+    return [scales[0] * fall**UNRESOLVED, *scales[1:]]
 
 
 def blurred(coefficients: np.ndarray, beam: float | None, cell_size: float, mode: str = "wrap") -> np.ndarray:
