@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from copy import copy
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.fft import irfft2, rfft2
@@ -98,6 +100,12 @@ class Blocks:
             members = each.reshape(members.shape) - self._both @ inner
         members = members.reshape(groups.n_groups, -1, self.k).transpose(2, 0, 1)
         return irfft2(groups.scatter(members), s=groups.shape)
+
+    def single(self) -> Blocks:
+        """Return the same blocks in single precision."""
+        blocks = copy(self)
+        vars(blocks).update({name: single(value) for name, value in vars(self).items()})
+        return blocks
 
     def response(self, point: np.ndarray) -> np.ndarray:
         """
@@ -296,6 +304,9 @@ def solve_each(
     """
     Solve the normal equations for each right-hand side in turn, as many at a time as threads are granted.
 
+    The solutions serve statistics: they are found in single precision, which takes half of the time, and in
+    double precision only where the equations are too stiff for it.
+
     Parameters
     ----------
     problem : Problem
@@ -313,16 +324,46 @@ def solve_each(
         The solution with each.
     """
     threads, right_hand_sides = available_threads(), iter(right_hand_sides)
+    with np.errstate(over="ignore"):
+        coarse, coarse_blocks = single(problem), solution.blocks.single()
+    within_range = np.array_equal(coarse.image_term.weight > 0, problem.image_term.weight > 0)
+
+    def solve_with(normal, right_hand_side, precondition):
+        limits = {"rtol": rtol, "max_iterations": SAMPLE_ITERATIONS}
+        return conjugate_gradients(normal, right_hand_side, precondition, **limits)[0].astype(float)
 
     def solve_one(right_hand_side):
-        return conjugate_gradients(
-            problem.normal,
-            right_hand_side,
-            solution.blocks.apply,
-            rtol=rtol,
-            max_iterations=SAMPLE_ITERATIONS,
-        )[0]
+        if within_range:
+            with suppress(np.linalg.LinAlgError), np.errstate(over="ignore", invalid="ignore"):
+                right = right_hand_side.astype(np.float32)
+                return solve_with(coarse.normal, right, coarse_blocks.apply)
+        return solve_with(problem.normal, right_hand_side, solution.blocks.apply)
 
     with ThreadPoolExecutor(threads) as pool:
         while some := list(islice(right_hand_sides, threads)):
             yield from pool.map(solve_one, some)
+
+
+def single(value: Any) -> Any:
+    """
+    Convert arrays and numbers to single precision, those within dataclasses and tuples too.
+
+    Parameters
+    ----------
+    value : object
+        An array, a dataclass, a tuple, or anything else, which is returned as it is.
+
+    Returns
+    -------
+    object
+        The same in single precision. Numbers are Python's, which leave the precision of arrays as it is.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
+        return value.astype(np.float32 if value.dtype.kind == "f" else np.complex64, copy=False)
+    if isinstance(value, np.floating):
+        return float(value)
+    if isinstance(value, tuple):
+        return tuple(map(single, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{field.name: single(getattr(value, field.name)) for field in fields(value)})
+    return value

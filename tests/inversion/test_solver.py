@@ -1,10 +1,12 @@
 """The exact solution, the blocks, and conjugate gradients under masks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.fft import rfft2
 
-from jwst_fusion.inversion.solver import Blocks, conjugate_gradients, solve
+from jwst_fusion.inversion.solver import Blocks, Solution, conjugate_gradients, solve, solve_each
 
 from .scenario import Scenario
 
@@ -74,6 +76,23 @@ def test_the_tolerance_is_met_and_a_start_saves_iterations():
     assert again.iterations < tight.iterations / 2
     assert solve(problem, rtol=1e-9, max_iterations=2).iterations == 2
     assert not solve(problem, rtol=1e-9, max_iterations=2).converged
+
+
+@pytest.mark.parametrize(("stiff", "unit"), [(1.0, 1.0), (1e12, 1.0), (1.0, 1e-25), (1.0, 1e25)])
+def test_draws_are_solved_as_in_double_precision(stiff, unit):
+    """In single precision, and in double where it does not suffice: stiff equations, extreme units."""
+    problem = Scenario(3, (8, 8)).problem(mu=0.1, mask=np.random.default_rng(1).random((8, 8)) > 0.4)
+    prior = replace(problem.prior, matrix=np.diag([stiff, 1.0]) * problem.prior.matrix)
+    image = problem.image_term
+    image = replace(image, transfer=unit * image.transfer, weight=unit**-2 * image.weight)
+    problem = replace(problem, prior=prior, image_term=image)
+    rng = np.random.default_rng(2)
+    right = [rng.normal(size=(2, *problem.groups.shape)) for _ in range(3)]
+    blocks = Blocks(problem)
+    solution = Solution(right[0], blocks, 0, 0.0, True)
+    for found, each in zip(solve_each(problem, solution, right, 1e-3), right, strict=True):
+        expected = conjugate_gradients(problem.normal, each, blocks.apply, rtol=1e-3)[0]
+        np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
 
 
 def test_equations_that_rounding_errors_spoil_are_refused():
