@@ -267,15 +267,15 @@ def conjugate_gradients(
     right_hand_side: np.ndarray,
     precondition: Callable,
     *,
-    start: np.ndarray | None = None,
     rtol: float = 1e-5,
     max_iterations: int = 200,
 ) -> tuple[np.ndarray, int, float]:
     """
     Solve a symmetric positive system by preconditioned conjugate gradients.
 
-    The criterion is the norm of the residual in the metric of the preconditioner, which for a good
-    preconditioner is that of the error in the metric of the objective.
+    The first guess is the preconditioned right-hand side. The criterion is the norm of the residual in the
+    metric of the preconditioner, which for a good preconditioner is that of the error in the metric of the
+    objective.
 
     Parameters
     ----------
@@ -283,8 +283,6 @@ def conjugate_gradients(
         Linear operators on arrays of the right-hand side's shape.
     right_hand_side : ndarray
         Right-hand side.
-    start : ndarray, optional
-        First guess; by default the preconditioned right-hand side.
     rtol : float, optional
         Tolerance.
     max_iterations : int, optional
@@ -311,8 +309,6 @@ def conjugate_gradients(
     if not 0 < reference < np.inf:
         raise np.linalg.LinAlgError(BREAKDOWN)
     target = rtol**2 * reference
-    if start is not None:
-        solution = start.copy()
     residual = right_hand_side - normal(solution)
     preconditioned = precondition(residual)
     power = np.vdot(residual, preconditioned)
