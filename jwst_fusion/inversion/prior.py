@@ -172,7 +172,7 @@ class Prior:
         alignment = None if self.alignment is None else factor * self.alignment
         return replace(self, matrix=factor * self.matrix, alignment=alignment)
 
-    def updated(self, coefficients: np.ndarray, seen: np.ndarray) -> Prior:
+    def updated(self, coefficients: np.ndarray, seen: np.ndarray, local: np.ndarray | float = 1.0) -> Prior:
         """
         Penalise the lengths of the gradients instead of their squares: a step of half-quadratic minimisation.
 
@@ -185,6 +185,8 @@ class Prior:
             Present solution.
         seen : ndarray of bool, shape (ny, nx)
             Cells that an image sees.
+        local : ndarray, shape (ny, nx), optional
+            Strength in each cell over the typical one.
 
         Returns
         -------
@@ -194,7 +196,7 @@ class Prior:
         squared = at_cells(gradient(np.tensordot(self.root, coefficients, axes=1)) ** 2).sum(axis=0)
         level = max(float(squared[seen].mean()), MIN_GRADIENT)
         length = np.sqrt(np.clip(squared / level, *STEEPNESS_RANGE))
-        return replace(self, edges=between_cells(length[seen].mean() / length))
+        return replace(self, edges=between_cells(local * length[seen].mean() / length))
 
 
 def at_cells(products: Iterable[np.ndarray]) -> np.ndarray:

@@ -48,11 +48,19 @@ PRIOR_UPDATES = 2
 #: field is one of its empty parts if they are larger than those with structure. Judged.
 MOST_STRENGTH = 1.0
 
+#: Least strength of the prior in a cell over the typical one: with less, the solution follows the errors of
+#: the PSFs about stars. Judged.
+LEAST_LOCAL_STRENGTH = 0.2
+
 #: Tolerance of the solutions from which the strength is found. Judged.
 STRENGTH_RTOL = 0.03
 
 #: Standard deviation of the Gaussian over which the strength is averaged before its log [cells]. Judged.
 STRENGTH_SMOOTHING = 2.0
+
+#: Standard deviation of the Gaussian over which the strength of a cell is averaged [cells]: more than the
+#: PSFs of the images, so that a single draw tells it. Judged.
+LOCAL_SMOOTHING = 4.0
 
 #: Tolerance of the solutions that only serve to find the weights, over that of the last. Judged.
 LOOSER = 10.0
@@ -93,7 +101,8 @@ def solve_and_weigh(
     tuned = settings.tuning == "variance_components"
     reweightings = settings.reweightings if tuned else 0
     lengths = PRIOR_UPDATES if problem.prior.alignment is not None else 0
-    strengths, strength = PRIOR_UPDATES if tuned and settings.mu is None else 0, 1.0
+    strengths = PRIOR_UPDATES if tuned and settings.mu is None else 0
+    strength, local = 1.0, np.ones(problem.groups.shape)
     updates = max(reweightings, lengths, strengths)
     for update in range(updates + 1):
         start: np.ndarray | None = None if solution is None else solution.coefficients
@@ -103,10 +112,12 @@ def solve_and_weigh(
         history.append((problem.cube_factor / problem.image_factor, variances[0] / variances[1]))
         prior = problem.prior
         if update < strengths:
-            change = min(relative_strength(problem, solution), MOST_STRENGTH / strength)
+            typical, ratio = relative_strength(problem, solution)
+            change = min(typical, MOST_STRENGTH / strength)
             prior, strength = prior.scaled(change), strength * change
+            local = np.clip(local * ratio, LEAST_LOCAL_STRENGTH, 1.0)
         if update < lengths:
-            prior = prior.updated(solution.coefficients, problem.image_term.seen)
+            prior = prior.updated(solution.coefficients, problem.image_term.seen, local)
         problem = replace(problem, prior=prior)
         if update < reweightings:
             gamma = settings.gamma or variances[0] / variances[1]
@@ -127,16 +138,16 @@ def solve_and_weigh(
     return problem, solution, history
 
 
-def relative_strength(problem: Problem, solution: Solution) -> float:
+def relative_strength(problem: Problem, solution: Solution) -> tuple[float, np.ndarray]:
     """
-    Find how strong the prior should be, relative to what it is.
+    Find how strong the prior should be, relative to what it is, in the field and in each cell.
 
     The structure that the prior takes from the solution c, ``t = inverse(N) P c``, is compared with what it
     takes from the solution of a scene as it expects it, observed with noise; N is the matrix of the
     objective, P that of the prior. On average ``t^T P c`` is the same for both where Stein's unbiased
     estimate of the error of the predicted data (Stein 1981) has its minimum. It is averaged over neighbouring
-    cells, and geometric means over the cells that an image sees are compared: sums would speak for stars and
-    edges alone, where the PSF is wrong and a weaker prior would fit the error of the PSF.
+    cells, and the typical strength follows from geometric means over the cells that an image sees: sums would
+    speak for stars and edges alone. About these the strength is lower if their own averages say so.
 
     Parameters
     ----------
@@ -147,8 +158,10 @@ def relative_strength(problem: Problem, solution: Solution) -> float:
 
     Returns
     -------
-    float
+    typical : float
         Strength over the present one; one where no image looks.
+    local : ndarray, shape (ny, nx)
+        Strength in each cell, over the present one and over the typical change.
     """
     prior, seen, rng = problem.prior, problem.image_term.seen, np.random.default_rng(0)
     present = prior.apply(solution.coefficients)
@@ -159,12 +172,15 @@ def relative_strength(problem: Problem, solution: Solution) -> float:
     expected = problem.data_normal(bias) + prior.apply(error)
     (taken_then,) = solve_each(problem, solution, (expected,), STRENGTH_RTOL)
     products = ((taken_then * expected).sum(axis=0), (taken * present).sum(axis=0))
-    smooth = (gaussian_filter(product, STRENGTH_SMOOTHING, mode="wrap") for product in products)
+    smooth = [gaussian_filter(product, STRENGTH_SMOOTHING, mode="wrap") for product in products]
     positive = [product[seen & (product > 0)] for product in smooth]
     if not all(product.size for product in positive):
-        return 1.0
+        return 1.0, np.ones(seen.shape)
     means = [float(np.log(product).mean()) for product in positive]
-    return math.exp(means[0] - means[1])
+    typical = math.exp(means[0] - means[1])
+    over, under = (gaussian_filter(product, LOCAL_SMOOTHING, mode="wrap") for product in products)
+    known = seen & (over > 0) & (under > 0)
+    return typical, np.where(known, over, typical) / np.where(known, under, 1.0) / typical
 
 
 def residual_variances(problem: Problem, solution: Solution) -> tuple[float, float]:
