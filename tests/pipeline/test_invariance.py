@@ -25,11 +25,10 @@ def mirrored(product):
 
 
 def fused(cube, image):
-    """Fused cube without its rim, (n_wave, ny, nx)."""
+    """Fused cube without its rim, (n_wave, ny, nx); mu is given, since the strength follows from a draw."""
     observation = cross_calibrate(coregister(cube, [image]).observation)
-    result = fuse(
-        observation, FusionSettings(n_components=2, reweightings=0, rtol=1e-8, max_iterations=5000, samples=0)
-    )
+    exact = {"reweightings": 0, "rtol": 1e-8, "max_iterations": 5000, "samples": 0}
+    result = fuse(observation, FusionSettings(n_components=2, mu=1.0, **exact))
     maps = result.coefficients[:, EDGE:-EDGE, EDGE:-EDGE]
     return result.mean_spectrum[:, np.newaxis, np.newaxis] + np.tensordot(result.basis, maps, axes=1)
 
