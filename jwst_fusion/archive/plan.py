@@ -91,9 +91,10 @@ class Outputs:
         record = _record(folder)
         if folder.is_symlink() or record.get("name") != target.name or "work_key" not in record:
             return f"{folder}: {cure}"
-        made = {RECORD, *record.get("files", [])}
+        made = {folder / each for each in (RECORD, *record.get("files", []))}
+        made |= {parent for path in made for parent in path.parents}
         for path in sorted(folder.rglob("*")):
-            if not path.is_dir() and str(path.relative_to(folder)) not in made:
+            if path not in made:
                 return f"{path}: not made by the batch, in a folder that is to be replaced; move it elsewhere"
         return ""
 
