@@ -237,9 +237,10 @@ def _inputs(target, state):
     """Name of a target's product, checksum and origin of each member; an InputError says what is missing."""
     product, members = read_association(target.association)
     inputs = {}
-    for path in members:
+    for path in dict.fromkeys(members):
+        name = str(path) if path.name in inputs else path.name  # of the same name in several folders
         try:
-            inputs[path.name] = {"sha256": state.checksum(path), **_origin(path)}
+            inputs[name] = {"sha256": state.checksum(path), **_origin(path)}
         except OSError as error:
             raise InputError(
                 f"input {path.name} of {product} is not there ({error.strerror}); fetch it, for example with "
