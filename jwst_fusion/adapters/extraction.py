@@ -110,7 +110,11 @@ def read_regions(given):
 def _weight(region, wcs, shape):
     """Share of each cell that lies in a region, and the share of the region that lies on the cells."""
     pixel = region.to_pixel(wcs) if hasattr(region, "to_pixel") else region
-    if np.prod([float(n) for n in pixel.bounding_box.shape]) > LARGEST * np.prod(shape):
+    try:
+        box = pixel.bounding_box.shape
+    except ValueError:  # NaN: beyond the hemisphere that the projection shows
+        return np.zeros(shape), 0.0
+    if np.prod([float(n) for n in box]) > LARGEST * np.prod(shape):
         raise ParameterError(
             'is far larger than the field; sizes without a unit are in degrees, and 0.3" in arcsec'
         )

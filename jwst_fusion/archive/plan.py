@@ -91,9 +91,10 @@ class Outputs:
         record = _record(folder)
         if folder.is_symlink() or record.get("name") != target.name or "work_key" not in record:
             return f"{folder}: {cure}"
-        made = {RECORD, *record.get("files", [])}
+        made = {folder / each for each in (RECORD, *record.get("files", []))}
+        made |= {parent for path in made for parent in path.parents}
         for path in sorted(folder.rglob("*")):
-            if not path.is_dir() and str(path.relative_to(folder)) not in made:
+            if path not in made:
                 return f"{path}: not made by the batch, in a folder that is to be replaced; move it elsewhere"
         return ""
 
@@ -236,9 +237,10 @@ def _inputs(target, state):
     """Name of a target's product, checksum and origin of each member; an InputError says what is missing."""
     product, members = read_association(target.association)
     inputs = {}
-    for path in members:
+    for path in dict.fromkeys(members):
+        name = str(path) if path.name in inputs else path.name  # of the same name in several folders
         try:
-            inputs[path.name] = {"sha256": state.checksum(path), **_origin(path)}
+            inputs[name] = {"sha256": state.checksum(path), **_origin(path)}
         except OSError as error:
             raise InputError(
                 f"input {path.name} of {product} is not there ({error.strerror}); fetch it, for example with "

@@ -132,6 +132,22 @@ def test_what_is_done_is_not_done_again_and_what_is_stale_is(tmp_path, monkeypat
     assert plan_batch(manifest, settings)[1][1].state == "BLOCKED"
 
 
+def test_a_change_of_either_of_two_inputs_of_one_name_makes_a_product_stale(tmp_path):
+    manifest, settings = make_manifest(tmp_path, ["good"]), settings_for(tmp_path)
+    inputs = [tmp_path / "good_s3d.fits", tmp_path / "more" / "good_s3d.fits"]
+    inputs[1].parent.mkdir()
+    members = [{"expname": str(path), "exptype": "science"} for path in inputs]
+    content = {"products": [{"name": "good", "members": members}]}
+    (tmp_path / "good_asn.json").write_text(json.dumps(content))
+    for path in inputs:
+        path.write_text("more")
+    assert run_batch(manifest, settings).ran == 1
+    for path in inputs:
+        path.write_text("another")
+        assert run_batch(manifest, settings).ran == 1
+    assert run_batch(manifest, settings).ran == 0
+
+
 def test_retries_try_again_what_may_go_well(tmp_path):
     manifest = make_manifest(tmp_path, ["crash_a", "bad_b"])
     run_batch(manifest, settings_for(tmp_path, retries=2))

@@ -78,12 +78,18 @@ def inputs(**changes):
     return make
 
 
-def notes_among_products():
-    """Write products of an earlier run of the target, and the user's notes among them."""
-    one()
-    write("a/record.json", json.dumps({"name": "a", "work_key": "1", "files": ["a_fused.fits"]}))
-    write("a/a_fused.fits", "old")
-    write("a/notes.txt", "mine")
+def among_products(add):
+    """Write products of an earlier run of the target, one of them in a folder, and add something to them."""
+
+    def make():
+        one()
+        files = ["a_fused.fits", "more/a.html"]
+        write("a/record.json", json.dumps({"name": "a", "work_key": "1", "files": files}))
+        for name in files:
+            write(f"a/{name}", "old")
+        add("a/notes")
+
+    return make
 
 
 def link():
@@ -109,7 +115,11 @@ BATCHES = {
     ),
     "record that is a list": (beside("a/record.json", "[]"), BATCH, 1, ["/a: not made by a batch"]),
     "record thousands deep": (beside("a/record.json", DEEP), BATCH, 1, ["/a: not made by a batch"]),
-    "notes among products": (notes_among_products, BATCH, 1, ["/a/notes.txt: not made", "move it"]),
+    "notes among products": (among_products(write), BATCH, 1, ["/a/notes: not made", "move it"]),
+    "folder among products": (among_products(os.mkdir), BATCH, 1, ["/a/notes: not made", "move it"]),
+    "link to a folder among products": (
+        among_products(lambda path: os.symlink("..", path)), BATCH, 1, ["/a/notes: not made", "move it"]
+    ),
     "folder that is a link": (link, BATCH, 1, ["/a: not made by a batch"]),
     "file in place of the folder": (beside("a"), BATCH, 1, ["/a: not made by a batch"]),
     "log of someone else": (beside("logs/a.log"), BATCH, 1, ["/logs/a.log: not made by a batch"]),

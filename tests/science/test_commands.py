@@ -212,6 +212,7 @@ def test_extract_reads_files_of_regions(product, tmp_path):
         ("nowhere.reg", "nowhere.reg: no such file; give a file of regions"),
         ("ball(1, 2, 3)", "it contains no readable region"),
         ('circle(83.9, -5.42, 0.2")', "region 1: lies outside the field of gas_fused.fits"),
+        ('galactic;circle(20, 20, 1")', "region 1: lies outside the field of gas_fused.fits"),
         (
             "circle(83.83, -5.42, 6)",
             "region 1: is far larger than the field; sizes without a unit",
