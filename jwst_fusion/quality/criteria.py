@@ -116,6 +116,12 @@ LIMITS = {
         "everything that these images determine, as the filter of one of them may be wrong",
         "Cross-calibration", "%",
     ),
+    # Gratings are expected to agree to 3 %, two of them then to 4 %.
+    "cube_factor": Limit(
+        0.1, 0.25, "ratio of the flux scales of two NIRSpec cubes, minus one, at least",
+        "all fluxes, as one of these cubes is wrongly calibrated, and the fused cubes have their mean scale",
+        "Several cubes", "%",
+    ),
     "scale_error": Limit(0.03, 0.1, "error of a band's flux scale", _SHAPES, "Cross-calibration", "%"),
     # At most 0.95 in 61 good scenes.
     "image_residual": Limit(

@@ -64,6 +64,9 @@ class Measures:
     same_filter : float or None
         Largest ratio of the flux scales of two images of one filter, minus one, at least: less `SIGNIFICANT`
         standard errors; None if there is one image of each filter.
+    cube_factor : float or None
+        Largest ratio of the flux scales of two cubes minus one, at least: less `SIGNIFICANT` standard errors;
+        None for a single cube.
     image_residual : float
         Largest root mean square of a band's residuals over its noise and the error of its PSF.
     image_noise : float
@@ -116,6 +119,7 @@ class Measures:
     scale_departure: float = float("nan")
     scale_ratio: float = float("nan")
     same_filter: float | None = float("nan")
+    cube_factor: float | None = float("nan")
     scale_error: float = float("nan")
     image_residual: float = float("nan")
     image_noise: float = float("nan")
@@ -301,6 +305,7 @@ def measure(content):
         scale_departure=_most([abs(band.scale - 1) for band in used]),
         scale_ratio=_most([band.scale for band in used]) / -_most([-band.scale for band in used]) - 1,
         same_filter=_same_filter(used),
+        cube_factor=_cube_factor(content.set_cubes) if content.set_cubes else None,
         scale_error=_most([band.scale_err for band in used]),
         image_residual=_most([] if diagnosis.misfit is None else diagnosis.misfit),
         image_noise=-_most(-np.sqrt([band.chi2 for band in used])),
@@ -369,12 +374,20 @@ def _same_filter(bands):
     pairs = [pair for pair in combinations(bands, 2) if len({_filter(band) for band in pair}) == 1]
     if not pairs:
         return None
-    found = []
-    for low, high in (sorted(pair, key=lambda band: band.scale) for pair in pairs):
-        ratio = high.scale / low.scale
-        error = ratio * np.hypot(high.scale_err / high.scale, low.scale_err / low.scale)
-        found.append(max(ratio - 1 - SIGNIFICANT * error, 0.0))
-    return _most(found)
+    return _most([_apart(*((band.scale, band.scale_err) for band in pair)) for pair in pairs])
+
+
+def _cube_factor(cubes):
+    """Ratio of the flux scales of two cubes of a set minus one, less its error; NaN if unknown."""
+    factors = [(row["factor"], row["factor_err"]) for row in cubes if "factor" in row]
+    return _most([_apart(*pair) for pair in combinations(factors, 2)])
+
+
+def _apart(*scales):
+    """Ratio of two scales with their errors minus one, less its error; zero if that is larger."""
+    (low, low_err), (high, high_err) = sorted(scales)
+    error = high / low * np.hypot(high_err / high, low_err / low)
+    return max(high / low - 1 - SIGNIFICANT * error, 0.0)
 
 
 def _filter(band):

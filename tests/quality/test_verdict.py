@@ -12,6 +12,7 @@ GOOD = Measures(
     roll=0.0, magnification=0.001, shift=0.002, image_blur=0.0, blur_spread=0.01, change=0.02,
     mismatch=0.5, image_patch=2.0, compared=1.0, correlation=0.99,
     outside=0.5, offset_error=0.003, scale_departure=0.1, scale_ratio=0.1, same_filter=0.01, scale_error=0.01,
+    cube_factor=0.05,
     image_residual=1.0, image_noise=0.7, cube_residual=1.0, cube_channel=1.2, cube_patch=1.0,
     cube_spaxel=1.4, cube_chi2=1.1, mean_spectrum=0.002, used_ssim=0.98, held_out_ssim=0.95,
     wiggle=0.01, seam=0.001, unseen=0.2, prior_driven=0.05, registered=True, converged=True,
@@ -121,6 +122,15 @@ def test_two_images_of_one_filter_have_one_flux_scale(content):
         assert found.same_filter == pytest.approx(scale - 1 - 2 * 0.003 * np.hypot(1, scale))
         assert judge(replace(GOOD, same_filter=found.same_filter)).level == level
     assert measure(content).same_filter is None
+
+
+def test_cubes_of_a_set_have_one_flux_scale(content):
+    for factors, level in (((1.02, 0.99, 0.98), "green"), ((0.9, 1.0, 1.1), "amber"), ((0.88, 1.13), "red")):
+        cubes = tuple({"cube": "a_s3d.fits", "factor": each, "factor_err": 0.001} for each in factors)
+        found = measure(replace(content, set_cubes=cubes)).cube_factor
+        assert found == pytest.approx(max(factors) / min(factors) - 1, abs=0.004)
+        assert judge(replace(GOOD, cube_factor=found)).level == level
+    assert measure(content).cube_factor is None
 
 
 @pytest.mark.parametrize(
